@@ -1,0 +1,85 @@
+"""The base of every event model: frozen, typed, versioned, and free of personal data."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
+"""An identifier or code without spaces: never a name, an address or free text."""
+
+
+def _as_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_as_utc)]
+"""An instant: any offset comes in, UTC goes out. A time without an offset is refused."""
+
+REGISTRY: dict[str, type["Event"]] = {}
+"""Every published event class by its wire type, for example `referral.accepted.v1`."""
+
+
+class Event(BaseModel):
+    """A fact that one service publishes and others may rely on for ever.
+
+    A subclass names its wire type, its version and the field that identifies its aggregate:
+    `class ReferralAccepted(Event, name="referral.accepted", subject="referral_id")`.
+    A published version only ever gains optional fields; anything else is a new version, a new class.
+    Consumers ignore fields they do not know (tolerant reader).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    wire_type: ClassVar[str]
+    subject_field: ClassVar[str]
+
+    child_id: UUID
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let pydantic hand the class arguments on to `__pydantic_init_subclass__`."""
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls, *, name: str = "", version: int = 1, subject: str = "", **kwargs: Any
+    ) -> None:
+        """Register the class under its wire type; two classes for one wire type are refused."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if not name:
+            return  # an abstract base shared by several events
+        wire_type = f"{name}.v{version}"
+        if wire_type in REGISTRY:
+            message = f"{wire_type} is already taken: publish a new version instead"
+            raise TypeError(message)
+        if subject not in cls.model_fields:
+            message = f"{cls.__qualname__}: subject={subject!r} is none of its fields"
+            raise TypeError(message)
+        cls.name, cls.version, cls.wire_type, cls.subject_field = name, version, wire_type, subject
+        REGISTRY[wire_type] = cls
+
+    @property
+    def subject(self) -> UUID:
+        """The aggregate that this event belongs to; its events are numbered by `sequence`."""
+        value = getattr(self, self.subject_field)
+        assert isinstance(value, UUID)  # noqa: S101 - checked for every class by the contract tests
+        return value
+
+    def encode(self) -> bytes:
+        """Return the JSON that travels as the Kafka value."""
+        return self.__pydantic_serializer__.to_json(self)
+
+
+class RuleFired(BaseModel):
+    """One rule of the policy pack that led to a decision, in words a practitioner would accept."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: Code
+    words: Annotated[str, StringConstraints(max_length=200)]
+    """The pack's own wording of the rule: the same for every child, never a note about this one."""
+
+
+__all__ = ["REGISTRY", "Code", "Event", "Moment", "RuleFired"]

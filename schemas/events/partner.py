@@ -1,0 +1,75 @@
+"""Events that partner agencies publish on `partner-events`.
+
+A field that was not agreed is refused, not ignored: it could carry personal data.
+"""
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from schemas.events.base import Code, Event, Moment
+from schemas.events.codes import AgencyKind, Concern
+
+
+class _PartnerEvent(Event):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReferralMade(_PartnerEvent, name="partner.referral_made", subject="child_id"):
+    """A partner agency refers a child."""
+
+    family_id: UUID | None = None
+    agency: AgencyKind
+    agency_id: Code
+    agency_reference: Code | None = None
+    """The agency's own number for this referral, for its own follow-up."""
+    locality: Code
+    concerns: tuple[Concern, ...] = Field(min_length=1)
+    immediate_risk: bool = False
+    """The referrer believes the child may be suffering significant harm now."""
+    information_only: bool = False
+    made_at: Moment
+
+
+class LookedAfterChildReported(_PartnerEvent, name="ssda903.child_reported", subject="child_id"):
+    """A child stands in the header file of a statutory return; nothing personal travels."""
+
+    return_year: int
+
+
+class LookedAfterEpisodeReported(_PartnerEvent, name="ssda903.episode_reported", subject="episode_id"):
+    """One episode of care, with the codes of the return."""
+
+    episode_id: UUID
+    """The same for every report of the episode: derived from the child and the first day."""
+    return_year: int
+    started_on: date
+    reason_started: Code
+    legal_status: Code
+    need: Code
+    placement_type: Code
+    placement_provider: Code | None = None
+    ended_on: date | None = None
+    reason_ended: Code | None = None
+    reason_place_change: Code | None = None
+
+
+class LookedAfterReviewReported(_PartnerEvent, name="ssda903.review_reported", subject="review_id"):
+    """One review, with the return's code for how the child took part."""
+
+    review_id: UUID
+    return_year: int
+    reviewed_on: date
+    review_code: Code
+
+
+class MissingEpisodeReported(_PartnerEvent, name="ssda903.missing_reported", subject="missing_id"):
+    """One time a looked-after child was missing (`M`) or away without authorisation (`A`)."""
+
+    missing_id: UUID
+    return_year: int
+    kind: Literal["missing", "away"]
+    started_on: date
+    ended_on: date | None = None

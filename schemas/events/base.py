@@ -21,6 +21,11 @@ REGISTRY: dict[str, type["Event"]] = {}
 """Every published event class by its wire type, for example `referral.accepted.v1`."""
 
 
+DATASCHEMA_BASE = "https://leadline.example/schemas"
+"""Where the published JSON Schemas would be served; an identifier first, an address only if a council
+chooses to serve `schemas/json/` there. It never changes, because it travels in every event."""
+
+
 class Event(BaseModel):
     """A fact that one service publishes and others may rely on for ever.
 
@@ -30,7 +35,7 @@ class Event(BaseModel):
     Consumers ignore fields they do not know (tolerant reader).
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     name: ClassVar[str]
     version: ClassVar[int]
@@ -38,6 +43,7 @@ class Event(BaseModel):
     subject_field: ClassVar[str]
 
     child_id: UUID
+    """The child whom this is about; also the Kafka key, as lower-case text."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let pydantic hand the class arguments on to `__pydantic_init_subclass__`."""
@@ -72,14 +78,23 @@ class Event(BaseModel):
         return self.__pydantic_serializer__.to_json(self)
 
 
+def dataschema_uri(event_class: type[Event]) -> str:
+    """Return the `dataschema` of an event class: the `$id` of its JSON Schema, version included.
+
+    `https://leadline.example/schemas/referral.accepted.v1.schema.json`, whose last part is the file's
+    name under `schemas/json/`.
+    """
+    return f"{DATASCHEMA_BASE}/{event_class.wire_type}.schema.json"
+
+
 class RuleFired(BaseModel):
     """One rule of the policy pack that led to a decision, in words a practitioner would accept."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     code: Code
     words: Annotated[str, StringConstraints(max_length=200)]
     """The pack's own wording of the rule: the same for every child, never a note about this one."""
 
 
-__all__ = ["REGISTRY", "Code", "Event", "Moment", "RuleFired"]
+__all__ = ["DATASCHEMA_BASE", "REGISTRY", "Code", "Event", "Moment", "RuleFired", "dataschema_uri"]

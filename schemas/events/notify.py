@@ -3,6 +3,8 @@
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from schemas.events.base import Code, Event, Moment
 from schemas.events.codes import Role, Urgency
 
@@ -36,7 +38,7 @@ class EventParked(Event, name="event.parked", subject="dead_letter_id"):
     dead_letter_id: UUID
     service: Code
     topic: Code
-    partition: int
-    offset: int
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
     reason: Literal["malformed", "unknown_type", "unknown_version", "too_large", "rejected", "failed"]
     parked_at: Moment

@@ -4,13 +4,16 @@ A field that was not agreed is refused, not ignored: it could carry personal dat
 """
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from schemas.events.base import Code, Event, Moment
 from schemas.events.codes import AgencyKind, Concern
+
+ReturnYear = Annotated[int, Field(ge=1992, le=2100)]
+"""The year in which the statutory return's reporting year ends: 2026 for April 2025 to March 2026."""
 
 
 class _PartnerEvent(Event):
@@ -26,7 +29,7 @@ class ReferralMade(_PartnerEvent, name="partner.referral_made", subject="child_i
     agency_reference: Code | None = None
     """The agency's own number for this referral, for its own follow-up."""
     locality: Code
-    concerns: tuple[Concern, ...] = Field(min_length=1)
+    concerns: tuple[Concern, ...] = Field(min_length=1, max_length=8)
     immediate_risk: bool = False
     """The referrer believes the child may be suffering significant harm now."""
     information_only: bool = False
@@ -36,7 +39,7 @@ class ReferralMade(_PartnerEvent, name="partner.referral_made", subject="child_i
 class LookedAfterChildReported(_PartnerEvent, name="ssda903.child_reported", subject="child_id"):
     """A child stands in the header file of a statutory return; nothing personal travels."""
 
-    return_year: int
+    return_year: ReturnYear
 
 
 class LookedAfterEpisodeReported(_PartnerEvent, name="ssda903.episode_reported", subject="episode_id"):
@@ -44,7 +47,7 @@ class LookedAfterEpisodeReported(_PartnerEvent, name="ssda903.episode_reported",
 
     episode_id: UUID
     """The same for every report of the episode: derived from the child and the first day."""
-    return_year: int
+    return_year: ReturnYear
     started_on: date
     reason_started: Code
     legal_status: Code
@@ -60,7 +63,7 @@ class LookedAfterReviewReported(_PartnerEvent, name="ssda903.review_reported", s
     """One review, with the return's code for how the child took part."""
 
     review_id: UUID
-    return_year: int
+    return_year: ReturnYear
     reviewed_on: date
     review_code: Code
 
@@ -69,7 +72,7 @@ class MissingEpisodeReported(_PartnerEvent, name="ssda903.missing_reported", sub
     """One time a looked-after child was missing (`M`) or away without authorisation (`A`)."""
 
     missing_id: UUID
-    return_year: int
+    return_year: ReturnYear
     kind: Literal["missing", "away"]
     started_on: date
     ended_on: date | None = None

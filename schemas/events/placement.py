@@ -4,7 +4,7 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.events.base import Code, Event, Moment
 from schemas.events.codes import Location, NeedDomain, Origin, PlacementKind
@@ -56,7 +56,8 @@ class PlacementReviewed(Event, name="placement.reviewed", subject="placement_id"
     """A statutory review of the looked-after child took place (deadline 7)."""
 
     placement_id: UUID
-    review_number: int
+    review_number: int = Field(ge=1)
+    """1 for the first review after the child became looked after."""
     reviewed_on: date
     reviewed_by: Code
 

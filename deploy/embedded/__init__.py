@@ -1,0 +1,1 @@
+"""Embedded mode: real engines and the service processes, run from one checkout without containers."""

@@ -1,0 +1,1 @@
+"""Plumbing without a business word: bus, store, clock, deadlines, dead letters. Services build on it."""

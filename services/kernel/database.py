@@ -1,0 +1,63 @@
+"""The engine of one service's store, its migrations, and which of its errors pass by themselves."""
+
+from importlib import resources
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from services.kernel.settings import Settings
+
+TRANSIENT_STATES = frozenset({"40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"})
+"""Serialization failure, deadlock, too many connections, lock not available, shutdowns."""
+
+MIGRATION_LOCK = 7_301_944
+
+
+def create_engine(settings: Settings, service: str) -> AsyncEngine:
+    """Return the engine of a service's store. Connects when first used; dispose it when done."""
+    return create_async_engine(
+        settings.database_of(service),
+        pool_size=settings.database_pool,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"server_settings": {"application_name": f"leadline-{service}", "TimeZone": "UTC"}},
+    )
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether trying again may succeed without anybody's help: the database is away or busy."""
+    if isinstance(error, (ConnectionError, TimeoutError, InterfaceError)):
+        return True
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return (
+            error.connection_invalidated
+            or isinstance(error, OperationalError)
+            or state in TRANSIENT_STATES
+            or state.startswith("08")
+        )
+    return isinstance(error, OSError)
+
+
+async def migrate(engine: AsyncEngine, service: str) -> None:
+    """Bring a service's tables up to date: the kernel's branch and the service's own.
+
+    Two processes that start together do not collide: an advisory lock lets one go first.
+    """
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        await connection.run_sync(_upgrade, service)
+
+
+def _upgrade(connection: Connection, service: str) -> None:
+    kernel = resources.files("services.kernel") / "migrations"
+    own = resources.files(f"services.{service}") / "migrations" / "versions"
+    config = Config()
+    config.set_main_option("script_location", str(kernel))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", f"{kernel / 'versions'}\n{own}")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "heads")

@@ -1,0 +1,255 @@
+"""Delivery: a poll's records become one transaction. At least once in, exactly once in effect.
+
+`deliver` returns when every record is committed or parked; if it can do neither it raises, and the worker
+stops without acknowledging anything.
+"""
+
+import asyncio
+import time
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic
+from uuid import UUID, uuid5
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas.events import EventParked
+from services.kernel import metrics
+from services.kernel.arrivals import Arrival, Reception
+from services.kernel.calendar import WorkingCalendar
+from services.kernel.clock import Clock
+from services.kernel.database import is_transient
+from services.kernel.faults import InvalidMessage
+from services.kernel.publishing import Numbered, number, publish
+from services.kernel.record import Record
+from services.kernel.service import B, Occasion, Produced, Service
+from services.kernel.store import dead_letters, inbox
+from services.kernel.store.dead_letters import Letter
+
+log = structlog.get_logger()
+
+NOBODY = UUID(int=0)
+"""The child of an event whose key names none."""
+
+
+@dataclass
+class Tally:
+    """How many records had which outcome, by wire type."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, arrival: Arrival, outcome: str) -> None:
+        """Count one record. Types that are not ours are counted together: partners could invent many."""
+        known = arrival.type if arrival.event is not None and arrival.type is not None else "other"
+        self.counts[known, outcome] += 1
+
+    def report(self, service: str) -> None:
+        """Add the counts to the metrics."""
+        for (wire_type, outcome), count in self.counts.items():
+            metrics.MESSAGES.labels(service, wire_type, outcome).inc(count)
+
+
+class Delivery(Generic[B]):
+    """Delivers records to one service's handlers."""
+
+    def __init__(
+        self,
+        service: Service[B],
+        engine: AsyncEngine,
+        clock: Clock,
+        *,
+        calendar: WorkingCalendar,
+        max_value_bytes: int = 256 * 1024,
+        retry_seconds: float = 60.0,
+    ) -> None:
+        self.service = service
+        self._engine = engine
+        self._clock = clock
+        self._calendar = calendar
+        self._retry_seconds = retry_seconds
+        types = {event_class.wire_type: event_class for event_class in service.handlers}
+        self._reception = Reception(service.name, types, max_value_bytes)
+
+    async def deliver(self, records: Sequence[Record]) -> None:
+        """Bring records into effect, in order. Returns when all are committed or parked.
+
+        Raises when the database stays away for longer than `retry_seconds`.
+        """
+        begun = time.monotonic()
+        arrivals = [arrival for record in records if (arrival := self._reception.receive(record)) is not None]
+        tally = Tally()
+        tally.counts["other", "skipped"] = len(records) - len(arrivals)
+        if arrivals:
+            await self._settle(arrivals, tally)
+            metrics.BATCH_EVENTS.labels(self.service.name).observe(len(arrivals))
+            metrics.BATCH_SECONDS.labels(self.service.name).observe(time.monotonic() - begun)
+        tally.report(self.service.name)
+
+    async def _settle(self, arrivals: Sequence[Arrival], tally: Tally) -> None:
+        """Commit the arrivals; when the database refuses them for good, halve until the culprit is alone."""
+        try:
+            counts = await self._retrying(arrivals)
+        except Exception as error:  # noqa: BLE001 - the unknown is parked, never logged and passed
+            if is_transient(error):
+                raise
+            if len(arrivals) == 1:
+                culprit = _at_fault(arrivals[0], error)
+                tally.counts.update((await self._retrying([culprit])).counts)
+                return
+            middle = len(arrivals) // 2
+            await self._settle(arrivals[:middle], tally)
+            await self._settle(arrivals[middle:], tally)
+        else:
+            tally.counts.update(counts.counts)
+
+    async def _retrying(self, arrivals: Sequence[Arrival]) -> Tally:
+        """Commit the arrivals in one transaction, waiting out a database that is away or busy."""
+        give_up = time.monotonic() + self._retry_seconds
+        pause = 0.05
+        while True:
+            try:
+                async with self._engine.begin() as connection:
+                    return await self._work(connection, arrivals)
+            except Exception as error:
+                if not is_transient(error) or time.monotonic() > give_up:
+                    raise
+                log.warning("database away, trying again", error=type(error).__name__, pause_seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    async def _work(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> Tally:
+        now = self._clock.now()
+        tally = Tally()
+        fresh = self._first(
+            arrivals,
+            await inbox.claim(connection, [arrival.message_id for arrival in arrivals], now=now),
+            tally,
+        )
+        blocked = await dead_letters.blocked(connection, filter(None, map(self._case, fresh)))
+        events = [arrival.event for arrival in fresh if arrival.event is not None]
+        book = await self.service.store.load(connection, events)
+        produced: list[Numbered] = []
+        letters: list[Letter] = []
+        for arrival in fresh:
+            case = self._case(arrival)
+            if case is not None and case in blocked:
+                letters.append(letter_of(arrival, state="waiting"))
+                tally.add(arrival, "waiting")
+                continue
+            fault = arrival.fault
+            if fault is None:
+                occasion = Occasion(now, arrival.message_id, arrival.correlation, self._calendar)
+                try:
+                    decided = self._decide(book, arrival, occasion)
+                except Exception as error:  # noqa: BLE001 - the unknown is parked with its traceback
+                    arrival = _at_fault(arrival, error)  # noqa: PLW2901 - the same arrival, now at fault
+                    fault = arrival.fault
+                else:
+                    # Outside the try: a book that fails half-way is useless, and the batch is halved.
+                    produced.extend(number(book, decided, occasion))
+            tally.add(arrival, "handled" if fault is None else "parked")
+            if fault is not None:
+                letters.append(letter_of(arrival, state="parked"))
+                if case is not None:
+                    blocked.add(case)
+        await self.service.store.save(connection, book)
+        parked = await dead_letters.park(connection, letters, now=now)
+        produced.extend(
+            self._alarm(letter, now)
+            for letter in letters
+            if letter.dead_letter_id in parked and letter.state == "parked" and raises_alarm(letter)
+        )
+        await publish(connection, produced, now=now)
+        return tally
+
+    def _first(self, arrivals: Sequence[Arrival], claimed: set[UUID], tally: Tally) -> list[Arrival]:
+        """Return the first delivery of each claimed message; count the others as duplicates."""
+        fresh = []
+        for arrival in arrivals:
+            if arrival.message_id in claimed:
+                claimed.discard(arrival.message_id)
+                fresh.append(arrival)
+            else:
+                tally.add(arrival, "duplicate")
+        return fresh
+
+    def _case(self, arrival: Arrival) -> bytes | None:
+        """Return the key behind which later events wait; None where they pass."""
+        return None if arrival.record.topic in self.service.lets_pass else arrival.record.key
+
+    def _decide(self, book: B, arrival: Arrival, occasion: Occasion) -> Sequence[Produced]:
+        assert arrival.event is not None  # noqa: S101 - an arrival without a fault is an event
+        return self.service.handlers[type(arrival.event)](book, arrival.event, occasion)
+
+    def _alarm(self, letter: Letter, now: datetime) -> Numbered:
+        metrics.DEAD_LETTERS.labels(self.service.name, letter.reason).inc()
+        log.warning(
+            "event parked",
+            dead_letter_id=str(letter.dead_letter_id),
+            topic=letter.record.topic,
+            partition=letter.record.partition,
+            offset=letter.record.offset,
+            reason=letter.reason,
+        )
+        event = parked_event(letter, service=self.service.name, now=now)
+        return Numbered(event, 1, Occasion(now, letter.message_id, letter.message_id, self._calendar))
+
+
+def letter_of(arrival: Arrival, *, state: dead_letters.State) -> Letter:
+    """Return the dead letter of an arrival; it has a fault, or waits behind one."""
+    cause = arrival.fault.__cause__ if arrival.fault is not None else None
+    return Letter(
+        dead_letter_id=uuid5(arrival.message_id, "dead letter"),
+        state=state,
+        record=arrival.record,
+        message_id=arrival.message_id,
+        type=arrival.type,
+        reason=arrival.fault.reason if arrival.fault is not None else "waiting",
+        words=arrival.fault.words if arrival.fault is not None else "waits behind a parked event of its case",
+        traceback=None if cause is None else frames(cause),
+    )
+
+
+def frames(error: BaseException) -> str:
+    """Return where an error arose, without its message, which could quote a value."""
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__
+
+
+def parked_event(letter: Letter, *, service: str, now: datetime) -> EventParked:
+    """Return the alarm for a dead letter."""
+    try:
+        child_id = UUID((letter.record.key or b"").decode())
+    except ValueError:
+        child_id = NOBODY
+    return EventParked(
+        child_id=child_id,
+        dead_letter_id=letter.dead_letter_id,
+        service=service,
+        topic=letter.record.topic,
+        partition=letter.record.partition,
+        offset=letter.record.offset,
+        reason=letter.reason,  # type: ignore[arg-type]  # a parked letter has one of the reasons
+        parked_at=now,
+    )
+
+
+def raises_alarm(letter: Letter) -> bool:
+    """Return whether a dead letter is announced; an announcement that fails is not announced again."""
+    return letter.type is None or not letter.type.startswith(EventParked.name)
+
+
+def _at_fault(arrival: Arrival, error: Exception) -> Arrival:
+    fault = error if isinstance(error, InvalidMessage) else InvalidMessage("failed", type(error).__qualname__)
+    if fault is not error:
+        fault.__cause__ = error
+    return Arrival(
+        record=arrival.record,
+        message_id=arrival.message_id,
+        correlation=arrival.correlation,
+        type=arrival.type,
+        fault=fault,
+    )

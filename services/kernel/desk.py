@@ -1,0 +1,63 @@
+"""The desk: commands from people and programs, through the same decide, apply and publish as events."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Generic
+from uuid import UUID, uuid5
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.events import Event
+from services.kernel.calendar import WorkingCalendar
+from services.kernel.clock import Clock
+from services.kernel.envelope import MESSAGES
+from services.kernel.faults import Refused
+from services.kernel.publishing import number, publish
+from services.kernel.service import B, Command, Occasion, Service
+from services.kernel.store import requests
+
+Respond = Callable[[B, Sequence[Event]], dict[str, Any]]
+"""From the book after the command, and the events it produced, to the answer's body."""
+
+
+class Desk(Generic[B]):
+    """Executes one service's commands."""
+
+    def __init__(
+        self, service: Service[B], engine: AsyncEngine, clock: Clock, *, calendar: WorkingCalendar
+    ) -> None:
+        self.service = service
+        self.engine = engine
+        self.clock = clock
+        self._calendar = calendar
+
+    async def execute(self, command: Command, *, key: str, respond: Respond[B]) -> dict[str, Any]:
+        """Execute a command once per Idempotency-Key and return the answer.
+
+        The same key with the same command returns the first answer again and changes nothing; with
+        another command it is refused. Raises Refused when the rules do not allow the command; a refusal
+        is not kept, so that the caller may try again when things have changed.
+        """
+        now = self.clock.now()
+        digest = hashlib.sha256(f"{type(command).__name__}{command.model_dump_json()}".encode()).hexdigest()
+        cause = request_id(self.service.name, key)
+        occasion = Occasion(now, cause, cause, self._calendar)
+        async with self.engine.begin() as connection:
+            earlier = await requests.claim(connection, key, fingerprint=digest, now=now)
+            if earlier is not None:
+                if earlier.fingerprint != digest:
+                    raise Refused("This Idempotency-Key was used for another request: send a new key.")
+                return dict(earlier.body)
+            book = await self.service.store.load(connection, [command])
+            handler = self.service.commands[type(command)]
+            produced = number(book, handler(book, command, occasion), occasion)
+            await self.service.store.save(connection, book)
+            events = await publish(connection, produced, now=now)
+            body = respond(book, events)
+            await requests.answer(connection, key, status=200, body=body)
+            return body
+
+
+def request_id(service: str, key: str) -> UUID:
+    """Return the message id of a request: what its decision creates is derived from it."""
+    return uuid5(MESSAGES, f"/leadline/{service}/requests\n{key}")

@@ -1,0 +1,125 @@
+"""CloudEvents 1.0 in Kafka's binary mode: attributes in `ce_*` headers, the value is the JSON data alone."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+from services.kernel.faults import InvalidMessage
+from services.kernel.record import Record
+
+MESSAGES = UUID("6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10")
+"""Namespace of message ids: a CloudEvent is identified by `source` and `id` together."""
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One CloudEvent as it travels. `data` is the undecoded JSON.
+
+    `sequence` is the aggregate's version; `correlationid` names the first cause of a chain of events,
+    `causationid` the direct one.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    data: bytes
+    subject: str | None = None
+    key: str | None = None
+    dataschema: str | None = None
+    sequence: int | None = None
+    correlationid: str | None = None
+    causationid: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def message_id(self) -> UUID:
+        """Return the inbox's key: the same for every delivery of this event, from whatever source."""
+        return message_id(self.source, self.id)
+
+
+def message_id(source: str, event_id: str) -> UUID:
+    """Return the inbox's key of a CloudEvent."""
+    return uuid5(MESSAGES, f"{source}\n{event_id}")
+
+
+def timestamp(moment: datetime) -> str:
+    """Return an RFC 3339 time stamp in UTC with microseconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def encode(envelope: Envelope) -> tuple[bytes | None, bytes, Headers]:
+    """Return the Kafka key, value and headers of an event."""
+    headers: Headers = [
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", envelope.id.encode()),
+        ("ce_source", envelope.source.encode()),
+        ("ce_type", envelope.type.encode()),
+        ("ce_time", timestamp(envelope.time).encode()),
+    ]
+    optional = (
+        ("ce_subject", envelope.subject),
+        ("ce_dataschema", envelope.dataschema),
+        ("ce_partitionkey", envelope.key),
+        ("ce_sequence", None if envelope.sequence is None else str(envelope.sequence)),
+        ("ce_correlationid", envelope.correlationid),
+        ("ce_causationid", envelope.causationid),
+        ("ce_traceparent", envelope.traceparent),
+    )
+    headers.extend((name, value.encode()) for name, value in optional if value is not None)
+    return (envelope.key.encode() if envelope.key is not None else None), envelope.data, headers
+
+
+def wire_type(record: Record) -> str | None:
+    """Return the `ce_type` of a record without decoding anything else; None when it has none."""
+    for name, value in record.headers:
+        if name == "ce_type":
+            return value.decode("utf-8", "replace")
+    return None
+
+
+def decode(record: Record) -> Envelope:
+    """Return the event that a record carries; the data stays undecoded.
+
+    Raises InvalidMessage, with a reason that quotes no value, when a required attribute is missing or
+    malformed, when the value is empty, or when the content is not JSON.
+    """
+    try:
+        headers = {name: value.decode() for name, value in record.headers}
+        key = record.key.decode() if record.key is not None else None
+    except UnicodeDecodeError as error:
+        raise InvalidMessage("malformed", "the headers or the key are not UTF-8 text") from error
+    for required in ("ce_specversion", "ce_id", "ce_source", "ce_type"):
+        if not headers.get(required):
+            raise InvalidMessage("malformed", f"the header {required} is missing")
+    if not headers["ce_specversion"].startswith("1."):
+        raise InvalidMessage("malformed", "ce_specversion is not 1.x")
+    content_type = headers.get("content-type", "application/json")
+    if not content_type.startswith("application/json"):
+        raise InvalidMessage("malformed", "content-type is not application/json: publish in binary mode")
+    if not record.value:
+        raise InvalidMessage("malformed", "the value is empty")
+    try:
+        time = datetime.fromisoformat(headers["ce_time"]) if "ce_time" in headers else None
+        sequence = int(headers["ce_sequence"]) if "ce_sequence" in headers else None
+    except ValueError as error:
+        raise InvalidMessage("malformed", "ce_time or ce_sequence cannot be read") from error
+    if time is None or time.tzinfo is None:
+        raise InvalidMessage("malformed", "ce_time is missing or has no offset")
+    return Envelope(
+        id=headers["ce_id"],
+        source=headers["ce_source"],
+        type=headers["ce_type"],
+        time=time,
+        data=record.value,
+        subject=headers.get("ce_subject"),
+        key=key if key is not None else headers.get("ce_partitionkey"),
+        dataschema=headers.get("ce_dataschema"),
+        sequence=sequence,
+        correlationid=headers.get("ce_correlationid"),
+        causationid=headers.get("ce_causationid"),
+        traceparent=headers.get("ce_traceparent"),
+    )

@@ -1,0 +1,58 @@
+"""Structured logs: one JSON object a line, ids and codes only."""
+
+import logging
+import sys
+
+import structlog
+
+from services.kernel.settings import Settings
+
+PERSONAL = frozenset(
+    {"name", "address", "postcode", "date_of_birth", "dob", "phone", "email", "text", "words", "body"}
+)
+"""Field names that could carry personal data; a log line that uses one loses the value."""
+
+
+def _without_personal_data(
+    _logger: object, _method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    return {key: "[withheld]" if key in PERSONAL else value for key, value in line.items()}
+
+
+def configure_logs(settings: Settings, *, service: str) -> None:
+    """Send this process's logs, libraries' included, to standard error in the chosen format.
+
+    Exceptions are logged with their type and place but without their message when it is not ours:
+    a database or validation message can quote the value it complains about.
+    """
+    level = getattr(logging, settings.log_level.upper())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_personal_data,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.INFO))
+    for chatty in ("aiokafka", "kafka", "faust", "mode", "sqlalchemy", "httpx", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    structlog.contextvars.bind_contextvars(service=service)

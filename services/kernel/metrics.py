@@ -1,0 +1,26 @@
+"""Every metric of Leadline, declared once. Units are in the names; labels are few and bounded."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES = Counter(
+    "leadline_messages_total", "Events delivered, by wire type and outcome.", ["service", "type", "outcome"]
+)
+"""Outcomes: handled, duplicate, skipped, parked, waiting."""
+
+BATCH_EVENTS = Histogram(
+    "leadline_batch_events",
+    "Events per committed batch.",
+    ["service"],
+    buckets=(1, 5, 20, 50, 100, 200, 500, 1000),
+)
+BATCH_SECONDS = Histogram("leadline_batch_seconds", "From poll to commit of one batch.", ["service"])
+PUBLISHED = Counter("leadline_published_total", "Events that the broker acknowledged.", ["service"])
+OUTBOX_PENDING = Gauge("leadline_outbox_pending_events", "Events not yet on the bus.", ["service"])
+DEADLINES_RAISED = Counter("leadline_deadlines_raised_total", "Deadline states raised.", ["service", "state"])
+DEAD_LETTERS = Counter("leadline_dead_letters_total", "Events set aside.", ["service", "reason"])
+REPUBLISHED = Counter(
+    "leadline_republished_total", "Journal events sent again because the broker had lost them.", ["service"]
+)
+CONSUMER_LAG = Gauge(
+    "leadline_consumer_lag_events", "Events on the bus not yet handled.", ["service", "topic"]
+)

@@ -1,0 +1,1 @@
+"""Migrations of the kernel's own tables, and the Alembic environment that every service shares."""

@@ -1,0 +1,179 @@
+"""The relay: moves events from the outbox to the bus, in order, and notices when the bus has lost them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from mode import Service
+
+from schemas.events.base import REGISTRY, dataschema_uri
+from schemas.topics import published_by
+from services.kernel import metrics
+from services.kernel.envelope import Envelope, encode
+from services.kernel.settings import Settings
+from services.kernel.store.relaying import Mark, Pending, Relaying
+
+log = structlog.get_logger()
+
+BATCH = 1000
+CHECK_SECONDS = 5.0
+"""How often an idle relay compares the broker with what it had acknowledged."""
+
+RETRY_SECONDS = 1.0
+
+
+class BusLost(Exception):  # noqa: N818 - a finding, not a mistake
+    """The broker holds less than it had acknowledged."""
+
+
+def lost(marks: Mapping[int, Mark], ends: Mapping[int, int], *, cluster_id: str) -> bool:
+    """Return whether the broker came back empty, shorter or as another one."""
+    return any(
+        mark.cluster_id != cluster_id or ends.get(partition, 0) < mark.end_offset
+        for partition, mark in marks.items()
+    )
+
+
+def envelope_of(pending: Pending, *, source: str) -> Envelope:
+    """Return the CloudEvent of a journal entry: the same bytes every time."""
+    event_class = REGISTRY.get(pending.type)
+    return Envelope(
+        id=str(pending.event_id),
+        source=source,
+        type=pending.type,
+        time=pending.time,
+        data=pending.data.encode(),
+        subject=str(pending.subject),
+        key=str(pending.key),
+        dataschema=None if event_class is None else dataschema_uri(event_class),
+        sequence=pending.sequence,
+        correlationid=str(pending.correlation_id),
+        causationid=str(pending.causation_id),
+    )
+
+
+class Relay(Service):
+    """Publishes one service's outbox. Of several processes one relays; another takes over when it dies.
+
+    An event leaves the outbox only after the broker has acknowledged it, so a crash in between publishes
+    it twice and never loses it. Within a key events go out in the order in which they were written.
+    """
+
+    def __init__(self, settings: Settings, *, service: str) -> None:
+        super().__init__()
+        self._settings = settings
+        self._service = service
+        self._topic = published_by(service).name
+        self._woken = asyncio.Event()
+        self._cluster_id = ""
+        self._ends: dict[int, int] = {}
+
+    async def on_stop(self) -> None:
+        """End the wait for work."""
+        self._woken.set()
+
+    @Service.task
+    async def _relay(self) -> None:
+        troubled = False
+        while not self.should_stop:
+            try:
+                async with Relaying(self._settings.database_of(self._service), self._topic) as relaying:
+                    await self._lead(relaying)
+                troubled = False
+            except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, BusLost) as error:
+                if not troubled:
+                    log.warning("relay waits", error=type(error).__name__)
+                troubled = True
+                await self.sleep(RETRY_SECONDS)
+
+    async def _lead(self, relaying: Relaying) -> None:
+        while not await relaying.try_lock():
+            await self.sleep(self._settings.relay_seconds)
+            if self.should_stop:
+                return
+        await relaying.listen(self._woken.set)
+        producer = AIOKafkaProducer(
+            **self._settings.kafka_client(),
+            acks="all",
+            enable_idempotence=self._settings.kafka_idempotent,
+            linger_ms=0,
+            max_batch_size=256 * 1024,
+            max_request_size=4 * 1024 * 1024,
+        )
+        await producer.start()
+        try:
+            await self._check(relaying)
+            await self._publish_for_ever(relaying, producer)
+        finally:
+            await producer.stop()
+
+    async def _publish_for_ever(self, relaying: Relaying, producer: AIOKafkaProducer) -> None:
+        loop = asyncio.get_running_loop()
+        checked_at = loop.time()
+        while not self.should_stop:
+            self._woken.clear()
+            pending = await relaying.pending(BATCH)
+            if pending:
+                await self._send(relaying, producer, pending)
+                continue
+            metrics.OUTBOX_PENDING.labels(self._service).set(0)
+            if loop.time() - checked_at > CHECK_SECONDS:
+                await self._check(relaying)
+                checked_at = loop.time()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), self._settings.relay_seconds)
+
+    async def _send(self, relaying: Relaying, producer: AIOKafkaProducer, pending: Sequence[Pending]) -> None:
+        source = f"/leadline/{self._service}"
+        sends = []
+        for row in pending:
+            key, value, headers = encode(envelope_of(row, source=source))
+            sends.append(await producer.send(self._topic, value, key, headers=headers))
+        # All or none: an event that failed must not be overtaken by a later one of its key, so nothing of
+        # this batch leaves the outbox and all of it is sent again, in order; inboxes drop the duplicates.
+        receipts = await asyncio.gather(*sends)
+        if any(receipt.offset < self._ends.get(receipt.partition, 0) for receipt in receipts):
+            await self._republish(relaying)  # offsets that were handed out before: the broker was emptied
+        ends: dict[int, int] = {}
+        for receipt in receipts:
+            ends[receipt.partition] = max(receipt.offset + 1, ends.get(receipt.partition, 0))
+        await relaying.sent([row.position for row in pending], ends, cluster_id=self._cluster_id)
+        self._ends |= ends
+        metrics.PUBLISHED.labels(self._service).inc(len(pending))
+
+    async def _check(self, relaying: Relaying) -> None:
+        marks = await relaying.marks()
+        self._cluster_id, ends = await self._broker()
+        if lost(marks, ends, cluster_id=self._cluster_id):
+            await self._republish(relaying)
+        self._ends = {partition: mark.end_offset for partition, mark in marks.items()}
+
+    async def _republish(self, relaying: Relaying) -> None:
+        count = await relaying.requeue_all()
+        metrics.REPUBLISHED.labels(self._service).inc(count)
+        log.warning("the broker has lost events, publishing the journal again", events=count)
+        message = "the broker holds less than it had acknowledged"
+        raise BusLost(message)
+
+    async def _broker(self) -> tuple[str, dict[int, int]]:
+        """Return the broker's cluster id and the end offset of each partition of our topic."""
+        admin = AIOKafkaAdminClient(**self._settings.kafka_client())
+        await admin.start()
+        try:
+            cluster = await admin.describe_cluster()
+        finally:
+            await admin.close()
+        consumer = AIOKafkaConsumer(**self._settings.kafka_client())
+        await consumer.start()
+        try:
+            await consumer._client.force_metadata_update()
+            partitions = consumer.partitions_for_topic(self._topic) or set()
+            ends = await consumer.end_offsets([TopicPartition(self._topic, number) for number in partitions])
+        finally:
+            await consumer.stop()
+        return cluster["cluster_id"] or "", {place.partition: end for place, end in ends.items()}

@@ -1,0 +1,80 @@
+"""The due-scanner: raises each state of each deadline once, however many scanners run."""
+
+from collections import Counter
+
+import structlog
+from mode import Service
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.kernel import deadlines, metrics
+from services.kernel.calendar import WorkingCalendar
+from services.kernel.clock import Clock
+from services.kernel.database import is_transient
+from services.kernel.publishing import deadline_entries
+from services.kernel.service import Occasion
+from services.kernel.store import deadlines as deadline_store
+from services.kernel.store import journal
+
+log = structlog.get_logger()
+
+
+async def scan_once(
+    engine: AsyncEngine, clock: Clock, *, service: str, calendar: WorkingCalendar, limit: int = 500
+) -> int:
+    """Raise the due states of up to `limit` deadlines in one transaction; return how many there were.
+
+    Rows are claimed with SKIP LOCKED, so that two scanners share the work and never raise one twice.
+    """
+    now = clock.now()
+    raised: Counter[str] = Counter()
+    async with engine.begin() as connection:
+        claimed = await deadline_store.claim_due(connection, now=now, limit=limit)
+        changed, entries = [], []
+        for deadline in claimed:
+            # The cause of a raised state is the deadline itself: a second run makes the same id.
+            occasion = Occasion(now, deadline.deadline_id, deadline.deadline_id, calendar)
+            events = deadlines.raise_due(deadline, now=now)
+            raised.update(event.name for event in events)
+            after, fresh = deadline_entries(deadline, events, occasion)
+            changed.append(after)
+            entries.extend(fresh)
+        await deadline_store.save(connection, changed)
+        await journal.append(connection, entries, now=now)
+    for state, count in raised.items():
+        metrics.DEADLINES_RAISED.labels(service, state.removeprefix("deadline.")).inc(count)
+    return len(claimed)
+
+
+class Scanner(Service):
+    """Looks at the deadlines every `interval_seconds` of real time, without pause while there are many."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        clock: Clock,
+        *,
+        service: str,
+        calendar: WorkingCalendar,
+        interval_seconds: float,
+    ) -> None:
+        super().__init__()
+        self._engine = engine
+        self._clock = clock
+        self._service = service
+        self._calendar = calendar
+        self._interval = interval_seconds
+
+    @Service.task
+    async def _scan(self) -> None:
+        while not self.should_stop:
+            try:
+                while await self._scan_once():
+                    pass
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("database away, deadlines wait", error=type(error).__name__)
+            await self.sleep(self._interval)
+
+    async def _scan_once(self) -> int:
+        return await scan_once(self._engine, self._clock, service=self._service, calendar=self._calendar)

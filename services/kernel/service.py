@@ -1,0 +1,97 @@
+"""What a service brings: which event leads to which decision, and a store. The kernel does the rest."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.events import Event
+from schemas.topics import Topic, published_by, read_by
+from services.kernel.calendar import WorkingCalendar
+from services.kernel.deadlines import Intent
+
+
+class Command(BaseModel):
+    """What somebody asks a service to do; imperative, for example `DecideReferral`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Message = Event | Command
+Produced = Event | Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """The circumstances of one decision: when, and because of which message.
+
+    Ids are derived from the cause, so that deciding twice makes the same ids.
+    """
+
+    now: datetime
+    cause: UUID
+    correlation: UUID
+    calendar: WorkingCalendar
+
+    def id(self, name: str) -> UUID:
+        """Return the id of something that this decision creates."""
+        return uuid5(self.cause, name)
+
+
+class Book(Protocol):
+    """Everything that one batch may look at: the aggregates its messages touch, and what rules need beside.
+
+    Handlers read it; only `apply` changes it.
+    """
+
+    def apply(self, event: Event) -> int:
+        """Let the aggregate that the event belongs to evolve; return its new version."""
+        ...
+
+
+B = TypeVar("B", bound=Book)
+
+
+class Store(Protocol[B]):
+    """Repository and unit of work of one service: all its SQL. The kernel owns the transaction."""
+
+    async def load(self, connection: AsyncConnection, messages: Sequence[Message]) -> B:
+        """Return the book for a batch, its aggregates locked in the order of their ids."""
+        ...
+
+    async def save(self, connection: AsyncConnection, book: B) -> None:
+        """Write every aggregate that has changed, in bulk."""
+        ...
+
+
+Handler = Callable[[Any, Any, Occasion], Sequence[Produced]]
+"""`handler(book, message, occasion)` returns what happens: pure, and it changes nothing itself.
+
+An exception from an event's handler parks the event; from a command's, `Refused` answers the caller.
+"""
+
+
+@dataclass(frozen=True)
+class Service(Generic[B]):
+    """One service's table of contents. `handlers` shows all it reacts to."""
+
+    name: str
+    store: Store[B]
+    handlers: Mapping[type[Event], Handler]
+    commands: Mapping[type[Command], Handler] = field(default_factory=dict)
+    lets_pass: frozenset[str] = frozenset()
+    """Topics whose later events pass a parked one of the same case instead of waiting behind it."""
+
+    @property
+    def reads(self) -> tuple[Topic, ...]:
+        """Return the topics this service reads."""
+        return read_by(self.name)
+
+    @property
+    def publishes(self) -> Topic:
+        """Return the topic this service owns."""
+        return published_by(self.name)

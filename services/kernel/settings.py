@@ -1,0 +1,85 @@
+"""Settings of every process, from the environment (`LEADLINE_*`)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What a process needs to know about where it runs. Nothing here is read at import.
+
+    `database` holds `{service}`, so that each service finds its own store.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LEADLINE_", frozen=True, extra="ignore")
+
+    kafka: str = Field("127.0.0.1:9092", description="Bootstrap servers, comma separated.")
+    kafka_idempotent: bool = Field(True, description="Publish with the idempotent producer.")
+    kafka_session_timeout_seconds: float = Field(6.0, gt=0, description="Consumer group session time-out.")
+    kafka_replication: int = Field(1, ge=1, description="Replication factor of the topics we create.")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+
+    database: str = Field(
+        "postgresql+asyncpg://leadline@127.0.0.1/leadline_{service}",
+        description="SQLAlchemy address with {service} in place of the service's name.",
+    )
+    database_pool: int = Field(5, ge=1, description="Connections kept per process.")
+
+    policy: Path = Field(
+        Path("deploy/policies/cambridgeshire.yaml"), description="The council's policy pack."
+    )
+
+    batch: int = Field(500, ge=1, le=5000, description="Events per transaction, at the most.")
+    max_value_bytes: int = Field(256 * 1024, description="A larger Kafka value is parked.")
+
+    clock_start: AwareDatetime | None = Field(None, description="Simulated time begins here.")
+    clock_epoch: AwareDatetime | None = Field(None, description="The real moment at which it began.")
+    clock_speed: float = Field(1.0, gt=0, description="Simulated seconds per real second.")
+    clock_file: Path | None = Field(
+        None, description="Simulated time is held in this file and moved by hand."
+    )
+
+    scan_seconds: float = Field(1.0, gt=0, description="How often deadlines are looked at.")
+    relay_seconds: float = Field(1.0, gt=0, description="How often the relay looks, beside being woken.")
+
+    smtp: str | None = Field(None, description="host:port of the mail server; without it no e-mail is sent.")
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = False
+    mail_from: str = "leadline@leadline.invalid"
+    mail_domain: str = Field(
+        "workers.leadline.invalid", description="Worker W-1 gets mail at W-1@ this domain."
+    )
+    site: str = Field("http://127.0.0.1:8000", description="Address of the pages, for links in e-mails.")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    metrics_port: int | None = Field(None, description="Workers serve metrics here when set.")
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def database_of(self, service: str) -> str:
+        """Return the address of one service's store."""
+        return self.database.replace("{service}", service)
+
+    def kafka_client(self) -> dict[str, object]:
+        """Return the connection arguments that every aiokafka client of this process takes."""
+        arguments: dict[str, object] = {
+            "bootstrap_servers": self.kafka,
+            "security_protocol": self.kafka_security,
+        }
+        if self.kafka_username is not None and self.kafka_password is not None:
+            arguments |= {
+                "sasl_mechanism": "SCRAM-SHA-512",
+                "sasl_plain_username": self.kafka_username,
+                "sasl_plain_password": self.kafka_password.get_secret_value(),
+            }
+        if self.kafka_security.endswith("SSL"):
+            from aiokafka.helpers import create_ssl_context  # noqa: PLC0415 - only where TLS is on
+
+            arguments["ssl_context"] = create_ssl_context()
+        return arguments

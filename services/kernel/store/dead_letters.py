@@ -1,0 +1,192 @@
+"""Dead letters: events set aside with the reason, and later events of the same case that wait behind them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kernel.record import Record
+
+PARK = text("""
+    INSERT INTO dead_letters
+        (dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers,
+         reason, words, traceback, attempts, parked_at)
+    SELECT dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers::json,
+           reason, words, traceback, 1, :now
+    FROM unnest(
+        CAST(:dead_letter_ids AS uuid[]), CAST(:states AS text[]), CAST(:topics AS text[]),
+        CAST(:partitions AS integer[]), CAST(:offsets AS bigint[]), CAST(:message_ids AS uuid[]),
+        CAST(:types AS text[]), CAST(:keys AS bytea[]), CAST(:values AS bytea[]),
+        CAST(:headers AS text[]), CAST(:reasons AS text[]), CAST(:words AS text[]),
+        CAST(:tracebacks AS text[])
+    ) WITH ORDINALITY AS letter
+        (dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers,
+         reason, words, traceback, ordinal)
+    ORDER BY ordinal
+    ON CONFLICT DO NOTHING
+    RETURNING dead_letter_id
+""")
+
+BLOCKED = text("""
+    SELECT DISTINCT key FROM dead_letters
+    WHERE state IN ('parked', 'waiting') AND key = ANY(CAST(:keys AS bytea[]))
+""")
+
+FIELDS = """
+    dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers::text AS headers,
+    reason, words, traceback, attempts, parked_at
+"""
+
+LIST = text(f"""
+    SELECT {FIELDS} FROM dead_letters
+    WHERE (CAST(:states AS text[]) IS NULL OR state = ANY(CAST(:states AS text[])))
+    ORDER BY arrived LIMIT :limit OFFSET :offset
+""")  # noqa: S608 - the columns are ours
+
+GET = text(f"SELECT {FIELDS} FROM dead_letters WHERE dead_letter_id = :id FOR UPDATE")  # noqa: S608 - ours
+
+BEHIND = text(f"""
+    SELECT {FIELDS} FROM dead_letters
+    WHERE state = 'waiting' AND key = :key
+      AND arrived < coalesce(
+          (SELECT min(arrived) FROM dead_letters WHERE state = 'parked' AND key = :key), 9223372036854775807)
+    ORDER BY arrived FOR UPDATE
+""")  # noqa: S608 - the columns are ours
+
+SETTLE = text("""
+    UPDATE dead_letters SET state = :state, settled_at = :now, settled_by = :by WHERE dead_letter_id = :id
+""")
+
+FAILED_AGAIN = text("""
+    UPDATE dead_letters SET state = 'parked', attempts = attempts + 1, reason = :reason, words = :words,
+        traceback = :traceback
+    WHERE dead_letter_id = :id
+""")
+
+COUNT = text("""
+    SELECT state, reason, count(*) FROM dead_letters GROUP BY state, reason ORDER BY state, reason
+""")
+
+State = Literal["parked", "waiting", "replayed", "discarded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One record set aside. `words` quote no value of the message."""
+
+    dead_letter_id: UUID
+    state: State
+    record: Record
+    message_id: UUID
+    type: str | None
+    reason: str
+    words: str
+    traceback: str | None = None
+    attempts: int = 1
+    parked_at: datetime | None = None
+
+
+async def park(connection: AsyncConnection, letters: Sequence[Letter], *, now: datetime) -> set[UUID]:
+    """Set records aside; return the ids of those that were not already there."""
+    if not letters:
+        return set()
+    rows = await connection.execute(
+        PARK,
+        {
+            "now": now,
+            "dead_letter_ids": [letter.dead_letter_id for letter in letters],
+            "states": [letter.state for letter in letters],
+            "topics": [letter.record.topic for letter in letters],
+            "partitions": [letter.record.partition for letter in letters],
+            "offsets": [letter.record.offset for letter in letters],
+            "message_ids": [letter.message_id for letter in letters],
+            "types": [letter.type for letter in letters],
+            "keys": [letter.record.key for letter in letters],
+            "values": [letter.record.value for letter in letters],
+            "headers": [_headers_to_json(letter.record) for letter in letters],
+            "reasons": [letter.reason for letter in letters],
+            "words": [letter.words for letter in letters],
+            "tracebacks": [letter.traceback for letter in letters],
+        },
+    )
+    return {row[0] for row in rows}
+
+
+async def blocked(connection: AsyncConnection, keys: Iterable[bytes]) -> set[bytes]:
+    """Return those of the keys that have an event set aside, so that later events must wait."""
+    wanted = list(set(keys))
+    if not wanted:
+        return set()
+    return {row[0] for row in await connection.execute(BLOCKED, {"keys": wanted})}
+
+
+async def list_letters(
+    connection: AsyncConnection, *, states: Sequence[State] | None = None, limit: int = 50, offset: int = 0
+) -> list[Letter]:
+    """Return dead letters in the order of their arrival; all states when none is named."""
+    rows = await connection.execute(
+        LIST, {"states": list(states) if states else None, "limit": limit, "offset": offset}
+    )
+    return [_letter(row) for row in rows]
+
+
+async def get(connection: AsyncConnection, dead_letter_id: UUID) -> Letter | None:
+    """Return one dead letter, locked, or None."""
+    row = (await connection.execute(GET, {"id": dead_letter_id})).one_or_none()
+    return None if row is None else _letter(row)
+
+
+async def waiting_behind(connection: AsyncConnection, key: bytes) -> list[Letter]:
+    """Return the waiting events of a case that no parked event holds up any longer, locked, in order."""
+    return [_letter(row) for row in await connection.execute(BEHIND, {"key": key})]
+
+
+async def settle(
+    connection: AsyncConnection,
+    dead_letter_id: UUID,
+    *,
+    state: Literal["replayed", "discarded"],
+    by: str,
+    now: datetime,
+) -> None:
+    """Close a dead letter."""
+    await connection.execute(SETTLE, {"id": dead_letter_id, "state": state, "by": by, "now": now})
+
+
+async def failed_again(
+    connection: AsyncConnection, dead_letter_id: UUID, *, reason: str, words: str, traceback: str | None
+) -> None:
+    """Record that a replay failed: the letter stays parked, with the fresh reason."""
+    await connection.execute(
+        FAILED_AGAIN, {"id": dead_letter_id, "reason": reason, "words": words, "traceback": traceback}
+    )
+
+
+async def count(connection: AsyncConnection) -> dict[tuple[str, str], int]:
+    """Return how many dead letters there are by state and reason."""
+    return {(row[0], row[1]): row[2] for row in await connection.execute(COUNT)}
+
+
+def _headers_to_json(record: Record) -> str:
+    return json.dumps([[name, value.decode("latin-1")] for name, value in record.headers])
+
+
+def _letter(row: Row[tuple[object, ...]]) -> Letter:
+    headers = tuple((name, value.encode("latin-1")) for name, value in json.loads(row.headers))
+    return Letter(
+        dead_letter_id=row.dead_letter_id,
+        state=row.state,
+        record=Record(row.topic, row.partition, row.offset, row.key, row.value, headers),
+        message_id=row.message_id,
+        type=row.type,
+        reason=row.reason,
+        words=row.words,
+        traceback=row.traceback,
+        attempts=row.attempts,
+        parked_at=row.parked_at,
+    )

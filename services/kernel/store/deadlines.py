@@ -1,0 +1,144 @@
+"""The deadlines table: a projection of this service's own deadline events, kept in the same transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kernel.deadline_rules import Schedule as Dates
+from services.kernel.deadlines import Deadline
+
+COLUMNS = """
+    deadline_id, version, state, about, child_id, case_id, kind, rule,
+    trigger_at, due_soon_at, due_from, due_at
+"""
+
+LOAD = text(f"""
+    SELECT {COLUMNS} FROM deadlines WHERE deadline_id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY deadline_id FOR UPDATE
+""")  # noqa: S608 - the columns are ours
+
+CLAIM_DUE = text(f"""
+    SELECT {COLUMNS} FROM deadlines WHERE next_at <= :now
+    ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")  # noqa: S608 - the columns are ours
+
+SAVE = text(f"""
+    INSERT INTO deadlines ({COLUMNS}, next_at)
+    SELECT * FROM unnest(
+        CAST(:deadline_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:states AS text[]),
+        CAST(:abouts AS uuid[]), CAST(:child_ids AS uuid[]), CAST(:case_ids AS uuid[]),
+        CAST(:kinds AS text[]), CAST(:rules AS text[]), CAST(:trigger_ats AS timestamptz[]),
+        CAST(:due_soon_ats AS timestamptz[]), CAST(:due_froms AS timestamptz[]),
+        CAST(:due_ats AS timestamptz[]), CAST(:next_ats AS timestamptz[])
+    )
+    ON CONFLICT (deadline_id) DO UPDATE SET
+        version = excluded.version, state = excluded.state, case_id = excluded.case_id,
+        rule = excluded.rule, trigger_at = excluded.trigger_at, due_soon_at = excluded.due_soon_at,
+        due_from = excluded.due_from, due_at = excluded.due_at, next_at = excluded.next_at
+""")  # noqa: S608 - the columns are ours
+
+COUNT_DUE = text("SELECT count(*) FROM deadlines WHERE next_at <= :now")
+
+LIST_OPEN = text("""
+    SELECT about, kind, state, due_at FROM deadlines
+    WHERE state NOT IN ('met', 'waived')
+      AND (CAST(:state AS text) IS NULL OR state = :state)
+      AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+    ORDER BY due_at, deadline_id LIMIT :limit OFFSET :offset
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDeadline:
+    """One line of the list of open deadlines."""
+
+    about: UUID
+    kind: str
+    state: str
+    due_at: datetime
+
+
+async def load(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Deadline]:
+    """Return deadlines by id, locked; an unknown one is an absent Deadline."""
+    wanted = set(ids)
+    found = {wanted_id: Deadline(wanted_id) for wanted_id in wanted}
+    if wanted:
+        for row in await connection.execute(LOAD, {"ids": sorted(wanted)}):
+            found[row.deadline_id] = _deadline(row)
+    return found
+
+
+async def claim_due(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Deadline]:
+    """Lock and return deadlines that time has changed; rows another scanner holds are passed over."""
+    return [_deadline(row) for row in await connection.execute(CLAIM_DUE, {"now": now, "limit": limit})]
+
+
+async def count_due(connection: AsyncConnection, *, now: datetime) -> int:
+    """Return how many deadlines wait for the scanner."""
+    return int((await connection.execute(COUNT_DUE, {"now": now})).scalar_one())
+
+
+async def save(connection: AsyncConnection, deadlines: Sequence[Deadline]) -> None:
+    """Write deadlines in one statement, new ones and changed ones alike."""
+    if not deadlines:
+        return
+    dates = [_dates(deadline) for deadline in deadlines]
+    await connection.execute(
+        SAVE,
+        {
+            "deadline_ids": [deadline.deadline_id for deadline in deadlines],
+            "versions": [deadline.version for deadline in deadlines],
+            "states": [deadline.state for deadline in deadlines],
+            "abouts": [deadline.about for deadline in deadlines],
+            "child_ids": [deadline.child_id for deadline in deadlines],
+            "case_ids": [deadline.case_id for deadline in deadlines],
+            "kinds": [deadline.kind for deadline in deadlines],
+            "rules": [deadline.rule for deadline in deadlines],
+            "trigger_ats": [deadline.trigger_at for deadline in deadlines],
+            "due_soon_ats": [moments.due_soon_at for moments in dates],
+            "due_froms": [moments.due_from for moments in dates],
+            "due_ats": [moments.due_at for moments in dates],
+            "next_ats": [deadline.next_at for deadline in deadlines],
+        },
+    )
+
+
+async def list_open(
+    connection: AsyncConnection,
+    *,
+    state: str | None = None,
+    kind: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> list[OpenDeadline]:
+    """Return open deadlines, the earliest first."""
+    rows = await connection.execute(
+        LIST_OPEN, {"state": state, "kind": kind, "limit": limit, "offset": offset}
+    )
+    return [OpenDeadline(row.about, row.kind, row.state, row.due_at) for row in rows]
+
+
+def _dates(deadline: Deadline) -> Dates:
+    if deadline.dates is None:
+        message = "an absent deadline cannot be saved"
+        raise ValueError(message)
+    return deadline.dates
+
+
+def _deadline(row: Row[tuple[object, ...]]) -> Deadline:
+    return Deadline(
+        deadline_id=row.deadline_id,
+        version=row.version,
+        state=row.state,
+        about=row.about,
+        child_id=row.child_id,
+        case_id=row.case_id,
+        kind=row.kind,
+        rule=row.rule,
+        trigger_at=row.trigger_at,
+        dates=Dates(due_soon_at=row.due_soon_at, due_from=row.due_from, due_at=row.due_at),
+    )

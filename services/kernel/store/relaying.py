@@ -1,0 +1,121 @@
+"""The relay's statements, on its own asyncpg connection: it listens, holds the lock and reads in order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.engine import make_url
+
+RELAY_LOCK = 7_301_945
+REQUEUE_BATCH = 5000
+
+PENDING = """
+    SELECT o.position, j.event_id, j.type, j.subject, j.sequence, j.key, j.time, j.correlation_id,
+           j.causation_id, j.data
+    FROM outbox o JOIN journal j USING (position)
+    ORDER BY o.position LIMIT $1
+"""
+MARK = """
+    INSERT INTO bus_marks (topic, partition, cluster_id, end_offset)
+    SELECT $1, partition, $2, end_offset
+    FROM unnest($3::integer[], $4::bigint[]) AS mark (partition, end_offset)
+    ON CONFLICT (topic, partition) DO UPDATE SET
+        cluster_id = excluded.cluster_id, end_offset = excluded.end_offset
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One event of the journal that is not yet on the bus."""
+
+    position: int
+    event_id: UUID
+    type: str
+    subject: UUID
+    sequence: int
+    key: UUID
+    time: datetime
+    correlation_id: UUID
+    causation_id: UUID
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the broker had acknowledged one partition, and which broker that was."""
+
+    cluster_id: str
+    end_offset: int
+
+
+class Relaying:
+    """One connection that relays. Leaving the context closes it and so gives up the lock."""
+
+    def __init__(self, address: str, topic: str) -> None:
+        url = make_url(address).set(drivername="postgresql")
+        self._dsn = url.render_as_string(hide_password=False)
+        self._topic = topic
+        self._connection: asyncpg.Connection[Any]
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        self._connection = await asyncpg.connect(
+            self._dsn, server_settings={"application_name": "leadline-relay", "TimeZone": "UTC"}
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect, at once when something has gone wrong."""
+        if error is not None:
+            self._connection.terminate()
+        else:
+            await self._connection.close()
+
+    async def try_lock(self) -> bool:
+        """Become this service's one relay; False while another process is."""
+        return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", RELAY_LOCK))
+
+    async def listen(self, woken: Callable[[], None]) -> None:
+        """Call `woken` whenever a transaction that wrote to the outbox commits."""
+        await self._connection.add_listener("outbox", lambda *_: woken())
+
+    async def pending(self, limit: int) -> list[Pending]:
+        """Return the oldest events that are not yet on the bus, in order."""
+        return [Pending(*row) for row in await self._connection.fetch(PENDING, limit)]
+
+    async def count_pending(self) -> int:
+        """Return how many events are not yet on the bus."""
+        return int(await self._connection.fetchval("SELECT count(*) FROM outbox"))
+
+    async def sent(self, positions: Sequence[int], marks: Mapping[int, int], *, cluster_id: str) -> None:
+        """Remove events that the broker has acknowledged and remember the end of each partition."""
+        async with self._connection.transaction():
+            await self._connection.execute(
+                "DELETE FROM outbox WHERE position = ANY($1::bigint[])", list(positions)
+            )
+            await self._connection.execute(
+                MARK, self._topic, cluster_id, list(marks.keys()), list(marks.values())
+            )
+
+    async def marks(self) -> dict[int, Mark]:
+        """Return what the broker had acknowledged, by partition."""
+        rows = await self._connection.fetch(
+            "SELECT partition, cluster_id, end_offset FROM bus_marks WHERE topic = $1", self._topic
+        )
+        return {row["partition"]: Mark(row["cluster_id"], row["end_offset"]) for row in rows}
+
+    async def requeue_all(self) -> int:
+        """Mark the whole journal as not yet published and forget the marks; return how many were added."""
+        async with self._connection.transaction():
+            await self._connection.execute("DELETE FROM bus_marks WHERE topic = $1", self._topic)
+            status = await self._connection.execute(
+                "INSERT INTO outbox (position) SELECT position FROM journal ORDER BY position"
+                " ON CONFLICT DO NOTHING"
+            )
+        return int(status.rpartition(" ")[2])

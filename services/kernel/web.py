@@ -1,0 +1,75 @@
+"""What every HTTP API of Leadline has in common: errors that say what to do, idempotency keys, pages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from services.kernel.faults import Refused
+
+PROBLEM = "application/problem+json"
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=8,
+        max_length=200,
+        description="Any text that is new for each request; sending it again returns the first answer.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list was asked for."""
+
+    limit: int
+    offset: int
+
+    def of(self, items: Sequence[Any], *, total: int) -> dict[str, Any]:
+        """Return one page of a list as an answer, with the offset of the next page or None."""
+        following = self.offset + len(items)
+        return {"items": list(items), "total": total, "next_offset": following if following < total else None}
+
+
+def _page(
+    limit: Annotated[int, Query(ge=1, le=500, description="How many at the most.")] = 50,
+    offset: Annotated[int, Query(ge=0, description="How many to pass over.")] = 0,
+) -> Page:
+    return Page(limit, offset)
+
+
+Paging = Annotated[Page, Depends(_page)]
+
+
+def install_errors(app: FastAPI) -> None:
+    """Answer refusals and invalid input as RFC 9457 problems whose words say what to do."""
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)  # noqa: S101 - registered for this class only
+    status = 404 if error.missing else 409
+    title = "Not found" if error.missing else "Not possible now"
+    return problem(status, title, error.sentence)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    # Places and sentences, never the values that came in: they may be personal.
+    mistakes = [
+        {"field": ".".join(str(part) for part in mistake["loc"] if part != "body"), "message": mistake["msg"]}
+        for mistake in error.errors()
+    ]
+    return problem(422, "The request has mistakes", "Correct the fields named below.", mistakes=mistakes)
+
+
+def problem(status: int, title: str, detail: str, **more: object) -> JSONResponse:
+    """Return an RFC 9457 problem."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status_code=status, media_type=PROBLEM)

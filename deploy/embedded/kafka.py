@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from deploy.embedded.errors import EngineError
 from deploy.embedded.ports import LOOPBACK, free_port
-from deploy.embedded.processes import Child, Children
+from deploy.embedded.processes import Child, Children, Spec
 from deploy.embedded.ready import EndedEarlyError, kafka_answers, wait_until_ready
 
 POM = Path(__file__).parent / "kafka-runtime" / "pom.xml"
@@ -218,7 +218,7 @@ def start(
 
 
 def _port_was_taken(child: Child) -> bool:
-    tail = child.log.read_bytes()[-20_000:]
+    tail = child.spec.log.read_bytes()[-20_000:]
     return b"Address already in use" in tail
 
 
@@ -232,7 +232,7 @@ def _spawn(children: Children, home: Path, *, java: Java, libs: Path, port: int,
     if not (data / "meta.properties").exists():
         _format(base, home, settings)
     heap = ("-Xms256m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
-    return children.spawn("kafka", (*base, *heap, "kafka.Kafka", str(settings)), log=log, cwd=home)
+    return children.spawn(Spec("kafka", (*base, *heap, "kafka.Kafka", str(settings)), log, cwd=home))
 
 
 def _format(base: tuple[str, ...], home: Path, settings: Path) -> None:

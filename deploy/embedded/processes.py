@@ -20,12 +20,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, BinaryIO, Self
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 
 STOP_WITHIN_SECONDS = 10.0
 """How long a process may take to stop by itself before it is killed."""
+
+_LARGE_LOG_BYTES = 20_000_000
 
 _SAME_START_SECONDS = 3.0  # a clock that was set moves the start times that the system reports
 
@@ -131,13 +133,43 @@ class Account:
     gid: int
 
 
+@dataclass(frozen=True)
+class Spec:
+    """How to start a process.
+
+    Its output is appended to `log`. `env` replaces the whole environment when given.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    env: Mapping[str, str] | None = None
+    cwd: Path | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    account: Account | None = None
+
+
+def as_account(account: Account | None) -> dict[str, Any]:
+    """Return the arguments that make `subprocess` run a program as this account, or as ourselves."""
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def _open_log(path: Path) -> BinaryIO:
+    """Open a log to append to. A large one becomes `<name>.1` first, in place of an older one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > _LARGE_LOG_BYTES:
+            path.replace(path.with_name(path.name + ".1"))
+    return path.open("ab")
+
+
 class Child:
     """One started process. Made by `Children.spawn`."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], recorded: Recorded, log: Path) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], recorded: Recorded, spec: Spec) -> None:
         self._popen = popen
         self.recorded = recorded
-        self.log = log
+        self.spec = spec
 
     @property
     def name(self) -> str:
@@ -160,7 +192,7 @@ class Child:
     def last_words(self) -> str:
         """Return the last line of its log, or an empty string: the best hint at why it ended."""
         try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            lines = self.spec.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
             return ""
         return lines[-1][:300] if lines else ""
@@ -213,43 +245,33 @@ class Children:
             self._watchdog.communicate()
             self._watchdog = None
 
-    def spawn(
-        self,
-        name: str,
-        argv: tuple[str, ...],
-        *,
-        log: Path,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        stop_signal: signal.Signals = signal.SIGTERM,
-        account: Account | None = None,
-    ) -> Child:
-        """Start `argv` under `name` (which replaces an ended child of that name) and record it.
+    def spawn(self, spec: Spec) -> Child:
+        """Start a process, which replaces an ended child of that name, and record it.
 
-        Its output is appended to `log`. `env` replaces the whole environment when given.
         Raises OSError when the program cannot be started.
         """
-        log.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
             if self._watchdog is None:
-                raise RuntimeError("Children.open() comes before spawn()")
-            with log.open("ab") as output:
+                raise RuntimeError("spawn() comes after open() and before close()")
+            with _open_log(spec.log) as output:
                 popen = subprocess.Popen(
-                    argv,
+                    spec.argv,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env=None if env is None else dict(env),
-                    cwd=cwd,
+                    env=None if spec.env is None else dict(spec.env),
+                    cwd=spec.cwd,
                     start_new_session=True,
-                    user=account.uid if account else None,
-                    group=account.gid if account else None,
-                    extra_groups=[] if account else None,
+                    **as_account(spec.account),
                 )
-            recorded = Recorded(name, popen.pid, start_time(popen.pid), stop_signal)
-            child = self._children[name] = Child(popen, recorded, log)
+            recorded = Recorded(spec.name, popen.pid, start_time(popen.pid), spec.stop_signal)
+            child = self._children[spec.name] = Child(popen, recorded, spec)
             self._write()
         return child
+
+    def spawn_again(self, child: Child) -> Child:
+        """Start an ended child once more, the way it was started."""
+        return self.spawn(child.spec)
 
     def stop(self, child: Child) -> None:
         """Stop one child and forget it."""

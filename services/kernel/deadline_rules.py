@@ -42,7 +42,7 @@ class DeadlineRule(BaseModel):
     """Row of the project's list of deadlines; none for a council's own."""
     source: Annotated[str, StringConstraints(min_length=1)]
     confidence: Literal["H", "M", "L"]
-    """H: the primary text was read; M: a secondary source; L: no source at hand, check before relying on it."""
+    """H: the primary text was read; M: a secondary source; L: no source at hand, check before use."""
 
     @model_validator(mode="after")
     def _hours_are_plain(self) -> Self:

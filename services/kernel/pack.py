@@ -75,8 +75,7 @@ class Deadlines(BaseModel):
 
     def __getitem__(self, kind: str) -> DeadlineRule:
         """Return the rule of a kind; KeyError when the pack has none."""
-        rule = self.by_kind[kind]
-        return rule
+        return self.by_kind[kind]
 
     @cached_property
     def by_kind(self) -> Mapping[str, DeadlineRule]:
@@ -259,10 +258,10 @@ def _sentences(error: ValidationError, document: _Document, model: type[BaseMode
                 yield f"{document.where(dotted)}: {'.'.join(dotted)}: {what}."
             continue
         place = tuple(str(step) for step in details["loc"] if step != "[key]")
-        yield f"{document.where(place)}: {'.'.join(place)} {_complaint(details, document, model)}."
+        yield f"{document.where(place)}: {'.'.join(place)} {_complaint(details, model)}."
 
 
-def _complaint(details: ErrorDetails, document: _Document, model: type[BaseModel]) -> str:
+def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
     steps = details["loc"]
     name = str(steps[-1]) if steps else ""
     if details["type"] == "missing":
@@ -279,7 +278,7 @@ def _complaint(details: ErrorDetails, document: _Document, model: type[BaseModel
     return f"is wrong: {message[:1].lower()}{message[1:]}{shown}"
 
 
-def _fields(annotation: Any, steps: tuple[int | str, ...]) -> set[str]:  # noqa: PLR0911 - one line a shape
+def _fields(annotation: Any, steps: tuple[int | str, ...]) -> set[str]:
     """Return the names that are allowed at the place to which `steps` lead inside a type."""
     if get_origin(annotation) in (Annotated, Union, types.UnionType):
         return set().union(*(_fields(option, steps) for option in get_args(annotation)))

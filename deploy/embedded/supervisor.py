@@ -20,7 +20,7 @@ from typing import Self
 
 from deploy.embedded.errors import EngineError
 from deploy.embedded.keeper import Keeper
-from deploy.embedded.processes import Child, Children
+from deploy.embedded.processes import Child, Children, Spec
 from deploy.embedded.running import announce, find_running, withdraw
 
 __all__ = ["Program", "Supervisor", "announce", "exit_on_signals", "find_running", "withdraw"]

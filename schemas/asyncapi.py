@@ -27,9 +27,9 @@ DESCRIPTION = """
     `3d6f4c0e-8a52-4f0b-9c1d-5e7a90b1c2d3`. All events of one child are therefore in one partition, in
     order. Use the default partitioner (murmur2 of the key).
 
-    **Delivery** is at least once. Handle an event by its `ce_id` and ignore an id that you have seen;
-    send the same id when you send the same event again. Within one `ce_subject`, `ce_sequence` counts
-    1, 2, 3, so a gap can be seen.
+    **Delivery** is at least once. `ce_source` and `ce_id` together identify an event: ignore a pair that
+    you have seen, and send the same pair when you send the same event again. Within one `ce_subject`,
+    `ce_sequence` counts 1, 2, 3, so a gap can be seen.
 
     **Versions.** `ce_type` ends in the version. A version only ever gains optional fields; anything
     else is a new version with a new type. Ignore fields and types that you do not know, by reading

@@ -13,10 +13,7 @@ from typing import Any
 
 import yaml
 
-from schemas import (
-    asyncapi,
-    events,  # noqa: F401 - importing the package registers every event
-)
+from schemas import asyncapi
 from schemas.events.base import REGISTRY
 from schemas.json_schema import file_name, schema_file
 

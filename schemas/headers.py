@@ -9,76 +9,62 @@ from schemas.events.base import Event, dataschema_uri
 SERVICE_SOURCE = r"^/leadline/(referral|assessment|placement|notify)$"
 TRACEPARENT = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 
-REQUIRED = (
-    "content-type",
-    "ce_specversion",
-    "ce_id",
-    "ce_source",
-    "ce_type",
-    "ce_subject",
-    "ce_time",
-    "ce_dataschema",
-    "ce_partitionkey",
-)
-"""What every event carries, whoever publishes it."""
+REQUIRED = ("content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
+"""What every event carries, whoever publishes it; without one of them an event is set aside."""
 
-REQUIRED_OF_SERVICES = ("ce_sequence", "ce_correlationid", "ce_causationid")
-"""What our own services add: an agency has no aggregate to number and may start the chain itself."""
+REQUIRED_OF_SERVICES = ("ce_subject", "ce_dataschema", "ce_partitionkey", "ce_sequence")
+"""What our own services add: an agency has no aggregate to number."""
 
 _UUID = {"type": "string", "format": "uuid"}
+_ID = {"type": "string", "minLength": 1, "maxLength": 128}
 
 
 def common_headers() -> dict[str, Any]:
     """Return the schema of the headers that all events share."""
+    properties: dict[str, dict[str, Any]] = {
+        "content-type": {
+            "const": "application/json",
+            "description": "The type of the Kafka value, which is the data alone.",
+        },
+        "ce_specversion": {"const": "1.0", "description": "The version of CloudEvents."},
+        "ce_id": _ID
+        | {
+            "description": "Identifies the event together with `ce_source`. The same event sent again "
+            "carries the same id and is handled once. A UUID when we publish."
+        },
+        "ce_source": _ID | {"format": "uri-reference", "description": "Who publishes."},
+        "ce_type": {"type": "string", "description": "Name and version of the event."},
+        "ce_subject": _UUID | {"description": "The aggregate that the event belongs to."},
+        "ce_time": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When it happened; with an offset, in UTC when we publish.",
+        },
+        "ce_dataschema": {
+            "type": "string",
+            "format": "uri",
+            "description": "The `$id` of the JSON Schema of the data.",
+        },
+        "ce_partitionkey": _UUID | {"description": "The Kafka key again: `child_id` as lower-case text."},
+        "ce_sequence": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "The version of the aggregate after this event: 1, 2, 3 per `ce_subject`.",
+        },
+        "ce_correlationid": _ID
+        | {"description": "The id of the first event of the chain, carried by all that follows."},
+        "ce_causationid": _ID | {"description": "The id of the event or command that led to this one."},
+        "ce_traceparent": {
+            "type": "string",
+            "pattern": TRACEPARENT,
+            "description": "W3C trace context, for tracing tools.",
+        },
+    }
     return {
         "type": "object",
         "description": "CloudEvents attributes as Kafka headers; every value is UTF-8 text.",
         "required": list(REQUIRED),
-        "properties": {
-            "content-type": {
-                "const": "application/json",
-                "description": "The type of the Kafka value, which is the data alone.",
-            },
-            "ce_specversion": {"const": "1.0", "description": "The version of CloudEvents."},
-            "ce_id": _UUID
-            | {
-                "description": "Identifies the event. The same event sent again carries the same id, and "
-                "is then handled once."
-            },
-            "ce_source": {
-                "type": "string",
-                "format": "uri-reference",
-                "minLength": 1,
-                "maxLength": 128,
-                "description": "Who publishes.",
-            },
-            "ce_type": {"type": "string", "description": "Name and version of the event."},
-            "ce_subject": _UUID | {"description": "The aggregate that the event belongs to."},
-            "ce_time": {
-                "type": "string",
-                "format": "date-time",
-                "description": "When it happened; with an offset, in UTC when we publish.",
-            },
-            "ce_dataschema": {
-                "type": "string",
-                "format": "uri",
-                "description": "The `$id` of the JSON Schema of the data.",
-            },
-            "ce_partitionkey": _UUID | {"description": "The Kafka key again: `child_id` as lower-case text."},
-            "ce_sequence": {
-                "type": "string",
-                "pattern": "^[0-9]+$",
-                "description": "The version of the aggregate after this event: 1, 2, 3 per `ce_subject`.",
-            },
-            "ce_correlationid": _UUID
-            | {"description": "The id of the first event of the chain, carried by all that follows."},
-            "ce_causationid": _UUID | {"description": "The id of the event or command that led to this one."},
-            "ce_traceparent": {
-                "type": "string",
-                "pattern": TRACEPARENT,
-                "description": "W3C trace context, for tracing tools.",
-            },
-        },
+        "properties": properties,
     }
 
 

@@ -78,16 +78,30 @@ def schedule(rule: DeadlineRule, trigger_at: datetime, calendar: WorkingCalendar
     """
     start = calendar.london_date(trigger_at)
     trigger = trigger_at.astimezone(UTC)
-    if rule.unit == "hours":
-        due_at = trigger + timedelta(hours=rule.limit)
-        due_from = due_at - _LAST_HOUR
-        due_soon_at = due_at - timedelta(hours=rule.due_soon_before)
-    else:
-        last = _last_day(rule, start, calendar)
-        due_at = calendar.start_of_day(last + _ONE_DAY)
-        due_from = max(trigger, calendar.start_of_day(last))
-        due_soon_at = calendar.start_of_day(calendar.add_working_days(last, -rule.due_soon_before))
+    if rule.unit != "hours":
+        return schedule_to(rule, _last_day(rule, start, calendar), trigger, calendar)
+    due_at = trigger + timedelta(hours=rule.limit)
+    due_from = due_at - _LAST_HOUR
+    due_soon_at = due_at - timedelta(hours=rule.due_soon_before)
     return Schedule(max(trigger, min(due_soon_at, due_from)), due_from, due_at)
+
+
+def schedule_to(
+    rule: DeadlineRule, last_day: date, not_before: datetime, calendar: WorkingCalendar
+) -> Schedule:
+    """Return the moments of a deadline whose last day somebody has chosen, for example to give more time.
+
+    `due_soon_before` of a rule in hours is ignored: such a deadline is due soon when its last day begins. No
+    moment lies before `not_before`, which is aware and on the last day or earlier; ValueError otherwise.
+    """
+    floor = not_before.astimezone(UTC)
+    if calendar.london_date(not_before) > last_day:
+        message = f"{last_day} is over at {not_before.isoformat()}: choose a later day"
+        raise ValueError(message)
+    ahead = 0 if rule.unit == "hours" else rule.due_soon_before
+    due_from = max(floor, calendar.start_of_day(last_day))
+    due_soon_at = max(floor, calendar.start_of_day(calendar.add_working_days(last_day, -ahead)))
+    return Schedule(min(due_soon_at, due_from), due_from, calendar.start_of_day(last_day + _ONE_DAY))
 
 
 def _last_day(rule: DeadlineRule, start: date, calendar: WorkingCalendar) -> date:

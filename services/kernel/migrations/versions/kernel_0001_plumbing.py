@@ -93,8 +93,10 @@ CREATE TABLE requests (
 
 
 def upgrade() -> None:
-    """Create the tables."""
-    op.execute(TABLES)
+    """Create the tables; the driver takes one statement at a time."""
+    for statement in TABLES.split(";\n"):
+        if statement.strip():
+            op.execute(statement)
 
 
 def downgrade() -> None:

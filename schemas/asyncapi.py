@@ -170,6 +170,7 @@ def _message(event_class: type[Event], *, owner: str) -> dict[str, Any]:
                 "bindingVersion": KAFKA_BINDING_VERSION,
             }
         },
+        "x-key-location": "$message.payload#/child_id",
         "examples": [
             {
                 "name": variant,

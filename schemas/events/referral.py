@@ -17,6 +17,8 @@ class ReferralReceived(Event, name="referral.received", subject="referral_id"):
     agency_reference: Code | None = None
     locality: Code
     concerns: tuple[Concern, ...]
+    immediate_risk: bool = False
+    information_only: bool = False
     received_at: Moment
     channel: Literal["http", "bus"]
 

@@ -258,7 +258,8 @@ def _sentences(error: ValidationError, document: _Document, model: type[BaseMode
                 yield f"{document.where(dotted)}: {'.'.join(dotted)}: {what}."
             continue
         place = tuple(str(step) for step in details["loc"] if step != "[key]")
-        yield f"{document.where(place)}: {'.'.join(place)} {_complaint(details, model)}."
+        sentence = f"{document.where(place)}: {'.'.join(place)} {_complaint(details, model)}"
+        yield sentence if sentence.endswith("?") else f"{sentence}."
 
 
 def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:

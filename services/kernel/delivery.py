@@ -93,9 +93,9 @@ class Delivery(Generic[B]):
         """Commit the arrivals; when the database refuses them for good, halve until the culprit is alone."""
         try:
             counts = await self._retrying(arrivals)
-        except Exception as error:  # noqa: BLE001 - the unknown is parked, never logged and passed
+        except Exception as error:
             if is_transient(error):
-                raise
+                raise  # the unknown is parked below, never logged and passed
             if len(arrivals) == 1:
                 culprit = _at_fault(arrivals[0], error)
                 tally.counts.update((await self._retrying([culprit])).counts)
@@ -232,7 +232,7 @@ def parked_event(letter: Letter, *, service: str, now: datetime) -> EventParked:
         topic=letter.record.topic,
         partition=letter.record.partition,
         offset=letter.record.offset,
-        reason=letter.reason,  # type: ignore[arg-type]  # a parked letter has one of the reasons
+        reason=letter.reason,
         parked_at=now,
     )
 

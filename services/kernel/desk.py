@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic
 from uuid import UUID, uuid5
 
+from pydantic_core import to_jsonable_python
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.events import Event
@@ -53,9 +54,9 @@ class Desk(Generic[B]):
             produced = number(book, handler(book, command, occasion), occasion)
             await self.service.store.save(connection, book)
             events = await publish(connection, produced, now=now)
-            body = respond(book, events)
+            body = to_jsonable_python(respond(book, events))
             await requests.answer(connection, key, status=200, body=body)
-            return body
+            return dict(body)
 
 
 def request_id(service: str, key: str) -> UUID:

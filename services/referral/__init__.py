@@ -1,0 +1,1 @@
+"""Referral: takes what agencies tell us and decides within one working day what follows."""

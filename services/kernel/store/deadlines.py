@@ -51,6 +51,11 @@ LIST_OPEN = text("""
     ORDER BY due_at, deadline_id LIMIT :limit OFFSET :offset
 """)
 
+LIST_ABOUT = text("""
+    SELECT about, kind, state, due_at FROM deadlines WHERE about = ANY(CAST(:abouts AS uuid[]))
+    ORDER BY due_at, deadline_id
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class OpenDeadline:
@@ -119,6 +124,12 @@ async def list_open(
     rows = await connection.execute(
         LIST_OPEN, {"state": state, "kind": kind, "limit": limit, "offset": offset}
     )
+    return [OpenDeadline(row.about, row.kind, row.state, row.due_at) for row in rows]
+
+
+async def list_about(connection: AsyncConnection, *abouts: UUID) -> list[OpenDeadline]:
+    """Return every deadline of aggregates, met ones included, the earliest first."""
+    rows = await connection.execute(LIST_ABOUT, {"abouts": list(abouts)})
     return [OpenDeadline(row.about, row.kind, row.state, row.due_at) for row in rows]
 
 

@@ -40,4 +40,4 @@ async def claim(connection: AsyncConnection, key: str, *, fingerprint: str, now:
 
 async def answer(connection: AsyncConnection, key: str, *, status: int, body: object) -> None:
     """Keep the answer of a claimed request."""
-    await connection.execute(ANSWER, {"key": key, "status": status, "body": json.dumps(body, default=str)})
+    await connection.execute(ANSWER, {"key": key, "status": status, "body": json.dumps(body)})

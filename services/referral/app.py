@@ -1,0 +1,25 @@
+"""The referral service, wired."""
+
+from schemas.topics import PARTNER
+from services.kernel.pack import load_pack
+from services.kernel.service import Service
+from services.kernel.settings import Settings
+from services.referral.book import ReferralBook
+from services.referral.handlers import COMMANDS, HANDLERS
+from services.referral.pack import ReferralPack
+from services.referral.store import ReferralStore
+
+
+def build(settings: Settings) -> Service[ReferralBook]:
+    """Return the service under the council's policy pack. Raises PackError when the pack has mistakes.
+
+    Partners are independent of each other: a malformed message of one must never hold up another agency's
+    referral of the same child, so later partner events pass a parked one.
+    """
+    return Service(
+        name="referral",
+        store=ReferralStore(load_pack(settings.policy, ReferralPack)),
+        handlers=HANDLERS,
+        commands=COMMANDS,
+        lets_pass=frozenset({PARTNER.name}),
+    )

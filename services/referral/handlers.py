@@ -1,0 +1,68 @@
+"""All that the referral service reacts to."""
+
+from collections.abc import Sequence
+
+from schemas.events import Event, ReferralMade
+from services.kernel.faults import Refused
+from services.kernel.service import Command, Handler, Occasion, Produced
+from services.referral import policy
+from services.referral.book import ReferralBook
+from services.referral.model import DecideReferral, Intake, ReceiveReferral
+
+
+def on_referral_made(book: ReferralBook, event: ReferralMade, occasion: Occasion) -> Sequence[Produced]:
+    """Receive what a partner agency published. Its second sending of one referral changes nothing.
+
+    An unknown locality is received too: a child is not held up by a misspelt code, the county's duty team
+    gets the case.
+    """
+    intake = Intake(
+        child_id=event.child_id,
+        family_id=event.family_id,
+        agency=event.agency,
+        agency_id=event.agency_id,
+        agency_reference=event.agency_reference,
+        locality=event.locality,
+        concerns=event.concerns,
+        immediate_risk=event.immediate_risk,
+        information_only=event.information_only,
+    )
+    if book.known(intake) is not None:
+        return []
+    return _receive(book, intake, occasion, channel="bus")
+
+
+def receive_referral(book: ReferralBook, command: ReceiveReferral, occasion: Occasion) -> Sequence[Produced]:
+    """Receive a referral over HTTP; the caller hears at once of an unknown locality."""
+    localities = [locality.code for locality in book.pack.localities]
+    if command.locality not in localities:
+        raise Refused(f"There is no locality {command.locality}: use one of {', '.join(localities)}.")
+    known = book.known(command.intake())
+    if known is not None:
+        raise Refused(f"You have already made this referral, it is {known}: look at /referrals/{known}.")
+    return _receive(book, command.intake(), occasion, channel="http")
+
+
+def decide_referral(book: ReferralBook, command: DecideReferral, occasion: Occasion) -> Sequence[Produced]:
+    """Decide on a referral."""
+    referral = book.referral(command.referral_id)
+    return policy.decide_triage(referral, command, pack=book.pack, now=occasion.now)
+
+
+def _receive(book: ReferralBook, intake: Intake, occasion: Occasion, *, channel: str) -> Sequence[Produced]:
+    return policy.decide_receipt(
+        intake,
+        referral_id=occasion.id("referral"),
+        channel=channel,
+        pack=book.pack,
+        calendar=occasion.calendar,
+        now=occasion.now,
+    )
+
+
+HANDLERS: dict[type[Event], Handler] = {ReferralMade: on_referral_made}
+
+COMMANDS: dict[type[Command], Handler] = {
+    ReceiveReferral: receive_referral,
+    DecideReferral: decide_referral,
+}

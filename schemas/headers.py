@@ -6,13 +6,23 @@ from uuid import NAMESPACE_URL, uuid5
 
 from schemas.events.base import Event, dataschema_uri
 
+MESSAGE_IDS = "6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10"
+"""Namespace of message ids, as the services' kernel has it; a contract test holds the two together."""
+
 SERVICE_SOURCE = r"^/leadline/(referral|assessment|placement|notify)$"
 TRACEPARENT = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 
 REQUIRED = ("content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
 """What every event carries, whoever publishes it; without one of them an event is set aside."""
 
-REQUIRED_OF_SERVICES = ("ce_subject", "ce_dataschema", "ce_partitionkey", "ce_sequence")
+REQUIRED_OF_SERVICES = (
+    "ce_subject",
+    "ce_dataschema",
+    "ce_partitionkey",
+    "ce_sequence",
+    "ce_correlationid",
+    "ce_causationid",
+)
 """What our own services add: an agency has no aggregate to number."""
 
 _UUID = {"type": "string", "format": "uuid"}
@@ -51,9 +61,17 @@ def common_headers() -> dict[str, Any]:
             "pattern": "^[0-9]+$",
             "description": "The version of the aggregate after this event: 1, 2, 3 per `ce_subject`.",
         },
-        "ce_correlationid": _ID
-        | {"description": "The id of the first event of the chain, carried by all that follows."},
-        "ce_causationid": _ID | {"description": "The id of the event or command that led to this one."},
+        "ce_correlationid": _UUID
+        | {
+            "description": "The same in all that follows from one first event: that event's own "
+            "`ce_correlationid` if it had a UUID there, else its message id (see `ce_causationid`)."
+        },
+        "ce_causationid": _UUID
+        | {
+            "description": "What led to this event: the message id of another event, or the id of a request "
+            "or a deadline. A message id is the version 5 UUID of the text `<ce_source>\\n<ce_id>`, with a "
+            f"line feed between the two, in the namespace {MESSAGE_IDS}."
+        },
         "ce_traceparent": {
             "type": "string",
             "pattern": TRACEPARENT,

@@ -100,7 +100,7 @@ def converse(document: Document, bootstrap: str, *, timeout_seconds: float) -> d
         consumer.close()
     check(document, EXPECTED, received_headers, received)
     return {
-        "sent": headers["ce_id"],
+        "sent": headers,
         "key": key,
         "topic": topic,
         "headers": received_headers,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import pytest
 import yaml
@@ -23,6 +23,9 @@ pytestmark = pytest.mark.connected
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "schemas" / "asyncapi.yaml"
+
+MESSAGE_IDS = UUID("6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10")
+"""As the document gives it, beside `ce_causationid`."""
 
 LAUNCH = """
 import importlib.util, runpy, sys
@@ -60,7 +63,8 @@ def test_stranger_refers_a_child_and_gets_a_receipt(engines: Engines, tmp_path: 
     assert result["data"]["child_id"] == result["key"]
     assert result["data"]["channel"] == "bus"
     assert result["headers"]["ce_source"] == "/leadline/referral"
-    assert result["headers"]["ce_causationid"] == result["sent"]
+    cause = uuid5(MESSAGE_IDS, f"{result['sent']['ce_source']}\n{result['sent']['ce_id']}")
+    assert result["headers"]["ce_causationid"] == str(cause)
 
 
 def receipt(referral: Any, headers: dict[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -78,8 +82,8 @@ def receipt(referral: Any, headers: dict[str, str]) -> tuple[dict[str, str], dic
         "ce_subject": referral_id,
         "ce_dataschema": "https://leadline.example/schemas/referral.received.v1.schema.json",
         "ce_sequence": "1",
-        "ce_correlationid": headers["ce_id"],
-        "ce_causationid": headers["ce_id"],
+        "ce_correlationid": str(uuid4()),
+        "ce_causationid": str(uuid4()),
     }, data
 
 

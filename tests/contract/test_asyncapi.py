@@ -8,11 +8,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid5
 
 import pytest
 import yaml
 
+from schemas.headers import MESSAGE_IDS
 from schemas.topics import TOPICS, Topic
+from services.kernel.envelope import message_id
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "schemas" / "asyncapi.yaml"
@@ -169,6 +172,13 @@ def test_document_states_mode_key_and_content_type(document: dict[str, Any]) -> 
     for message in document["components"]["messages"].values():
         assert message["contentType"] == "application/json"
         assert "`child_id` as lower-case text" in message["bindings"]["kafka"]["key"]["description"]
+
+
+def test_document_explains_message_ids_as_the_kernel_makes_them(document: dict[str, Any]) -> None:
+    """A stranger can find the cause of an event by the recipe in the document."""
+    properties = document["components"]["schemas"]["CommonHeaders"]["properties"]
+    assert f"namespace {MESSAGE_IDS}." in properties["ce_causationid"]["description"]
+    assert message_id("/partners/gp", "7") == uuid5(UUID(MESSAGE_IDS), "/partners/gp\n7")
 
 
 def test_every_example_message_is_valid_by_the_document_alone(

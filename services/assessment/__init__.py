@@ -1,0 +1,1 @@
+"""Assessment: one case per child at a time, with its assessment, its plan and its lead professional."""

@@ -1,0 +1,19 @@
+"""The assessment service, wired."""
+
+from services.assessment.book import CaseBook
+from services.assessment.handlers import COMMANDS, HANDLERS
+from services.assessment.pack import AssessmentPack
+from services.assessment.store import CaseStore
+from services.kernel.pack import load_pack
+from services.kernel.service import Service
+from services.kernel.settings import Settings
+
+
+def build(settings: Settings) -> Service[CaseBook]:
+    """Return the service under the council's policy pack. Raises PackError when the pack has mistakes."""
+    return Service(
+        name="assessment",
+        store=CaseStore(load_pack(settings.policy, AssessmentPack)),
+        handlers=HANDLERS,
+        commands=COMMANDS,
+    )

@@ -1,0 +1,48 @@
+"""All that the assessment service reacts to."""
+
+from collections.abc import Sequence
+
+from schemas.events import Event, ReferralAccepted
+from services.assessment import policy
+from services.assessment.book import CaseBook
+from services.assessment.model import CompleteAssessment, ReviewPlan
+from services.kernel.service import Command, Handler, Occasion, Produced
+
+
+def on_referral_accepted(book: CaseBook, event: ReferralAccepted, occasion: Occasion) -> Sequence[Produced]:
+    """Open the child's case with a lead professional, unless one is open."""
+    candidates = book.roster.candidates(event.locality)
+    return policy.decide_referral_accepted(
+        book.history(event.child_id),
+        event,
+        case_id=occasion.id("case"),
+        candidates=candidates,
+        points=book.points(candidates),
+        pack=book.pack,
+        calendar=occasion.calendar,
+        now=occasion.now,
+    )
+
+
+def complete_assessment(
+    book: CaseBook, command: CompleteAssessment, occasion: Occasion
+) -> Sequence[Produced]:
+    """Conclude a child's assessment."""
+    return policy.decide_completion(
+        book.case(command.case_id), command, pack=book.pack, calendar=occasion.calendar, now=occasion.now
+    )
+
+
+def review_plan(book: CaseBook, command: ReviewPlan, occasion: Occasion) -> Sequence[Produced]:
+    """Review a child's plan."""
+    return policy.decide_review(
+        book.case(command.case_id), command, pack=book.pack, calendar=occasion.calendar, now=occasion.now
+    )
+
+
+HANDLERS: dict[type[Event], Handler] = {ReferralAccepted: on_referral_accepted}
+
+COMMANDS: dict[type[Command], Handler] = {
+    CompleteAssessment: complete_assessment,
+    ReviewPlan: review_plan,
+}

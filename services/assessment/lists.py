@@ -1,0 +1,99 @@
+"""The statements that only look: lists of cases, caseloads, and whether a child falls through the net."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.assessment.model import Case, Caseload
+from services.assessment.rows import COLUMNS, case_of
+
+FILTER = """
+    WHERE (CAST(:status AS text) IS NULL OR (status = 'closed') = (CAST(:status AS text) = 'closed'))
+      AND (CAST(:lead AS text) IS NULL OR lead_professional_id = :lead)
+      AND (CAST(:locality AS text) IS NULL OR locality = :locality)
+      AND (CAST(:child_id AS uuid) IS NULL OR child_id = :child_id)
+"""
+ONE = text(f"SELECT {COLUMNS} FROM cases WHERE case_id = :id")  # noqa: S608 - the columns are ours
+LIST = {
+    "newest": text(
+        f"SELECT {COLUMNS} FROM cases {FILTER}"  # noqa: S608 - ours
+        " ORDER BY started_at DESC, case_id LIMIT :limit OFFSET :offset"
+    ),
+    "oldest": text(
+        f"SELECT {COLUMNS} FROM cases {FILTER}"  # noqa: S608 - ours
+        " ORDER BY started_at, case_id LIMIT :limit OFFSET :offset"
+    ),
+}
+COUNT = text(f"SELECT count(*) FROM cases {FILTER}")  # noqa: S608 - ours
+
+CASELOADS = text("SELECT practitioner_id, cases, points FROM caseloads ORDER BY practitioner_id")
+
+NET = text("""
+    SELECT count(*) AS open_cases,
+           count(*) FILTER (
+               WHERE lead_professional_id IS NULL OR lead_professional_id <> ALL(CAST(:leaders AS text[]))
+           ) AS open_cases_without_lead,
+           count(*) FILTER (
+               WHERE NOT EXISTS (
+                   SELECT FROM deadlines
+                   WHERE about = cases.case_id AND state NOT IN ('met', 'waived') AND state <> 'paused'
+               )
+           ) AS open_cases_without_deadline
+    FROM cases WHERE status <> 'closed'
+""")
+
+Sort = Literal["newest", "oldest"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFilter:
+    """Which cases a list shows; None does not matter."""
+
+    status: Literal["open", "closed"] | None = None
+    lead: str | None = None
+    locality: str | None = None
+    child_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """How many open cases there are, and how many of them nobody leads or nothing is due for."""
+
+    open_cases: int
+    open_cases_without_lead: int
+    open_cases_without_deadline: int
+
+
+async def find_case(connection: AsyncConnection, case_id: UUID) -> Case | None:
+    """Return one case or None."""
+    row = (await connection.execute(ONE, {"id": case_id})).one_or_none()
+    return None if row is None else case_of(row)
+
+
+async def list_cases(
+    connection: AsyncConnection, chosen: CaseFilter, *, sort: Sort, limit: int, offset: int
+) -> tuple[list[Case], int]:
+    """Return one page of cases, by when they started, and how many there are in all."""
+    parameters = asdict(chosen)
+    rows = await connection.execute(LIST[sort], {**parameters, "limit": limit, "offset": offset})
+    total = (await connection.execute(COUNT, parameters)).scalar_one()
+    return [case_of(row) for row in rows], int(total)
+
+
+async def caseloads(connection: AsyncConnection) -> dict[str, Caseload]:
+    """Return the caseloads of everybody who has ever been considered for a case, by id."""
+    rows = await connection.execute(CASELOADS)
+    return {row.practitioner_id: Caseload(row.practitioner_id, row.cases, row.points) for row in rows}
+
+
+async def count_net(connection: AsyncConnection, *, leaders: Sequence[str]) -> Net:
+    """Count open cases afresh, from what the tables hold rather than from what was decided.
+
+    A lead counts while they are among `leaders`, a deadline while it runs: a paused one reminds nobody.
+    """
+    row = (await connection.execute(NET, {"leaders": list(leaders)})).one()
+    return Net(row.open_cases, row.open_cases_without_lead, row.open_cases_without_deadline)

@@ -1,0 +1,46 @@
+"""A case as a row of its table."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Row
+
+from schemas.events import DomainNeed, RuleFired
+from services.assessment.model import Case, CaseStatus
+
+COLUMNS = """
+    case_id, version, status, child_id, family_id, referral_id, locality, team, lead_professional_id,
+    level, points, needs, rules, policy_version, reviews,
+    started_at, completed_at, reviewed_at, closed_at, close_reason
+"""
+
+
+def case_of(row: Row[tuple[Any, ...]]) -> Case:
+    """Return the case that a row with all COLUMNS holds."""
+    return Case(
+        case_id=row.case_id,
+        version=row.version,
+        status=CaseStatus(row.status),
+        child_id=row.child_id,
+        family_id=row.family_id,
+        referral_id=row.referral_id,
+        locality=row.locality,
+        team=row.team,
+        lead_professional_id=row.lead_professional_id,
+        level=row.level,
+        points=row.points,
+        needs=tuple(DomainNeed.model_validate(need) for need in _json(row.needs)),
+        rules=tuple(RuleFired.model_validate(rule) for rule in _json(row.rules)),
+        policy_version=row.policy_version,
+        reviews=row.reviews,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        reviewed_at=row.reviewed_at,
+        closed_at=row.closed_at,
+        close_reason=row.close_reason,
+    )
+
+
+def _json(column: Any) -> Any:
+    """Return a json column's content: a text statement may hand it over as text."""
+    return json.loads(column) if isinstance(column, str) else column

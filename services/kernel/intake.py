@@ -1,0 +1,294 @@
+"""The intake: takes whole polls from the bus, hands them over, and only then commits their offsets."""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
+from mode import Service
+
+from services.kernel.record import Record
+
+log = structlog.get_logger()
+
+POLL_MS = 500
+"""How long an empty poll waits for a first record; a record that is there is handed over at once."""
+
+PROBE_SECONDS = 5.0
+"""How often the broker is asked where our partitions end; also the time it has for an answer."""
+
+MAX_PAUSE_SECONDS = 5.0
+"""Longest pause between two attempts to reach the broker."""
+
+LARGEST_FETCH_BYTES = 4 * 1024 * 1024
+"""Fetched from one partition at a time; a single value of 2 MB passes."""
+
+METADATA_SECONDS = 10.0
+"""A topic that was created again, or grew a partition, is noticed after this time."""
+
+
+class IntakeFailed(Exception):  # noqa: N818 - a finding, not a mistake
+    """The intake cannot go on and its worker must stop. It names an error's type and quotes no value."""
+
+
+class Intake(Service):
+    """Reads `topics` as a member of the consumer group `group`, inside whatever worker starts it.
+
+    `deliver` gets up to `max_batch` records, those of one partition in order, as soon as there is one. It
+    returns only when all of them are committed or parked; their offsets are committed after that, while
+    the next batch is delivered. When it raises, nothing of its batch is acknowledged and the worker crashes.
+
+    Every record is handed over at least once: a crash, a stop or a rebalance in between hands it over again,
+    possibly while another worker is still at it, so `deliver` must recognise what it has seen.
+
+    A broker that is away is waited for and reported once. `grace_seconds` bounds how long a stop or a
+    rebalance waits for the running batch; after a stop's grace the batch is cancelled. `connection` holds
+    further arguments for aiokafka, such as TLS and SASL.
+    """
+
+    def __init__(
+        self,
+        *,
+        topics: Sequence[str],
+        group: str,
+        bootstrap: str,
+        deliver: Callable[[Sequence[Record]], Awaitable[None]],
+        max_batch: int = 500,
+        session_timeout_seconds: float = 6.0,
+        grace_seconds: float = 5.0,
+        connection: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__()
+        self.broker_reachable: bool | None = None
+        """Whether the broker answered last time; None before the first attempt ended."""
+        self.last_progress = time.monotonic()
+        """`time.monotonic()` of the last proof of health: a batch delivered, or nothing there to read."""
+        self._topics = list(topics)
+        self._group = group
+        self._deliver = deliver
+        self._max_batch = max_batch
+        self._grace_seconds = grace_seconds
+        self._arguments: dict[str, object] = {
+            "bootstrap_servers": bootstrap,
+            **(connection or {}),
+            "group_id": group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "session_timeout_ms": int(session_timeout_seconds * 1000),
+            "heartbeat_interval_ms": int(session_timeout_seconds * 1000 / 3),
+            # The members of a group wait this long for one that is finishing its batch.
+            "rebalance_timeout_ms": int((session_timeout_seconds + grace_seconds) * 1000),
+            # Joining may take that long; a missing topic or a dead broker is reported after this time.
+            "request_timeout_ms": int((session_timeout_seconds + grace_seconds) * 1000) + 2000,
+            "max_partition_fetch_bytes": LARGEST_FETCH_BYTES,
+            "metadata_max_age_ms": int(METADATA_SECONDS * 1000),
+        }
+        self._consumer: AIOKafkaConsumer | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._delivered: dict[TopicPartition, int] = {}
+        self._to_commit: dict[TopicPartition, int] = {}
+        self._commit_due = asyncio.Event()
+        self._commit_lock = asyncio.Lock()
+        self._ends: dict[TopicPartition, int] = {}
+
+    @property
+    def lag(self) -> Mapping[str, int]:
+        """Return, by topic, how many records of our partitions are not yet delivered, as far as is known."""
+        lag = dict.fromkeys(self._topics, 0)
+        if self._consumer is not None:
+            for partition in self._consumer.assignment():
+                end = max(self._consumer.highwater(partition) or 0, self._ends.get(partition, 0))
+                lag[partition.topic] += max(0, end - self._delivered.get(partition, end))
+        return lag
+
+    async def on_stop(self) -> None:
+        """Let the running batch finish within the grace, and commit what was delivered."""
+        try:
+            async with asyncio.timeout(self._grace_seconds):
+                await self._idle.wait()
+                await self._commit()
+        except TimeoutError:
+            log.warning("stopping in the middle of a batch; it will be delivered again", group=self._group)
+
+    async def on_shutdown(self) -> None:
+        """Leave the group, so that others take over at once."""
+        await self._close()
+
+    @Service.task
+    async def _take(self) -> None:
+        with self._never_silently():
+            await self._connect()
+            while not self.should_stop:
+                await self._take_once()
+
+    @Service.task
+    async def _acknowledge(self) -> None:
+        with self._never_silently():
+            while not self.should_stop:
+                await self._commit_due.wait()
+                await self._commit()
+
+    @Service.task
+    async def _watch(self) -> None:
+        with self._never_silently():
+            while not self.should_stop:
+                await self.sleep(PROBE_SECONDS)
+                if self._consumer is not None and not self.should_stop:
+                    await self._probe(self._consumer)
+
+    @contextmanager
+    def _never_silently(self) -> Iterator[None]:
+        """Crash where mode would take a task that was cancelled from inside for one that is done."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.should_stop:
+                raise
+            raise IntakeFailed("cancelled from inside") from None
+
+    async def _connect(self) -> None:
+        """Join the group; wait for the broker and for the topics as long as it takes."""
+        pause = 0.1
+        while not self.should_stop:
+            self._consumer = AIOKafkaConsumer(**self._arguments)
+            self._consumer.subscribe(self._topics, listener=_Listener(self))
+            try:
+                await self._consumer.start()
+            except KafkaError as error:
+                await self._close()
+                self._missed(error)
+            else:
+                self._reached()
+                return
+            await self.sleep(pause)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
+
+    async def _take_once(self) -> None:
+        assert self._consumer is not None  # noqa: S101 - connected before
+        try:
+            polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._max_batch)
+        except KafkaError as error:
+            self._missed(error)
+            await self.sleep(1.0)
+            return
+        if polled and not self.should_stop:
+            await self._hand_over(polled)
+
+    async def _hand_over(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        # No await between the poll and this line: a rebalance in between would not wait for the batch.
+        self._idle.clear()
+        try:
+            self._reached()
+            self._delivered = {place: batch[0].offset for place, batch in polled.items()} | self._delivered
+            await self._deliver_safely([_record(read) for batch in polled.values() for read in batch])
+            offsets = {partition: batch[-1].offset + 1 for partition, batch in polled.items()}
+            self._delivered |= offsets
+            self._to_commit |= offsets
+            self._commit_due.set()
+            self.last_progress = time.monotonic()
+        finally:
+            self._idle.set()
+
+    async def _deliver_safely(self, records: Sequence[Record]) -> None:
+        try:
+            await self._deliver(records)
+        except Exception as error:
+            # What a library says can quote the value it failed on: the log gets the type and the place.
+            log.exception(
+                "batch neither committed nor parked: stopping",
+                group=self._group,
+                error=type(error).__qualname__,
+                at="".join(traceback.format_tb(error.__traceback__)),
+                exc_info=False,
+            )
+            raise IntakeFailed(type(error).__qualname__) from None
+
+    async def _commit(self) -> None:
+        """Commit the offsets of everything delivered. A rebalance in between makes them void: harmless."""
+        async with self._commit_lock:
+            self._commit_due.clear()
+            if self._consumer is None or not self._to_commit:
+                return
+            ours = self._consumer.assignment()
+            offsets = {
+                partition: offset for partition, offset in self._to_commit.items() if partition in ours
+            }
+            self._to_commit = {}
+            try:
+                if offsets:
+                    await self._consumer.commit(offsets)
+            except (CommitFailedError, IllegalStateError):
+                log.info("offsets not committed: partitions have moved meanwhile", group=self._group)
+
+    async def _probe(self, consumer: AIOKafkaConsumer) -> None:
+        """Ask where our partitions end: tells an empty topic from a broker or a consumer gone silent."""
+        partitions = consumer.assignment()
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                ends = await consumer.end_offsets(partitions) if partitions else {}
+                positions = {partition: await consumer.position(partition) for partition in partitions}
+        except IllegalStateError:
+            return  # the partitions moved meanwhile
+        except (KafkaError, TimeoutError) as error:
+            self._missed(error)
+            return
+        self._reached()
+        self._ends = ends
+        self._delivered = positions | self._delivered
+        if all(self._delivered[partition] >= end for partition, end in ends.items()):
+            self.last_progress = time.monotonic()
+
+    def _reached(self) -> None:
+        if self.broker_reachable is not True:
+            log.info("reading", group=self._group, topics=self._topics)
+        self.broker_reachable = True
+
+    def _missed(self, error: KafkaError | TimeoutError) -> None:
+        """Report that the broker is away, once; raise what waiting cannot mend, such as missing rights."""
+        if not (isinstance(error, TimeoutError | KafkaTimeoutError) or error.retriable):
+            raise error
+        if self.broker_reachable is not False:
+            log.warning("broker or topic away, waiting", group=self._group, error=type(error).__name__)
+        self.broker_reachable = False
+
+    async def hand_back(self, revoked: Iterable[TopicPartition]) -> None:
+        """Finish and commit the running batch before others get its partitions, within the grace."""
+        try:
+            async with asyncio.timeout(self._grace_seconds):
+                await self._idle.wait()
+                await self._commit()
+        except TimeoutError:
+            log.warning("partitions move in the middle of a batch", group=self._group)
+        for partition in revoked:
+            for offsets in (self._delivered, self._to_commit, self._ends):
+                offsets.pop(partition, None)
+
+    async def _close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(self._grace_seconds):
+                    await consumer.stop()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """Tells the intake which partitions it is about to lose."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._intake.hand_back(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Nothing to prepare: aiokafka goes on at the committed offsets."""
+
+
+def _record(read: ConsumerRecord) -> Record:
+    return Record(read.topic, read.partition, read.offset, read.key, read.value, read.headers)

@@ -1,0 +1,378 @@
+"""The intake on a real broker: whole polls, and an offset is committed only for what was committed before."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from deploy.embedded.engines import Engines
+from deploy.embedded.ports import free_port
+from services.kernel.intake import Intake
+from services.kernel.record import Record
+
+pytestmark = pytest.mark.connected
+
+PARTITIONS = 4
+Deliver = Callable[[Sequence[Record]], Awaitable[None]]
+Place = tuple[int, int]
+"""Partition and offset."""
+
+
+@asynccontextmanager
+async def admin_of(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Connect an administration client."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+class Bus:
+    """One topic of its own on the real broker, and a consumer group to read it."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self.topic = f"test-intake-{uuid4()}"
+        self.group = f"{self.topic}-group"
+
+    async def create_topic(self) -> None:
+        """Create the topic; values of 4 MB pass."""
+        async with admin_of(self.bootstrap) as admin:
+            topic = NewTopic(self.topic, PARTITIONS, 1, topic_configs={"max.message.bytes": "4194304"})
+            await admin.create_topics([topic])
+
+    async def publish(self, *values: bytes) -> set[Place]:
+        """Publish values to the partitions in turn; return where they are."""
+        async with AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap, max_request_size=4 * 1024 * 1024
+        ) as producer:
+            sent = [
+                await producer.send(self.topic, value, partition=number % PARTITIONS)
+                for number, value in enumerate(values)
+            ]
+            return {(place.partition, place.offset) for place in await asyncio.gather(*sent)}
+
+    async def committed(self) -> dict[int, int]:
+        """Return the group's committed offset of each partition that has one."""
+        async with admin_of(self.bootstrap) as admin:
+            offsets = await admin.list_consumer_group_offsets(
+                self.group, partitions=[TopicPartition(self.topic, number) for number in range(PARTITIONS)]
+            )
+        return {place.partition: found.offset for place, found in offsets.items() if found.offset >= 0}
+
+    def intake(self, deliver: Deliver, *, max_batch: int = 500) -> Intake:
+        """Return an intake of this topic that starts when asked to."""
+        return Intake(
+            topics=[self.topic],
+            group=self.group,
+            bootstrap=self.bootstrap,
+            deliver=deliver,
+            max_batch=max_batch,
+        )
+
+
+@pytest.fixture
+async def bus(engines: Engines) -> Bus:
+    """An empty topic."""
+    bus = Bus(engines.kafka)
+    await bus.create_topic()
+    return bus
+
+
+@asynccontextmanager
+async def running(intake: Intake) -> AsyncIterator[None]:
+    """Run an intake without a worker around it."""
+    await intake.start()
+    try:
+        yield
+    finally:
+        await intake.stop()
+
+
+async def until(true: Callable[[], bool | Awaitable[bool]], *, within: float = 30) -> None:
+    """Poll until `true()`, or fail."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = true()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+class Collected:
+    """Keeps each batch it is handed."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Record]] = []
+
+    async def __call__(self, records: Sequence[Record]) -> None:
+        self.batches.append(list(records))
+
+    @property
+    def records(self) -> list[Record]:
+        """Return all records, in the order of arrival."""
+        return [record for batch in self.batches for record in batch]
+
+    @property
+    def places(self) -> list[Place]:
+        """Return where they came from."""
+        return [(record.partition, record.offset) for record in self.records]
+
+
+async def test_whole_polls_arrive_and_keep_the_order_of_each_partition(bus: Bus) -> None:
+    """2,000 waiting records come in batches of up to 500, each once, in order within its partition."""
+    sent = await bus.publish(*(b"%d" % number for number in range(2000)))
+    collected = Collected()
+    async with running(bus.intake(collected)):
+        await until(lambda: len(collected.records) >= 2000)
+    assert Counter(collected.places) == Counter(sent)
+    assert max(map(len, collected.batches)) == 500
+    for number in range(PARTITIONS):
+        offsets = [offset for partition, offset in collected.places if partition == number]
+        assert offsets == sorted(offsets)
+
+
+async def test_one_record_is_handed_over_without_waiting_for_more(bus: Bus) -> None:
+    """A lone record arrives well within a second: no batch is waited for."""
+    collected = Collected()
+    intake = bus.intake(collected)
+    async with running(intake):
+        await until(lambda: intake.broker_reachable is True)
+        await bus.publish(b"first")
+        await until(lambda: len(collected.records) == 1)
+        begun = time.monotonic()
+        await bus.publish(b"second")
+        await until(lambda: len(collected.records) == 2, within=1)
+        assert time.monotonic() - begun < 1
+
+
+async def test_a_record_keeps_its_key_headers_and_a_missing_value(bus: Bus) -> None:
+    """Nothing is decoded, repeated headers keep their order, a tombstone is None."""
+    async with AIOKafkaProducer(bootstrap_servers=bus.bootstrap) as producer:
+        headers = [("ce_type", b"a.b.v1"), ("x", b"\xff"), ("x", b"")]
+        await producer.send_and_wait(bus.topic, None, b"\x00key", partition=2, headers=headers)
+    collected = Collected()
+    async with running(bus.intake(collected)):
+        await until(lambda: len(collected.records) == 1)
+    assert collected.records == [Record(bus.topic, 2, 0, b"\x00key", None, tuple(headers))]
+
+
+async def test_offsets_are_committed_only_after_deliver_has_returned(bus: Bus) -> None:
+    """While a batch is being delivered the group has committed nothing of it; afterwards everything."""
+    await bus.publish(*(b"%d" % number for number in range(40)))
+    begun, may_return = asyncio.Event(), asyncio.Event()
+    seen = 0
+
+    async def deliver(records: Sequence[Record]) -> None:
+        nonlocal seen
+        begun.set()
+        await may_return.wait()
+        seen += len(records)
+
+    async with running(bus.intake(deliver)):
+        await begun.wait()
+        assert await bus.committed() == {}
+        may_return.set()
+        await until(lambda: seen == 40)
+
+        async def all_committed() -> bool:
+            return await bus.committed() == dict.fromkeys(range(PARTITIONS), 10)
+
+        await until(all_committed)
+
+
+async def test_a_value_of_two_megabytes_passes(bus: Bus) -> None:
+    """A large value arrives whole, and what follows it as well."""
+    large = bytes(2 * 1024 * 1024)
+    await bus.publish(large, b"small", b"small", b"small", b"after")
+    collected = Collected()
+    async with running(bus.intake(collected)):
+        await until(lambda: len(collected.records) == 5)
+    first = [record.value for record in collected.records if record.partition == 0]
+    assert first == [large, b"after"]
+
+
+async def test_lag_counts_what_is_not_yet_delivered(bus: Bus) -> None:
+    """100 records wait while a first batch of 40 is held; once all are delivered none does."""
+    await bus.publish(*(b"%d" % number for number in range(100)))
+    may_return = asyncio.Event()
+
+    async def deliver(records: Sequence[Record]) -> None:
+        await may_return.wait()
+
+    intake = bus.intake(deliver, max_batch=40)
+    async with running(intake):
+        await until(lambda: intake.lag == {bus.topic: 100})
+        held_since = intake.last_progress
+        may_return.set()
+        await until(lambda: intake.lag == {bus.topic: 0})
+        assert intake.last_progress > held_since
+
+
+async def test_a_quiet_topic_counts_as_progress(bus: Bus) -> None:
+    """Liveness must not restart a worker that has nothing to do."""
+    intake = bus.intake(Collected())
+    async with running(intake):
+        await until(lambda: intake.broker_reachable is True)
+        before = intake.last_progress
+        await until(lambda: intake.last_progress > before)
+        assert intake.lag == {bus.topic: 0}
+
+
+async def test_a_topic_that_does_not_exist_yet_is_waited_for(engines: Engines) -> None:
+    """A worker may start before the topics are there; what is published later arrives."""
+    bus = Bus(engines.kafka)
+    collected = Collected()
+    intake = bus.intake(collected)
+    async with running(intake):
+        await until(lambda: intake.broker_reachable is False, within=60)
+        await bus.create_topic()
+        await bus.publish(b"1")
+        await until(lambda: len(collected.records) == 1, within=60)
+
+
+async def test_a_broker_that_is_away_is_waited_for_and_a_stop_is_quick() -> None:
+    """Nothing listens there: the intake neither crashes nor holds up the end of its worker."""
+    bus = Bus(f"127.0.0.1:{free_port()}")
+    intake = bus.intake(Collected())
+    async with running(intake):
+        await until(lambda: intake.broker_reachable is False)
+        assert not intake.crashed
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3
+
+
+class Workers:
+    """Real worker processes that commit batches to files."""
+
+    def __init__(self, bus: Bus, directory: Path, stack: ExitStack) -> None:
+        self._bus = bus
+        self._directory = directory
+        self._stack = stack
+        self._files: list[Path] = []
+
+    def start(self, *, seconds: float = 0.0, fail_at: int | None = None) -> subprocess.Popen[str]:
+        """Start a worker that takes `seconds` for each batch of up to 50."""
+        file = self._directory / f"{len(self._files)}.store"
+        self._files.append(file)
+        command = [sys.executable, "-m", "tests.connected.intake_worker"]
+        command += [self._bus.bootstrap, self._bus.topic, self._bus.group, str(file), str(seconds)]
+        if fail_at is not None:
+            command.append(f"fail-at={fail_at}")
+        worker = subprocess.Popen(
+            command,
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._stack.callback(_end, worker)
+        return worker
+
+    def store(self, number: int) -> list[Place]:
+        """Return what a worker has committed to its store."""
+        file = self._files[number]
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [(int(partition), int(offset)) for partition, offset in map(str.split, lines)]
+
+    def stored(self) -> Counter[Place]:
+        """Return how often each record was committed by any worker."""
+        return Counter(place for number in range(len(self._files)) for place in self.store(number))
+
+
+def _end(worker: subprocess.Popen[str]) -> None:
+    worker.kill()
+    worker.communicate()
+
+
+async def line_of(worker: subprocess.Popen[str], wanted: str) -> None:
+    """Read the worker's output up to a line."""
+    assert worker.stdout is not None
+    async with asyncio.timeout(30):
+        while (line := await asyncio.to_thread(worker.stdout.readline)).strip() != wanted:
+            assert line, "the worker ended"
+
+
+@pytest.fixture
+def workers(bus: Bus, tmp_path: Path) -> Iterator[Workers]:
+    """Worker processes that are gone after the test."""
+    with ExitStack() as stack:
+        yield Workers(bus, tmp_path, stack)
+
+
+async def test_a_deliver_that_raises_ends_the_worker_and_leaves_the_offsets(
+    bus: Bus, workers: Workers
+) -> None:
+    """Exit code 1, earlier batches at most acknowledged, the error's words not logged; then all is read."""
+    sent = await bus.publish(*[b"Lovelace"] * 400)
+    worker = workers.start(fail_at=200)
+    output, _ = await asyncio.to_thread(worker.communicate, timeout=30)
+    assert worker.returncode == 1
+    assert "ConnectionError" in output
+    assert "Lovelace" not in output
+    stored = workers.store(0)
+    assert 0 < len(stored) <= 200
+    for partition, offset in (await bus.committed()).items():
+        assert offset <= sum(1 for place in stored if place[0] == partition)
+    workers.start()
+    await until(lambda: set(workers.stored()) == sent)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 60.0], ids=["batch ends in time", "batch takes too long"])
+async def test_sigterm_in_the_middle_of_a_batch_loses_nothing(
+    bus: Bus, workers: Workers, seconds: float
+) -> None:
+    """A stopped worker leaves exactly the offsets of what it committed; a second one does the rest."""
+    sent = await bus.publish(*(b"%d" % number for number in range(400)))
+    worker = workers.start(seconds=seconds)
+    await line_of(worker, "begun")
+    worker.terminate()
+    await asyncio.to_thread(worker.communicate, timeout=10)
+    assert worker.returncode == 0
+    stored = Counter(partition for partition, _ in workers.store(0))
+    assert bool(stored) is (seconds < 1)
+    assert await bus.committed() == stored
+    workers.start()
+    await until(lambda: set(workers.stored()) == sent)
+    assert max(workers.stored().values()) == 1
+
+
+async def test_kill_in_the_middle_of_a_batch_loses_nothing(bus: Bus, workers: Workers) -> None:
+    """What a killed worker had not acknowledged is delivered to the next one."""
+    sent = await bus.publish(*(b"%d" % number for number in range(400)))
+    worker = workers.start(seconds=0.2)
+    for _ in range(2):
+        await line_of(worker, "begun")
+    worker.kill()
+    workers.start()
+    await until(lambda: set(workers.stored()) == sent)
+
+
+async def test_two_workers_share_the_partitions_and_a_rebalance_loses_nothing(
+    bus: Bus, workers: Workers
+) -> None:
+    """A second worker joins and the first one leaves, both in the middle of batches."""
+    sent = await bus.publish(*(b"%d" % number for number in range(3000)))
+    first = workers.start(seconds=0.2)
+    await line_of(first, "committed")
+    second = workers.start(seconds=0.2)
+    await line_of(second, "committed")
+    before = len(workers.store(0))
+    await until(lambda: len(workers.store(0)) > before)
+    first.terminate()
+    await asyncio.to_thread(first.communicate, timeout=10)
+    await until(lambda: set(workers.stored()) == sent, within=60)
+    assert first.returncode == 0
+    assert max(workers.stored().values()) == 1

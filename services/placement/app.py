@@ -1,0 +1,19 @@
+"""The placement service, wired."""
+
+from services.kernel.pack import load_pack
+from services.kernel.service import Service
+from services.kernel.settings import Settings
+from services.placement.book import PlacementBook
+from services.placement.handlers import HANDLERS, commands
+from services.placement.pack import PlacementPack
+from services.placement.store import PlacementStore
+
+
+def build(settings: Settings) -> Service[PlacementBook]:
+    """Return the service under the council's policy pack. Raises PackError when the pack has mistakes."""
+    return Service(
+        name="placement",
+        store=PlacementStore(),
+        handlers=HANDLERS,
+        commands=commands(load_pack(settings.policy, PlacementPack)),
+    )

@@ -1,0 +1,163 @@
+"""All that the placement service reacts to: which message leads to which decision."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from schemas import events as e
+from schemas.events import Event
+from services.kernel.service import Command, Handler, Occasion, Produced
+from services.placement import cases, history, policy
+from services.placement.book import PlacementBook
+from services.placement.model import (
+    CompleteExitInterview,
+    EndPlacement,
+    RequestPlacement,
+    ReviewPlacement,
+    StartPlacement,
+)
+from services.placement.pack import PlacementPack
+
+
+def on_case_event(book: PlacementBook, event: cases.CaseEvent, _occasion: Occasion) -> Sequence[Produced]:
+    """Keep the case's level and whether it is open; nothing is published."""
+    book.learn_case(cases.learn(book.cases.get(event.case_id), event))
+    return []
+
+
+def on_deadline_overdue(
+    book: PlacementBook, event: e.DeadlineOverdue, _occasion: Occasion
+) -> Sequence[Produced]:
+    """Say that an exit interview is overdue."""
+    return policy.decide_overdue(book.placement(event.about), event)
+
+
+def on_child_reported(
+    book: PlacementBook, event: e.LookedAfterChildReported, _occasion: Occasion
+) -> Sequence[Produced]:
+    """Keep that the child was looked after in a year; nothing is published."""
+    book.learn_return_year(event.child_id, event.return_year)
+    return []
+
+
+def on_episode_reported(
+    book: PlacementBook, event: e.LookedAfterEpisodeReported, _occasion: Occasion
+) -> Sequence[Produced]:
+    """Start or end a placement of the past."""
+    episode = book.episode(event.episode_id)
+    produced = history.decide_episode(episode, event)
+    book.learn_episode(history.codes_of(episode, event))
+    return produced
+
+
+def on_review_reported(
+    book: PlacementBook, event: e.LookedAfterReviewReported, _occasion: Occasion
+) -> Sequence[Produced]:
+    """Record a review of the past."""
+    review = book.review(event.review_id)
+    produced = history.decide_review(review, event)
+    book.learn_review(replace(review, return_year=max(review.return_year, event.return_year)))
+    return produced
+
+
+def on_missing_reported(
+    book: PlacementBook, event: e.MissingEpisodeReported, _occasion: Occasion
+) -> Sequence[Produced]:
+    """Record a missing episode of the past."""
+    missing = book.missing_episode(event.missing_id)
+    produced = history.decide_missing(missing, event)
+    book.learn_missing(replace(missing, return_year=max(missing.return_year, event.return_year)))
+    return produced
+
+
+def request_placement(
+    book: PlacementBook, command: RequestPlacement, occasion: Occasion
+) -> Sequence[Produced]:
+    """Ask for a placement."""
+    case = book.cases.get(command.case_id)
+    return policy.decide_request(
+        case,
+        book.placements_of(case.child_id) if case is not None else (),
+        command,
+        placement_id=occasion.id("placement"),
+        now=occasion.now,
+    )
+
+
+def start_placement(
+    book: PlacementBook, command: StartPlacement, occasion: Occasion, *, pack: PlacementPack
+) -> Sequence[Produced]:
+    """The child moves in; the objectives' wording stays in the store."""
+    produced = policy.decide_start(
+        book.placement(command.placement_id),
+        command,
+        pack=pack,
+        calendar=occasion.calendar,
+        now=occasion.now,
+    )
+    ids = policy.objective_ids(command.placement_id, len(command.objectives))
+    for objective_id, asked in zip(ids, command.objectives, strict=True):
+        book.objective_words[objective_id] = asked.words
+    return produced
+
+
+def review_placement(
+    book: PlacementBook, command: ReviewPlacement, occasion: Occasion, *, pack: PlacementPack
+) -> Sequence[Produced]:
+    """A review was held."""
+    return policy.decide_review(
+        book.placement(command.placement_id),
+        command,
+        pack=pack,
+        calendar=occasion.calendar,
+        now=occasion.now,
+    )
+
+
+def end_placement(
+    book: PlacementBook, command: EndPlacement, occasion: Occasion, *, pack: PlacementPack
+) -> Sequence[Produced]:
+    """The child has left."""
+    return policy.decide_end(
+        book.placement(command.placement_id),
+        command,
+        pack=pack,
+        calendar=occasion.calendar,
+        now=occasion.now,
+    )
+
+
+def complete_exit_interview(
+    book: PlacementBook, command: CompleteExitInterview, occasion: Occasion
+) -> Sequence[Produced]:
+    """The child was asked; what the child said stays in the store."""
+    produced = policy.decide_exit_interview(
+        book.placement(command.placement_id), command, calendar=occasion.calendar, now=occasion.now
+    )
+    for outcome in command.outcomes:
+        if outcome.childs_words is not None:
+            book.childs_words[outcome.objective_id] = outcome.childs_words
+    return produced
+
+
+HANDLERS: Mapping[type[Event], Handler] = {
+    e.ThresholdMet: on_case_event,
+    e.PlanReviewed: on_case_event,
+    e.CaseClosed: on_case_event,
+    e.DeadlineOverdue: on_deadline_overdue,
+    e.LookedAfterChildReported: on_child_reported,
+    e.LookedAfterEpisodeReported: on_episode_reported,
+    e.LookedAfterReviewReported: on_review_reported,
+    e.MissingEpisodeReported: on_missing_reported,
+}
+
+
+def commands(pack: PlacementPack) -> Mapping[type[Command], Handler]:
+    """Return the handler of every command, counting time as the council's pack says."""
+    return {
+        RequestPlacement: request_placement,
+        StartPlacement: partial(start_placement, pack=pack),
+        ReviewPlacement: partial(review_placement, pack=pack),
+        EndPlacement: partial(end_placement, pack=pack),
+        CompleteExitInterview: complete_exit_interview,
+    }

@@ -1,0 +1,200 @@
+"""Placements from request to exit interview, looked-after history, and what people ask for."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from schemas.events.base import Code
+from schemas.events.codes import Location, NeedDomain, PlacementKind
+from services.kernel.service import Command
+
+Status = Literal["absent", "requested", "started", "ended"]
+LIVE: frozenset[Status] = frozenset({"requested", "started"})
+
+ExitInterview = Literal["none", "due", "overdue", "completed"]
+"""`none` until the placement has ended; an interview that is due or overdue can be completed."""
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+"""Free text that stays in the store: an objective's wording, or what a child said."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCase:
+    """What placement needs to know of a case; the assessment service owns it."""
+
+    case_id: UUID
+    child_id: UUID
+    level: int | None
+    """None when the case closed before any threshold was met."""
+    level_since: datetime | None
+    status: Literal["open", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A measurable aim of a placement. Its wording is kept beside it in the store."""
+
+    objective_id: UUID
+    domain: NeedDomain
+    outcome: Literal["open", "met", "not_met"] = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One placement of one child. `version` counts its events."""
+
+    placement_id: UUID
+    version: int = 0
+    status: Status = "absent"
+    child_id: UUID | None = None
+    case_id: UUID | None = None
+    kind: PlacementKind | None = None
+    need_group: NeedDomain | None = None
+    requested_by: str | None = None
+    requested_at: datetime | None = None
+    provider_id: str | None = None
+    location: Location = Location.UNKNOWN
+    started_on: date | None = None
+    objectives: tuple[Objective, ...] = ()
+    reviews_held: int = 0
+    last_review_on: date | None = None
+    ended_on: date | None = None
+    end_reason: str | None = None
+    exit_interview: ExitInterview = "none"
+    exit_interview_due_at: datetime | None = None
+    exit_interview_held_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One episode of care as statutory returns report it. `version` counts the events about it."""
+
+    episode_id: UUID
+    version: int = 0
+    status: Literal["absent", "open", "ended"] = "absent"
+    child_id: UUID | None = None
+    return_year: int = 0
+    """Of the newest return that reported it."""
+    started_on: date | None = None
+    reason_started: str | None = None
+    legal_status: str | None = None
+    need: str | None = None
+    placement_type: str | None = None
+    placement_provider: str | None = None
+    ended_on: date | None = None
+    reason_ended: str | None = None
+    reason_place_change: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAfterReview:
+    """One review as statutory returns report it."""
+
+    review_id: UUID
+    version: int = 0
+    child_id: UUID | None = None
+    return_year: int = 0
+    reviewed_on: date | None = None
+    review_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MissingEpisode:
+    """One time a looked-after child was missing or away, as statutory returns report it."""
+
+    missing_id: UUID
+    version: int = 0
+    child_id: UUID | None = None
+    return_year: int = 0
+    kind: Literal["missing", "away"] | None = None
+    started_on: date | None = None
+    ended_on: date | None = None
+
+
+class Body(BaseModel):
+    """What a request says beside the placement that its path names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ObjectiveAsked(Body):
+    """A measurable aim, in words that the child and the provider both understand."""
+
+    domain: NeedDomain
+    words: Words
+
+
+class ObjectiveAnswered(Body):
+    """What became of one objective, and what the child says about it."""
+
+    objective_id: UUID
+    met: bool
+    childs_words: Words | None = None
+
+
+class PlacementStart(Body):
+    """Where the child lives from now on, and what the placement is for."""
+
+    provider_id: Code
+    kind: PlacementKind
+    location: Literal[Location.IN_COUNTY, Location.OUT_OF_COUNTY]
+    objectives: tuple[ObjectiveAsked, ...] = Field(max_length=20)
+    started_on: date
+
+
+class PlacementReview(Body):
+    """A review that was held."""
+
+    reviewed_on: date
+    reviewed_by: Code
+
+
+class PlacementEnd(Body):
+    """The child's last day at the placement, and why it was the last."""
+
+    ended_on: date
+    reason: Code
+
+
+class ExitInterviewAnswers(Body):
+    """What came out of the talk with the child who left."""
+
+    outcomes: tuple[ObjectiveAnswered, ...] = Field(max_length=20)
+    held_on: date
+    held_by: Code
+
+
+class RequestPlacement(Command):
+    """Ask for a placement for the child of an open case."""
+
+    case_id: UUID
+    kind: PlacementKind
+    need_group: NeedDomain
+    requested_by: Code
+
+
+class StartPlacement(Command, PlacementStart):
+    """Record that the child has moved in."""
+
+    placement_id: UUID
+
+
+class ReviewPlacement(Command, PlacementReview):
+    """Record a review of the looked-after child."""
+
+    placement_id: UUID
+
+
+class EndPlacement(Command, PlacementEnd):
+    """Record that the child has left."""
+
+    placement_id: UUID
+
+
+class CompleteExitInterview(Command, ExitInterviewAnswers):
+    """Record the exit interview, every objective answered."""
+
+    placement_id: UUID

@@ -27,7 +27,7 @@ class ReferralMade(_PartnerEvent, name="partner.referral_made", subject="child_i
     agency: AgencyKind
     agency_id: Code
     agency_reference: Code | None = None
-    """The agency's own number for this referral, for its own follow-up."""
+    """The agency's own number for this referral. A second message with it is the same referral sent again."""
     locality: Code
     concerns: tuple[Concern, ...] = Field(min_length=1, max_length=8)
     immediate_risk: bool = False

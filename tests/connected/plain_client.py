@@ -45,9 +45,9 @@ def check(document: Document, message_type: str, headers: dict[str, str], payloa
 
 
 def referral(document: Document) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """Return key, headers and payload of the fullest example, for a child and with an id of its own."""
+    """Return key, headers and payload of the shortest example, for a child and with an id of its own."""
     message = document["components"]["messages"][SENT]
-    example = message["examples"][-1]
+    example = message["examples"][0]
     field = message["x-key-location"].removeprefix("$message.payload#/")
     key = str(uuid4())
     example = json.loads(json.dumps(example).replace(example["payload"][field], key))

@@ -14,8 +14,6 @@ from uuid import UUID, uuid4, uuid5
 
 import pytest
 import yaml
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewTopic
 
 from deploy.embedded.engines import Engines
 
@@ -113,6 +111,9 @@ def something_else(referral: Any, headers: dict[str, str]) -> tuple[dict[str, st
 @contextmanager
 def hand_made_service(bootstrap: str, inbound: str, outbound: str, answer: Answer) -> Iterator[None]:
     """Answer every message on `inbound` with one on `outbound`; the topics end with the block."""
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+    from kafka.admin import KafkaAdminClient, NewTopic
+
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     topics = [NewTopic(name, num_partitions=2, replication_factor=1) for name in (inbound, outbound)]
     admin.create_topics(topics)
@@ -147,6 +148,9 @@ def hand_made_service(bootstrap: str, inbound: str, outbound: str, answer: Answe
         admin.close()
 
 
+@pytest.mark.filterwarnings(
+    "ignore:(read|open)_text is deprecated:DeprecationWarning"
+)  # kafka-python's import
 @pytest.mark.parametrize(
     ("answer", "exit_code", "complaint"),
     [

@@ -201,7 +201,7 @@ def running_engines(
                 shutil.rmtree(var / engine, ignore_errors=True)
         with Children(run_dir, group="engines") as children:
             keeper = Keeper(children)
-            starting = _Start(children, keeper, var, environ, free, cache or var / "engines", say)
+            starting = _Start(children, keeper, var, environ, free, (cache or var / "engines").resolve(), say)
             engines = starting.all()
             keeper.start()
             try:

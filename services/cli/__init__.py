@@ -1,0 +1,1 @@
+"""The `leadline` command: run the system, look into it, repair it."""

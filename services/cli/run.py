@@ -1,0 +1,80 @@
+"""`leadline up`, `worker` and `web`: run the system or one process of it."""
+
+import os
+import threading
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from services.cli.catalogue import SERVICES, ServiceName, build_of, extras_of, served
+from services.cli.running import VAR
+from services.kernel.logs import configure_logs
+from services.kernel.pack import PackError
+from services.kernel.process import run_worker
+from services.kernel.settings import Settings
+from services.kernel.site import create_site
+
+
+def up(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the data of earlier runs first.")] = False,
+) -> None:
+    """Start engines, workers and pages on this machine; stop them with Ctrl-C.
+
+    Example: leadline up
+    """
+    from deploy.embedded.errors import EngineError  # noqa: PLC0415 - embedded mode is an extra
+    from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415 - as above
+    from deploy.embedded.system import running_system  # noqa: PLC0415 - as above
+
+    try:
+        with (
+            exit_on_signals(),
+            running_system(VAR, say=typer.echo, environ=os.environ, services=SERVICES, fresh=fresh) as system,
+        ):
+            typer.echo(f"inbox: {system.site}/inbox   API: {system.site}/docs   logs: {VAR / 'log'}")
+            typer.echo("Press Ctrl-C to stop.")
+            threading.Event().wait()
+    except EngineError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped; the data stays in var/")
+
+
+def worker(
+    service: Annotated[ServiceName, typer.Argument(help="Which service.")],
+) -> None:
+    """Run one service's worker in the foreground: it consumes, decides, publishes and raises deadlines.
+
+    Example: leadline worker assessment
+    """
+    try:
+        code = run_worker(service, build_of(service), Settings(), extras=extras_of(service))
+    except PackError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(code)
+
+
+def web(
+    services: Annotated[
+        list[ServiceName] | None, typer.Argument(help="Which services; all when none is named.")
+    ] = None,
+) -> None:
+    """Serve the APIs and pages of some services, or of all, on one port.
+
+    Example: leadline web referral notify
+    """
+    settings = Settings()
+    configure_logs(settings, service="web")
+    try:
+        site = create_site(settings, [served(name, settings) for name in services or SERVICES])
+    except PackError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    server = uvicorn.Server(
+        uvicorn.Config(site, host=settings.host, port=settings.port, log_config=None, access_log=False)
+    )
+    server.run()
+    raise typer.Exit(0 if server.started else 1)

@@ -1,0 +1,87 @@
+"""`leadline topics`: create, list, lag."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import typer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.table import Table
+
+from schemas.topics import read_by
+from services.cli.catalogue import SERVICES
+from services.cli.running import current_settings
+from services.kernel.bus import Bus
+from services.kernel.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="The topics on the bus: create, list, lag.")
+
+
+@app.command()
+def apply() -> None:
+    """Create the topics that are missing; existing ones stay as they are.
+
+    Example: leadline topics apply
+    """
+    made = _asked(_apply(current_settings()))
+    typer.echo(f"created: {', '.join(made)}" if made else "nothing to do: every topic exists")
+
+
+@app.command("list")
+def list_topics() -> None:
+    """Show every declared topic: owner, readers, partitions, events the broker holds.
+
+    Exits with code 1 when one is missing or has other partitions than declared.
+
+    Example: leadline topics list
+    """
+    states = _asked(_states(current_settings()))
+    table = Table("topic", "owner", "readers", "partitions", "events", title="Topics")
+    wrong = False
+    for state in states:
+        right = state.partitions == state.topic.partitions
+        wrong = wrong or not right
+        shown = str(state.partitions) if right else f"{state.partitions}, declared {state.topic.partitions}"
+        readers = ", ".join(state.topic.readers)
+        table.add_row(state.topic.name, state.topic.owner, readers, shown, str(state.events))
+    Console().print(table)
+    if wrong:
+        typer.echo("Run `leadline topics apply` to create what is missing.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def lag() -> None:
+    """Show how many events each service has not yet committed.
+
+    Example: leadline topics lag
+    """
+    table = Table("service", "topic", "lag", title="Lag")
+    for service, by_topic in _asked(_lags(current_settings())).items():
+        for topic, count in by_topic.items():
+            table.add_row(service, topic, str(count))
+    Console().print(table)
+
+
+def _asked(question: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return asyncio.run(question)
+    except (KafkaError, OSError):
+        typer.echo("No broker answers at LEADLINE_KAFKA: is it running?", err=True)
+        raise typer.Exit(1) from None
+
+
+async def _apply(settings: Settings) -> list[str]:
+    async with Bus(settings) as bus:
+        return await bus.apply()
+
+
+async def _states(settings: Settings) -> Any:
+    async with Bus(settings) as bus:
+        return await bus.states()
+
+
+async def _lags(settings: Settings) -> dict[str, dict[str, int]]:
+    async with Bus(settings) as bus:
+        return {service: await bus.lag(service, read_by(service)) for service in SERVICES}

@@ -1,0 +1,124 @@
+"""A service's worker process: store, relay, scanner, intake and metrics in one Faust worker."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from mode import Service as Part
+from prometheus_client import start_http_server
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.kernel import metrics
+from services.kernel.calendar import WorkingCalendar
+from services.kernel.clock import Clock, clock_of
+from services.kernel.database import create_engine, is_transient, migrate
+from services.kernel.delivery import Delivery
+from services.kernel.intake import Intake
+from services.kernel.logs import configure_logs
+from services.kernel.relay import Relay
+from services.kernel.scanner import Scanner
+from services.kernel.service import Service
+from services.kernel.settings import Settings
+from services.kernel.worker import create_app, run
+
+log = structlog.get_logger()
+
+Build = Callable[[Settings], Service[Any]]
+Extras = Callable[[Settings, AsyncEngine, Clock], Sequence[Part]]
+
+STORE_PATIENCE_SECONDS = 60.0
+LAG_SECONDS = 5.0
+
+
+class StoreOpened(Part):
+    """Migrates the store before anything else starts, and closes it after everything else has stopped."""
+
+    def __init__(self, engine: AsyncEngine, service: str) -> None:
+        super().__init__()
+        self._engine = engine
+        self._service = service
+
+    async def on_start(self) -> None:
+        """Wait for the database for a minute, then give up: the orchestrator starts us again."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + STORE_PATIENCE_SECONDS
+        while True:
+            try:
+                await migrate(self._engine, self._service)
+            except Exception as error:
+                if not is_transient(error) or loop.time() > give_up:
+                    raise
+                log.warning("database away, waiting", error=type(error).__name__)
+                await asyncio.sleep(1.0)
+            else:
+                return
+
+    async def on_shutdown(self) -> None:
+        """Close the connections."""
+        await self._engine.dispose()
+
+
+class LagReported(Part):
+    """Shows as a metric how far behind the intake is."""
+
+    def __init__(self, intake: Intake, service: str) -> None:
+        super().__init__()
+        self._intake = intake
+        self._service = service
+
+    @Part.task
+    async def _report(self) -> None:
+        while not self.should_stop:
+            for topic, lag in self._intake.lag.items():
+                metrics.CONSUMER_LAG.labels(self._service, topic).set(lag)
+            await self.sleep(LAG_SECONDS)
+
+
+def parts_of(
+    service: Service[Any],
+    settings: Settings,
+    engine: AsyncEngine,
+    clock: Clock,
+    *,
+    extras: Sequence[Part] = (),
+) -> list[Part]:
+    """Return what a worker process runs, in the order of its start; it stops in reverse."""
+    calendar = WorkingCalendar()
+    delivery = Delivery(service, engine, clock, calendar=calendar, max_value_bytes=settings.max_value_bytes)
+    intake = Intake(
+        topics=[topic.name for topic in service.reads],
+        group=service.name,
+        bootstrap=settings.kafka,
+        deliver=delivery.deliver,
+        max_batch=settings.batch,
+        session_timeout_seconds=settings.kafka_session_timeout_seconds,
+        connection=settings.kafka_client(),
+    )
+    scanner = Scanner(
+        engine, clock, service=service.name, calendar=calendar, interval_seconds=settings.scan_seconds
+    )
+    return [
+        StoreOpened(engine, service.name),
+        Relay(settings, service=service.name),
+        scanner,
+        *extras,
+        intake,
+        LagReported(intake, service.name),
+    ]
+
+
+def run_worker(name: str, build: Build, settings: Settings, *, extras: Extras | None = None) -> int:
+    """Run a service's worker until it is told to stop; return the exit code.
+
+    Blocks. Raises PackError when the policy pack has mistakes.
+    """
+    configure_logs(settings, service=name)
+    service = build(settings)
+    engine = create_engine(settings, name)
+    clock = clock_of(settings)
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port)
+    more = extras(settings, engine, clock) if extras is not None else ()
+    parts = parts_of(service, settings, engine, clock, extras=more)
+    return run(create_app(f"leadline-{name}", services=parts))

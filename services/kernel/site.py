@@ -1,0 +1,130 @@
+"""The web process: the APIs and pages of one service or of all, on one port."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from fastapi import APIRouter, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+
+from services.kernel.bus import Bus
+from services.kernel.calendar import WorkingCalendar
+from services.kernel.clock import clock_of
+from services.kernel.database import create_engine, migrate
+from services.kernel.desk import Desk
+from services.kernel.service import Service
+from services.kernel.settings import Settings
+from services.kernel.store import dead_letters, deadlines, journal
+from services.kernel.web import install_errors, problem
+
+Router = Callable[[Desk[Any]], APIRouter]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service and the routes it serves."""
+
+    service: Service[Any]
+    router: Router
+
+
+class Bridge:
+    """One connection to the bus for all questions of this process, made when first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._bus: Bus | None = None
+
+    async def lag(self, service: Service[Any]) -> dict[str, int]:
+        """Return a service's lag by topic. Raises KafkaError while no broker answers."""
+        if self._bus is None:
+            bus = Bus(self._settings)
+            await bus.__aenter__()
+            self._bus = bus
+        try:
+            return await self._bus.lag(service.name, service.reads)
+        except KafkaError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            with suppress(KafkaError):
+                await bus.__aexit__(None, None, None)
+
+
+def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
+    """Return the web application of some services. It migrates their stores before it serves."""
+    clock, calendar = clock_of(settings), WorkingCalendar()
+    desks = [
+        Desk(item.service, create_engine(settings, item.service.name), clock, calendar=calendar)
+        for item in served
+    ]
+    bridge = Bridge(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(bridge.close)
+            for desk in desks:
+                stack.push_async_callback(desk.engine.dispose)
+                await migrate(desk.engine, desk.service.name)
+            yield
+
+    app = FastAPI(
+        title="Leadline",
+        description="Case coordination for children's services. Every POST takes an Idempotency-Key.",
+        lifespan=lifespan,
+    )
+    install_errors(app)
+    for item, desk in zip(served, desks, strict=True):
+        app.include_router(item.router(desk))
+        app.include_router(_operations(desk, bridge))
+
+    @app.get("/health", tags=["operations"], summary="Whether this process and its stores answer")
+    async def health() -> Response:
+        try:
+            for desk in desks:
+                async with desk.engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+        except (OSError, Exception) as error:  # noqa: BLE001 - whatever it is, we are not healthy
+            return problem(503, "A store does not answer", type(error).__name__)
+        return Response('{"status":"ok"}', media_type="application/json")
+
+    @app.get("/metrics", tags=["operations"], summary="Metrics for Prometheus")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:
+    name = desk.service.name
+    routes = APIRouter(tags=["operations"])
+
+    @routes.get(f"/{name}/status", summary=f"How far the {name} service has come")
+    async def status() -> dict[str, Any]:
+        now = desk.clock.now()
+        try:
+            lag: dict[str, int] | None = await bridge.lag(desk.service)
+        except (KafkaError, OSError):
+            lag = None  # unknown while no broker answers
+        async with desk.engine.connect() as connection:
+            parked = await dead_letters.count(connection)
+            return {
+                "service": name,
+                "now": now,
+                "lag": lag,
+                "outbox_pending": await journal.pending(connection),
+                "deadlines_due": await deadlines.count_due(connection, now=now),
+                "parked": sum(count for (state, _), count in parked.items() if state == "parked"),
+                "waiting": sum(count for (state, _), count in parked.items() if state == "waiting"),
+                "events": await journal.count_by_type(connection),
+            }
+
+    return routes

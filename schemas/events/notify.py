@@ -1,12 +1,16 @@
 """Events of the notify service, on `notify-events`, and every service's alarm for a dead letter."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from schemas.events.base import Code, Event, Moment
 from schemas.events.codes import Role, Urgency
+
+
+PackWords = Annotated[str, StringConstraints(max_length=600)]
+"""A policy pack's own wording, its dates filled in: never a note about one child."""
 
 
 class AlertRaised(Event, name="alert.raised", subject="alert_id"):
@@ -21,6 +25,10 @@ class AlertRaised(Event, name="alert.raised", subject="alert_id"):
     about: UUID
     case_id: UUID | None = None
     due_at: Moment | None = None
+    says: PackWords | None = None
+    """What has happened, in the pack's words."""
+    next_step: PackWords | None = None
+    """What the recipient should do now, in the pack's words."""
     raised_at: Moment
 
 

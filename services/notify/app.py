@@ -1,0 +1,42 @@
+"""The notify service, wired."""
+
+import mode
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.topics import read_by
+from services.kernel.clock import Clock
+from services.kernel.pack import PackError, load_pack
+from services.kernel.service import Service
+from services.kernel.settings import Settings
+from services.notify.book import NotifyBook
+from services.notify.handlers import COMMANDS, HANDLERS
+from services.notify.mailer import Mailer
+from services.notify.pack import NotifyPack
+from services.notify.policy import unrouted
+from services.notify.store import NotifyStore
+
+
+def build(settings: Settings) -> Service[NotifyBook]:
+    """Return the service under the council's policy pack.
+
+    Raises PackError when the pack has mistakes, or says of an event neither whom it alerts nor that it is
+    silent: what is forgotten must not fall through the net. Events of all topics pass a parked one of
+    their case, because an alert late is worse than one out of order.
+    """
+    pack = load_pack(settings.policy, NotifyPack)
+    forgotten = unrouted(pack, iter(HANDLERS))
+    if forgotten:
+        what = "name it under alerts or under silent (a deadline's state with :*)"
+        raise PackError(tuple(f"{settings.policy}: {name} alerts nobody: {what}." for name in forgotten))
+    return Service(
+        name="notify",
+        store=NotifyStore(pack, mails=settings.smtp is not None),
+        handlers=HANDLERS,
+        commands=COMMANDS,
+        lets_pass=frozenset(topic.name for topic in read_by("notify")),
+    )
+
+
+def extras(settings: Settings, engine: AsyncEngine, clock: Clock) -> list[mode.Service]:
+    """Return what runs beside the worker: the mailer, if a mail server is configured."""
+    return [] if settings.smtp is None else [Mailer(settings, engine, clock)]

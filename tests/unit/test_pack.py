@@ -177,6 +177,21 @@ def test_a_problem_names_the_file_it_stands_in(tmp_path: Path) -> None:
     assert told[1:] == ["base.yaml, line 6: shops.0.shelves is missing."]
 
 
+def test_a_replaced_list_is_told_by_its_own_lines(tmp_path: Path) -> None:
+    """Nothing of the list that was replaced is left, not even where it stood."""
+    write(tmp_path, "shops: [{name: A, on: Monday, shelves: 3}]\n", "base.yaml")
+    path = write(tmp_path, "extends: base.yaml\nshops: [{name: C, on: Friday}]\n", head="")
+    assert problems(path) == ["pack.yaml, line 2: shops.0.shelves is missing."]
+
+
+def test_a_wrong_key_is_told_where_it_stands(tmp_path: Path) -> None:
+    """Levels are numbers."""
+    write(tmp_path, "shops: []\n", "base.yaml")
+    path = write(tmp_path, "extends: base.yaml\nlabels:\n  levels:\n    two: Two\n", head="")
+    (problem,) = problems(path)
+    assert problem.startswith("pack.yaml, line 4: labels.levels.two is wrong: ")
+
+
 def test_a_file_that_extends_itself_is_refused(tmp_path: Path) -> None:
     """Also by way of another file."""
     write(tmp_path, "extends: pack.yaml\n", "other.yaml", head="")

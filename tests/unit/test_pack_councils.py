@@ -100,6 +100,13 @@ def test_a_cambridgeshire_team_has_a_manager_and_three_to_five_others() -> None:
         assert pack.points_of[team.manager] == 0
 
 
+def test_a_role_leads_cases_with_its_share_of_the_capacity() -> None:
+    """A senior social worker of Cambridgeshire has 24 points and half of the time for cases."""
+    points = assessment("cambridgeshire").points_of
+    assert points["W-0111"] == 12
+    assert points["W-0101"] == 24
+
+
 # --- alerts
 
 
@@ -381,6 +388,21 @@ def test_complex_safety_beside_another_complex_need_is_protection() -> None:
             "teams: [{code: t, name: T, manager: W-9999, duty_inbox: d}]",
             "teams.0.manager: there is no practitioner W-9999.",
         ),
+        (
+            AssessmentPack,
+            "teams: [{code: t, name: T, manager: W-9999, duty_inbox: d}]",
+            "teams.0.manager: there is no practitioner W-9999.",
+        ),
+        (
+            AssessmentPack,
+            "practitioners: [{id: W-0100, role: wizard, capacity: 1}]",
+            "practitioners.0.role: caseload.roles has no wizard.",
+        ),
+        (
+            AssessmentPack,
+            "practitioners: [{id: W-1, role: a, capacity: 1}, {id: W-1, role: a, capacity: 2}]",
+            "practitioners.1.id: W-1 is already taken by an earlier entry.",
+        ),
         (AssessmentPack, "caseload: {weights: {4: 0}}", "caseload.weights.4 is wrong: "),
         (
             NotifyPack,
@@ -440,6 +462,16 @@ def test_a_pack_that_contradicts_itself_is_refused(
     with pytest.raises(PackError) as caught:
         load_pack(path, model)
     assert any(f": {sentence}" in problem for problem in caught.value.problems), caught.value.problems
+
+
+def test_a_level_without_a_weight_is_refused(tmp_path: Path) -> None:
+    """A case of any level must count for something."""
+    text = (FOLDER / "cambridgeshire.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "pack.yaml"
+    text = text.replace(", 4: 5}", "}").replace("extends: ", f"extends: {FOLDER}/")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PackError, match=r"caseload\.weights: level 4 has no weight\.$"):
+        load_pack(path, AssessmentPack)
 
 
 def test_the_example_of_the_guide_is_a_valid_pack(tmp_path: Path) -> None:

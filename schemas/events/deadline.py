@@ -14,7 +14,7 @@ class _Deadline(Event):
     kind: Code
     """Which deadline of the policy pack, for example `triage_decision`."""
     due_at: Moment
-    """The last moment that is still in time."""
+    """The first moment that is late: the end of the last day, London time."""
 
 
 class DeadlineScheduled(_Deadline, name="deadline.scheduled", subject="deadline_id"):
@@ -25,7 +25,7 @@ class DeadlineScheduled(_Deadline, name="deadline.scheduled", subject="deadline_
     due_from: Moment
     """When `deadline.due` is raised: the start of the last day, London time."""
     rule: Code
-    """The policy pack's rule, for example `1:working:next_day`."""
+    """The policy pack's rule, for example `1:working_days:next_day`."""
 
 
 class DeadlineDueSoon(_Deadline, name="deadline.due_soon", subject="deadline_id"):

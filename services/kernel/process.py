@@ -10,7 +10,6 @@ from prometheus_client import start_http_server
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kernel import metrics
-from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock, clock_of
 from services.kernel.database import create_engine, is_transient, migrate
 from services.kernel.delivery import Delivery
@@ -84,7 +83,7 @@ def parts_of(
     extras: Sequence[Part] = (),
 ) -> list[Part]:
     """Return what a worker process runs, in the order of its start; it stops in reverse."""
-    calendar = WorkingCalendar()
+    calendar = service.calendar
     delivery = Delivery(service, engine, clock, calendar=calendar, max_value_bytes=settings.max_value_bytes)
     intake = Intake(
         topics=[topic.name for topic in service.reads],

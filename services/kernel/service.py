@@ -83,6 +83,8 @@ class Service(Generic[B]):
     store: Store[B]
     handlers: Mapping[type[Event], Handler]
     commands: Mapping[type[Command], Handler] = field(default_factory=dict)
+    calendar: WorkingCalendar = field(default_factory=WorkingCalendar)
+    """The council's working days."""
     lets_pass: frozenset[str] = frozenset()
     """Topics whose later events pass a parked one of the same case instead of waiting behind it."""
 

@@ -11,7 +11,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from services.kernel.bus import Bus
-from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import clock_of
 from services.kernel.database import create_engine, migrate
 from services.kernel.desk import Desk
@@ -60,9 +59,9 @@ class Bridge:
 
 def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     """Return the web application of some services. It migrates their stores before it serves."""
-    clock, calendar = clock_of(settings), WorkingCalendar()
+    clock = clock_of(settings)
     desks = [
-        Desk(item.service, create_engine(settings, item.service.name), clock, calendar=calendar)
+        Desk(item.service, create_engine(settings, item.service.name), clock, calendar=item.service.calendar)
         for item in served
     ]
     bridge = Bridge(settings)

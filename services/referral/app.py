@@ -16,10 +16,12 @@ def build(settings: Settings) -> Service[ReferralBook]:
     Partners are independent of each other: a malformed message of one must never hold up another agency's
     referral of the same child, so later partner events pass a parked one.
     """
+    pack = load_pack(settings.policy, ReferralPack)
     return Service(
         name="referral",
-        store=ReferralStore(load_pack(settings.policy, ReferralPack)),
+        store=ReferralStore(pack),
         handlers=HANDLERS,
         commands=COMMANDS,
+        calendar=pack.working_calendar,
         lets_pass=frozenset({PARTNER.name}),
     )

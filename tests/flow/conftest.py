@@ -50,12 +50,16 @@ class Bench:
     service: Service[Any]
     engine: AsyncEngine
     clock: MovableClock
-    calendar: WorkingCalendar
     settings: Settings
     delivery: Delivery[Any] = field(init=False)
     desk: Desk[Any] = field(init=False)
     replay: Replay[Any] = field(init=False)
     _offset: int = 0
+
+    @property
+    def calendar(self) -> WorkingCalendar:
+        """The council's working days."""
+        return self.service.calendar
 
     def __post_init__(self) -> None:
         parts = (self.service, self.engine, self.clock)
@@ -138,6 +142,6 @@ async def bench(engines: Engines) -> AsyncIterator[MakeBench]:
             async with engine.begin() as connection:
                 tables = (await connection.execute(text(TABLES))).scalar_one()
                 await connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
-            return Bench(build(settings), engine, MovableClock(), WorkingCalendar(), settings)
+            return Bench(build(settings), engine, MovableClock(), settings)
 
         yield make

@@ -76,3 +76,15 @@ class AlertSeen(Seen):
     recipient_id: str
     role: Role
     raised_at: datetime
+
+
+class ObjectiveSeen(Seen):
+    """One aim of a placement."""
+
+    objective_id: UUID
+
+
+class PlacementDetail(Seen):
+    """The page of one placement."""
+
+    objectives: tuple[ObjectiveSeen, ...]

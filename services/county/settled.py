@@ -1,0 +1,103 @@
+"""Whether the system has come to rest: all that is to happen at this moment has happened."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+from schemas.topics import TOPICS
+from services.county.site import PlayError, Site
+
+SERVICES = tuple(topic.owner for topic in TOPICS if topic.owner != "partners")
+"""From upstream to downstream."""
+
+PATIENCE_SECONDS = 180.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far one service has come."""
+
+    service: str
+    now: datetime
+    at_rest: bool
+    """Nothing to publish, nothing due, nothing unread."""
+    parked: int
+    events: Mapping[str, int] = field(default_factory=dict)
+    """Events in its journal by name, without the version."""
+    words: str = ""
+
+    @classmethod
+    def of(cls, shown: Mapping[str, Any]) -> Self:
+        """Return the status that `GET /<service>/status` shows."""
+        lag: Mapping[str, int] | None = shown["lag"]
+        unread = -1 if lag is None else sum(lag.values())
+        events: Counter[str] = Counter()
+        for wire_type, count in shown["events"].items():
+            events[wire_type.rpartition(".v")[0]] += count
+        pending, due = shown["outbox_pending"], shown["deadlines_due"]
+        return cls(
+            service=shown["service"],
+            now=datetime.fromisoformat(shown["now"]),
+            at_rest=pending == 0 and due == 0 and unread == 0,
+            parked=shown["parked"],
+            events=dict(events),
+            words=f"{shown['service']}: {pending} to publish, {due} deadlines due, "
+            f"{'unread events unknown' if unread < 0 else f'{unread} unread'}",
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far all services have come."""
+
+    services: tuple[Status, ...]
+
+    @property
+    def parked(self) -> int:
+        """Return how many events were set aside."""
+        return sum(status.parked for status in self.services)
+
+    @property
+    def events(self) -> Counter[str]:
+        """Return the published events of all services by name."""
+        return sum((Counter(status.events) for status in self.services), Counter())
+
+    def is_rest_at(self, moment: datetime) -> bool:
+        """Return whether every service is at rest and knows what time it is."""
+        return all(status.at_rest and status.now == moment for status in self.services)
+
+
+async def standing(site: Site) -> Standing:
+    """Return how far all services have come, asked one after the other."""
+    return Standing(tuple([Status.of(await site.get(f"/{service}/status")) for service in SERVICES]))
+
+
+async def settled(site: Site, moment: datetime, *, patience_seconds: float = PATIENCE_SECONDS) -> Standing:
+    """Wait until the system is at rest at a moment of its clock, and return how far it has come.
+
+    At rest means: seen so twice, with no event published between the two looks. One look could miss an event
+    that passes from a service asked later to one asked before; it would have published by the second look,
+    or it would still be unread. Raises PlayError, with what is left, when the patience is over.
+    """
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + patience_seconds
+    pause = _FIRST_PAUSE_SECONDS
+    before: Standing | None = None
+    while True:
+        now = await standing(site)
+        if not now.is_rest_at(moment):
+            before = None
+        elif before is not None and before.events == now.events:
+            return now
+        else:
+            before = now
+            continue
+        if loop.time() > give_up:
+            left = "; ".join(status.words for status in now.services if not status.at_rest)
+            raise PlayError(f"the system has not come to rest in {patience_seconds:.0f} seconds: {left}")
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)

@@ -231,7 +231,12 @@ class _Start:
         with ThreadPoolExecutor(2) as together:  # each takes a second or two, mostly waiting
             database_start = together.submit(self._database, database_choice)
             broker_start = together.submit(self._broker, broker_choice, found)
-            broker, database = broker_start.result(), database_start.result()
+            try:
+                broker, database = broker_start.result(), database_start.result()
+            except BaseException:
+                # Ctrl-C, or one of them failed: the other's wait ends as soon as its process has.
+                self.children.close()
+                raise
         self.say(f"broker: {broker.name} at {broker.address} ({broker.reason})")
         self.say(f"database: {database.name} ({database.reason})")
         return Engines(

@@ -37,6 +37,7 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
+    "jit": "off",  # our statements are short: compiling one takes longer than running it
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",

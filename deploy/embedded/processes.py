@@ -22,7 +22,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-import psutil  # type: ignore[import-untyped]  # ships no types
+from deploy.embedded.errors import EngineError
+
+try:
+    import psutil  # type: ignore[import-untyped]  # ships no types
+except ImportError:
+    raise EngineError("Embedded mode needs psutil: run `pip install 'leadline[embedded]'`.") from None
 
 STOP_WITHIN_SECONDS = 10.0
 """How long a process may take to stop by itself before it is killed."""
@@ -233,17 +238,17 @@ class Children:
         )
 
     def close(self) -> None:
-        """Stop every child, the run file and the watchdog."""
+        """Stop every child, the run file and the watchdog. No spawn() succeeds from now on."""
         with self._lock:
             children, self._children = tuple(self._children.values()), {}
+            watchdog, self._watchdog = self._watchdog, None
         stop_processes(child.recorded for child in children)
         for child in children:
             child.reap()
         self._file.unlink(missing_ok=True)
-        if self._watchdog is not None:
+        if watchdog is not None:
             # The file is gone, so the end of its input gives the watchdog nothing to stop.
-            self._watchdog.communicate()
-            self._watchdog = None
+            watchdog.communicate()
 
     def spawn(self, spec: Spec) -> Child:
         """Start a process, which replaces an ended child of that name, and record it.

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -196,6 +197,10 @@ with running_engines(var, say=lambda _: None, free_ports=True, cache=cache) as e
     signal.pause()
 """
 
+ORDERLY_OWNER = "from deploy.embedded.supervisor import exit_on_signals\n" + OWNER.replace(
+    "with running", "with exit_on_signals(), running"
+)
+
 
 def test_kill_9_of_the_owner_leaves_no_engine_behind_and_the_next_start_works(place: Path) -> None:
     """Broker, database and watchdog end; their data can be opened again at once."""
@@ -223,6 +228,35 @@ def test_a_killed_owners_engines_end_without_a_next_start(place: Path) -> None:
         assert owner.stdout.readline()
         owner.kill()
     until(lambda: processes_of(place) == [])
+
+
+def test_a_port_that_is_taken_stops_the_start_and_leaves_nothing(place: Path) -> None:
+    """The database, which could have started, is stopped again."""
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(EngineError, match=f"Port {port} for Kafka is taken"),
+            running_engines(place, say=print, environ=OWN | {"LEADLINE_KAFKA_PORT": str(port)}, cache=CACHE),
+        ):
+            pass
+    assert processes_of(place) == []
+
+
+@pytest.mark.parametrize("moment", ["starting", "serving"])
+def test_a_request_to_end_is_followed_at_every_moment(place: Path, moment: str) -> None:
+    """SIGTERM, as a service manager sends it: all engines end, in order, also during the start."""
+    argv = [sys.executable, "-c", ORDERLY_OWNER, str(place), str(CACHE)]
+    run_file = place / "run" / "engines.processes.json"
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=OWN) as owner:
+        assert owner.stdout is not None
+        if moment == "starting":
+            until(lambda: len(read_run_file(run_file)[1]) == 2)
+        else:
+            assert owner.stdout.readline()
+        owner.terminate()
+        assert owner.wait(60) == 128 + signal.SIGTERM
+    assert processes_of(place) == []
+    assert not run_file.exists()
 
 
 async def test_without_java_the_fallback_serves_and_says_that_it_forgets(place: Path) -> None:
@@ -272,6 +306,16 @@ class TestPostgres:
         self.start_in(closed / "checkout", said.append)
         assert stat.S_IMODE(closed.stat().st_mode) == 0o701
         assert [line for line in said if str(closed) in line and "pass through" in line]
+
+    def test_a_server_that_no_run_file_knows_makes_way(self, place: Path) -> None:
+        """Somebody removed `var/run` while it ran: the next start stops it and opens its data."""
+        home, log = place / "postgres", place / "log" / "postgres.log"
+        with Children(place / "lost", group="engines") as forgotten:
+            first, _ = postgres.start(forgotten, home, log=log, say=print)
+            with Children(place / "run", group="engines") as children:
+                second, _ = postgres.start(children, home, log=log, say=print)
+                assert first.exit_code() == 0
+                assert second.exit_code() is None
 
     def test_data_of_another_major_version_is_refused_and_kept(self, place: Path) -> None:
         """One sentence; nothing is started or removed."""

@@ -120,6 +120,17 @@ class Intake(Service):
         """Leave the group, so that others take over at once."""
         await self._close()
 
+    async def rewind(self) -> None:
+        """Read our partitions from their first event again: the broker has lost what it had.
+
+        Positions from before would skip what is published again; the inbox drops what we have seen.
+        """
+        await self._idle.wait()
+        if self._consumer is not None and (ours := self._consumer.assignment()):
+            self._to_commit = {}
+            self._delivered = {}
+            await self._consumer.seek_to_beginning(*ours)
+
     @Service.task
     async def _take(self) -> None:
         with self._never_silently():

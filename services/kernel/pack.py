@@ -149,7 +149,7 @@ class _Document:
 class _Loader(yaml.CSafeLoader):
     """YAML without the surprises of its version 1.1: `on` and `no` are words, `1:30` and `010` are text.
 
-    The C parser of PyYAML's wheels: a council's pack takes about 20 ms to read, with the Python parser 240 ms.
+    The C parser of PyYAML's wheels: a council's pack takes 20 ms to read, with the Python parser 240 ms.
     """
 
 

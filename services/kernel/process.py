@@ -10,6 +10,7 @@ from prometheus_client import start_http_server
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kernel import metrics
+from services.kernel.buswatch import BusWatch
 from services.kernel.clock import Clock, clock_of
 from services.kernel.database import create_engine, is_transient, migrate
 from services.kernel.delivery import Delivery
@@ -103,6 +104,7 @@ def parts_of(
         scanner,
         *extras,
         intake,
+        BusWatch(intake, settings),
         LagReported(intake, service.name),
     ]
 

@@ -80,7 +80,10 @@ class _Worker(faust.Worker):
     async def run(self) -> None:
         """Return when the worker has stopped, whether by a signal or by a crash."""
         self._ended = asyncio.Event()
-        await self.start()
+        try:
+            await self.start()
+        except Exception as error:  # noqa: BLE001 - a service that cannot start ends the worker as a crash does
+            await self.crash(error)
         # After a signal Faust is already stopping, and this call returns at once: hence the wait.
         await self.stop()
         await self._ended.wait()

@@ -30,6 +30,8 @@ EVERYTHING = (
     "SELECT state, message_id FROM dead_letters ORDER BY arrived",
 )
 
+OPEN = "SELECT 1 FROM cases WHERE status <> 'closed'"
+
 
 @dataclass
 class Office:
@@ -364,9 +366,6 @@ async def test_caseloads_add_up_across_two_workers_and_http(office: Office) -> N
     assert await office.net() == lists.Net(len(await office.bench.rows(OPEN)), 0, 0)
 
 
-OPEN = "SELECT 1 FROM cases WHERE status <> 'closed'"
-
-
 async def test_two_workers_never_open_two_cases_for_one_child(office: Office) -> None:
     """Different referrals of a child, from two localities, at the same moment: one case, none parked."""
     for turn in range(8):
@@ -379,6 +378,33 @@ async def test_two_workers_never_open_two_cases_for_one_child(office: Office) ->
     assert await office.parked() == 0
     assert len(await office.bench.rows("SELECT 1 FROM cases")) == 8
     assert await office.caseloads() == await office.recount()
+
+
+async def test_two_people_never_complete_one_assessment(office: Office) -> None:
+    """At the same moment, with different findings: one is taken, the other is told so."""
+    for turn in range(8):
+        case_id = await office.open_case(f"child {turn}")
+        answers = await asyncio.gather(
+            office.complete(case_id, health=1), office.complete(case_id, health=4), return_exceptions=True
+        )
+        refused = [answer for answer in answers if isinstance(answer, Refused)]
+        assert len(refused) == 1, answers
+        assert "already completed" in refused[0].sentence
+    assert await office.caseloads() == await office.recount()
+
+
+async def test_referral_that_meets_a_closing_case_finds_it_open_or_closed(office: Office) -> None:
+    """Whoever comes first, the child ends with at most one open case, with a lead and a deadline."""
+    for turn in range(8):
+        child = f"child {turn}"
+        case_id = await office.open_case(child)
+        await asyncio.gather(
+            office.complete(case_id, health=1),
+            office.bench.deliver(office.accepted(child, referral="second", locality="march")),
+        )
+    assert await office.parked() == 0
+    assert await office.caseloads() == await office.recount()
+    assert await office.net() == lists.Net(len(await office.bench.rows(OPEN)), 0, 0)
 
 
 async def test_net_sees_a_case_whose_lead_has_left_and_one_without_a_deadline(office: Office) -> None:

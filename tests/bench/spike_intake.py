@@ -3,11 +3,13 @@
 Run against any broker, for instance:
 
     python -m tests.bench.spike_intake fill --bootstrap 127.0.0.1:19092
-    python -m tests.bench.spike_intake service | transport | agent
+    python -m tests.bench.spike_intake service --bootstrap 127.0.0.1:19092   (transport, agent, intake alike)
+    python -m tests.bench.spike_intake intake --bootstrap 127.0.0.1:19092 --work 0.015
     python -m tests.bench.spike_intake envelope
 
 ``fill`` writes 200,000 events of 600 bytes with nine CloudEvents headers to four partitions.
-Each reading run joins a fresh group, reads them all and prints one line; CPU is the process's own.
+Each reading run joins a fresh group, reads them all and prints one line; CPU is the process's own. ``--work``
+is how long each batch stands still, as it would during a transaction. ``intake`` is the production code.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +34,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from faust.app import BootStrategy
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
+
+from services.kernel.envelope import decode, encode
+from services.kernel.intake import Intake
+from services.kernel.record import Record
 
 TOPIC = "spike-intake"
 EVENTS = 200_000
@@ -132,9 +138,9 @@ class Until(mode.Service):
 class OwnConsumer(mode.Service):
     """Way B: our service reads with its own consumer; Faust only keeps the life cycle."""
 
-    def __init__(self, meter: Meter, bootstrap: str) -> None:
+    def __init__(self, meter: Meter, bootstrap: str, work: float) -> None:
         super().__init__()
-        self.meter, self.bootstrap = meter, bootstrap
+        self.meter, self.bootstrap, self.work = meter, bootstrap, work
 
     @mode.Service.task
     async def _read(self) -> None:
@@ -151,12 +157,29 @@ class OwnConsumer(mode.Service):
                 records = await consumer.getmany(timeout_ms=200, max_records=MAX_BATCH)
                 if records:
                     self.meter.took(sum(map(len, records.values())))
+                    await asyncio.sleep(self.work)
                     await consumer.commit({tp: batch[-1].offset + 1 for tp, batch in records.items()})
         finally:
             await consumer.stop()
 
 
-def polled(meter: Meter) -> type[Transport]:
+def production(meter: Meter, bootstrap: str, work: float) -> Intake:
+    """What way B became."""
+
+    async def deliver(records: Sequence[Record]) -> None:
+        meter.took(len(records))
+        await asyncio.sleep(work)
+
+    return Intake(
+        topics=[TOPIC],
+        group=f"spike-{uuid.uuid4()}",
+        bootstrap=bootstrap,
+        deliver=deliver,
+        max_batch=MAX_BATCH,
+    )
+
+
+def polled(meter: Meter, work: float) -> type[Transport]:
     """Way A: Faust's own consumer hands whole polls over, past its streams."""
 
     class WholePolls(Consumer):
@@ -165,6 +188,7 @@ def polled(meter: Meter) -> type[Transport]:
                 records, _ = await self._wait_next_records(1.0)
                 if records:
                     meter.took(sum(map(len, records.values())))
+                    await asyncio.sleep(work)
                     await self._thread.commit(
                         {TP(tp.topic, tp.partition): batch[-1].offset + 1 for tp, batch in records.items()}
                     )
@@ -181,7 +205,7 @@ class NoKafka(BootStrategy):
     enable_kafka = False
 
 
-def read(way: str, bootstrap: str) -> None:
+def read(way: str, bootstrap: str, work: float) -> None:
     """Run one worker until every event was handed over."""
     data = tempfile.mkdtemp(prefix="spike-")
     app = faust.App(
@@ -199,15 +223,16 @@ def read(way: str, bootstrap: str) -> None:
     asyncio.set_event_loop(loop)
     meter = Meter(way)
     services: list[mode.Service] = []
-    if way == "service":
+    if way in {"service", "intake"}:
         app.boot_strategy = NoKafka(app)
-        services.append(OwnConsumer(meter, bootstrap))
+        reader = OwnConsumer if way == "service" else production
+        services.append(reader(meter, bootstrap, work))
     else:
         topic = app.topic(
             TOPIC, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw"
         )
         if way == "transport":
-            app.transport = polled(meter)([*app.conf.broker], app, loop)
+            app.transport = polled(meter, work)([*app.conf.broker], app, loop)
 
         @app.agent(topic)
         async def events(stream: Any) -> None:
@@ -231,7 +256,7 @@ async def _nothing() -> None:
 
 
 def envelope() -> None:
-    """Cost of the CloudEvents SDK against a codec that only touches headers."""
+    """Cost of the CloudEvents SDK against our own codec."""
     from cloudevents.core.bindings import kafka
     from cloudevents.core.formats.json import JSONFormat
     from cloudevents.core.v1.event import CloudEvent
@@ -253,38 +278,27 @@ def envelope() -> None:
         "time": datetime(2026, 3, 2, 9, 30, 0, 123456, tzinfo=UTC),
         "datacontenttype": "application/json",
     }
-    ours = attributes(7)
-    names = {name: f"ce_{name}" for name in ours}
-    short = {f"ce_{name}": name for name in ours}
+    record = Record(TOPIC, 0, 7, key, body, raw)
+    ours = decode(record)
     data = json.loads(body)
 
     def sdk_decode(form: JSONFormat) -> None:
         kafka.from_kafka(kafka.KafkaMessage(dict(raw), key, body), form, CloudEvent)
 
-    def own_decode() -> dict[str, Any]:
-        found: dict[str, Any] = {short[name]: text.decode() for name, text in raw if name in short}
-        found["time"] = datetime.fromisoformat(found["time"])
-        return found
-
-    def own_encode() -> list[tuple[str, bytes]]:
-        time_text = sdk_attributes["time"].isoformat().replace("+00:00", "Z")
-        named = [(names[name], text.encode()) for name, text in ours.items() if name != "time"]
-        return [("content-type", b"application/json"), *named, ("ce_time", time_text.encode())]
-
     cases: dict[str, Callable[[], object]] = {
         "decode, SDK with its JSON": lambda: sdk_decode(json_format),
         "decode, SDK, data untouched": lambda: sdk_decode(untouched),
-        "decode, own codec": own_decode,
+        "decode, services.kernel.envelope": lambda: decode(record),
         "encode, SDK with its JSON": lambda: kafka.to_binary(
             CloudEvent(dict(sdk_attributes), data), json_format
         ),
         "encode, SDK, data untouched": lambda: kafka.to_binary(
             CloudEvent(dict(sdk_attributes), body), untouched
         ),
-        "encode, own codec": own_encode,
+        "encode, services.kernel.envelope": lambda: encode(ours),
     }
     for name, call in cases.items():
-        say(f"{name:30} {cost(call):6.2f} us an event")
+        say(f"{name:34} {cost(call):6.2f} us an event")
 
 
 def cost(call: Callable[[], object], *, rounds: int = 20_000) -> float:
@@ -303,7 +317,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["fill", "service", "transport", "agent", "envelope"])
+    parser.add_argument("what", choices=["fill", "service", "intake", "transport", "agent", "envelope"])
+    parser.add_argument("--work", type=float, default=0.0, help="seconds per batch")
     parser.add_argument("--bootstrap", default="127.0.0.1:9092")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
@@ -312,7 +327,7 @@ def main() -> None:
     elif arguments.what == "envelope":
         envelope()
     else:
-        read(arguments.what, arguments.bootstrap)
+        read(arguments.what, arguments.bootstrap, arguments.work)
 
 
 if __name__ == "__main__":

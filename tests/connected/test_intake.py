@@ -71,7 +71,7 @@ class Bus:
             )
         return {place.partition: found.offset for place, found in offsets.items() if found.offset >= 0}
 
-    def intake(self, deliver: Deliver, *, max_batch: int = 500) -> Intake:
+    def intake(self, deliver: Deliver, *, max_batch: int = 500, grace_seconds: float = 5.0) -> Intake:
         """Return an intake of this topic that starts when asked to."""
         return Intake(
             topics=[self.topic],
@@ -79,6 +79,7 @@ class Bus:
             bootstrap=self.bootstrap,
             deliver=deliver,
             max_batch=max_batch,
+            grace_seconds=grace_seconds,
         )
 
 
@@ -237,7 +238,7 @@ async def test_a_topic_that_does_not_exist_yet_is_waited_for(engines: Engines) -
     collected = Collected()
     intake = bus.intake(collected)
     async with running(intake):
-        await until(lambda: intake.broker_reachable is False, within=60)
+        await until(lambda: intake.broker_reachable is not None, within=60)
         await bus.create_topic()
         await bus.publish(b"1")
         await until(lambda: len(collected.records) == 1, within=60)
@@ -252,6 +253,47 @@ async def test_a_broker_that_is_away_is_waited_for_and_a_stop_is_quick() -> None
         assert not intake.crashed
         begun = time.monotonic()
     assert time.monotonic() - begun < 3
+
+
+async def test_a_batch_that_outlasts_a_rebalance_holds_nobody_up_and_harms_nothing(bus: Bus) -> None:
+    """The newcomer gets its share while the first still stands; the late batch ends without a crash."""
+    sent = await bus.publish(*(b"%d" % number for number in range(400)))
+    begun, may_return = asyncio.Event(), asyncio.Event()
+    late = Collected()
+
+    async def stand(records: Sequence[Record]) -> None:
+        begun.set()
+        await may_return.wait()
+        await late(records)
+
+    first = bus.intake(stand, max_batch=50, grace_seconds=1)
+    collected = Collected()
+    second = bus.intake(collected, max_batch=50, grace_seconds=1)
+    async with running(first), running(second):
+        await begun.wait()
+        await until(lambda: len(collected.records) == 200)
+        assert late.records == []
+        may_return.set()
+        await until(lambda: set(collected.places) | set(late.places) == sent)
+        assert not first.crashed
+
+        async def all_committed() -> bool:
+            return await bus.committed() == dict.fromkeys(range(PARTITIONS), 100)
+
+        await until(all_committed)
+
+
+async def test_an_intake_cancelled_from_inside_crashes_instead_of_falling_silent(bus: Bus) -> None:
+    """A stray cancellation must end the worker: one that reads no more but lives on would go unnoticed."""
+
+    async def deliver(records: Sequence[Record]) -> None:
+        raise asyncio.CancelledError
+
+    await bus.publish(b"1")
+    intake = bus.intake(deliver)
+    async with running(intake):
+        await until(lambda: intake.crashed)
+    assert await bus.committed() == {}
 
 
 class Workers:
@@ -347,6 +389,18 @@ async def test_sigterm_in_the_middle_of_a_batch_loses_nothing(
     workers.start()
     await until(lambda: set(workers.stored()) == sent)
     assert max(workers.stored().values()) == 1
+
+
+async def test_sigterm_while_the_broker_is_away_ends_the_worker(tmp_path: Path) -> None:
+    """Exit code 0 within seconds, although the intake is still trying to connect."""
+    with ExitStack() as stack:
+        worker = Workers(Bus(f"127.0.0.1:{free_port()}"), tmp_path, stack).start()
+        assert worker.stdout is not None
+        first_line = await asyncio.to_thread(worker.stdout.readline)
+        assert "waiting" in first_line
+        worker.terminate()
+        await asyncio.to_thread(worker.communicate, timeout=10)
+        assert worker.returncode == 0
 
 
 async def test_kill_in_the_middle_of_a_batch_loses_nothing(bus: Bus, workers: Workers) -> None:

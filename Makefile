@@ -53,7 +53,7 @@ sample-data: var/sample-data/cs_demand_model_samples ## fetch five years of samp
 
 var/sample-data/cs_demand_model_samples: | $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --target var/sample-data "cs-demand-model>=0.5.1,<0.6"
+	  --target var/sample-data "cs-demand-model==0.5.1"
 
 clean: ## remove the environment and all data of embedded engines
 	@rm -rf .venv var

@@ -1,13 +1,74 @@
-"""What connected tests share: data that nobody here wrote."""
+"""Real engines with the topics applied, services as their own processes, and data nobody here wrote."""
 
+import asyncio
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-SAMPLE_DATA = Path(__file__).parents[2] / "var" / "sample-data"
+from deploy.embedded.engines import Engines
+from services.kernel.bus import Bus
+from services.kernel.settings import Settings
+from tests.flow.conftest import bench
+
+__all__ = ["bench"]
+
+ROOT = Path(__file__).parents[2]
+SAMPLE_DATA = ROOT / "var" / "sample-data"
 SAMPLE_PACKAGE = "cs-demand-model==0.5.1"
+
+
+@pytest.fixture(scope="session")
+def topics(engines: Engines) -> Engines:
+    """The engines, with every topic created."""
+
+    async def apply() -> None:
+        async with Bus(Settings(kafka=engines.kafka)) as bus:
+            await bus.apply()
+
+    asyncio.run(apply())
+    return engines
+
+
+@contextmanager
+def worker(engines: Engines, name: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a service's worker as its own process, as a council would."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli.main", "worker", name],
+        cwd=ROOT,
+        env={**os.environ, **engines.env(), **env},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def referral_service(topics: Engines) -> Iterator[subprocess.Popen[bytes]]:
+    """A running referral worker."""
+    with worker(topics, "referral") as process:
+        yield process
+
+
+def eventually(condition: Callable[[], bool], what: str, *, within: float = 60.0) -> None:
+    """Wait until a condition holds; fail with `what` when it does not in time."""
+    give_up = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > give_up:
+            pytest.fail(f"not within {within:.0f} s: {what}")
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

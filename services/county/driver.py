@@ -31,11 +31,11 @@ COUNTED: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far the play has come: the moment that is over, and what the system says."""
+class Moment:
+    """A moment that is over: which of how many, and where the system stands."""
 
-    moment: datetime
-    done: int
+    at: datetime
+    number: int
     of: int
     standing: Standing
 
@@ -48,7 +48,7 @@ class Sent:
     repeated: int = 0
 
 
-Watch = Callable[[Progress], Awaitable[None] | None]
+Watch = Callable[[Moment], Awaitable[None] | None]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Play:
             waiting = [step for step in waiting if step.at > moment]
             after = await self._at(moment, now_sent)
             if watch is not None:
-                told = watch(Progress(moment, number, len(moments), after))
+                told = watch(Moment(moment, number, len(moments), after))
                 if told is not None:
                     await told
         return Played(self._sent, before, after)

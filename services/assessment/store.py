@@ -23,10 +23,12 @@ LOCK_CHILDREN = text("""
     SELECT pg_advisory_xact_lock(:space, bucket) FROM unnest(CAST(:buckets AS integer[])) AS bucket
 """)
 
-LOAD = text(f"""
-    SELECT {COLUMNS} FROM cases
-    WHERE case_id = ANY(CAST(:case_ids AS uuid[])) OR child_id = ANY(CAST(:child_ids AS uuid[]))
-    ORDER BY case_id FOR UPDATE
+# Two statements instead of one with OR: each has one index, and nobody sends events and commands together.
+LOAD_NAMED = text(f"""
+    SELECT {COLUMNS} FROM cases WHERE case_id = ANY(CAST(:ids AS uuid[])) ORDER BY case_id FOR UPDATE
+""")  # noqa: S608 - the columns are ours
+LOAD_OF_CHILDREN = text(f"""
+    SELECT {COLUMNS} FROM cases WHERE child_id = ANY(CAST(:ids AS uuid[])) ORDER BY case_id FOR UPDATE
 """)  # noqa: S608 - the columns are ours
 
 LOAD_CASELOADS = text("""
@@ -98,9 +100,9 @@ class CaseStore:
             # A case that does not exist yet cannot be locked: its child stands for it.
             buckets = sorted({child_id.int % CHILD_BUCKETS for child_id in child_ids})
             await connection.execute(LOCK_CHILDREN, {"space": CHILD_LOCKS, "buckets": buckets})
-        parameters = {"case_ids": sorted(case_ids), "child_ids": sorted(child_ids)}
-        for row in await connection.execute(LOAD, parameters):
-            book.add(case_of(row))
+        for statement, ids in ((LOAD_NAMED, case_ids), (LOAD_OF_CHILDREN, child_ids)):
+            for row in await connection.execute(statement, {"ids": sorted(ids)}) if ids else ():
+                book.add(case_of(row))
         people = {
             leader.practitioner_id
             for locality in {referral.locality for referral in referrals}

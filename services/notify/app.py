@@ -33,6 +33,7 @@ def build(settings: Settings) -> Service[NotifyBook]:
         store=NotifyStore(pack, mails=settings.smtp is not None),
         handlers=HANDLERS,
         commands=COMMANDS,
+        calendar=pack.working_calendar,
         lets_pass=frozenset(topic.name for topic in read_by("notify")),
     )
 

@@ -126,6 +126,7 @@ def add(
         "/inbox/{worker_id:path}/alerts/{alert_id}/acknowledge",
         status_code=303,
         response_class=RedirectResponse,
+        response_model=None,
         summary="Form: mark an alert as seen",
     )
     async def acknowledge(worker_id: WorkerId, alert_id: UUID) -> HTMLResponse | RedirectResponse:

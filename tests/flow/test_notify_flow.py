@@ -1,0 +1,504 @@
+"""Alerts on the real store: the right person, at once, once."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from schemas import events as e
+from schemas.events import Event
+from schemas.events.codes import AgencyKind, Concern, Location
+from schemas.example_files import example
+from services.kernel.faults import Refused
+from services.kernel.settings import Settings
+from services.kernel.web import install_errors
+from services.notify.app import build, extras
+from services.notify.handlers import HANDLERS
+from services.notify.model import AcknowledgeAlert
+from services.notify.web import router
+from tests.flow.conftest import MONDAY, Bench, MakeBench
+
+pytestmark = pytest.mark.connected
+
+CHILD, CASE, REFERRAL = UUID(int=1), UUID(int=2), UUID(int=3)
+TABLES = (
+    "alerts",
+    "e_mails",
+    "referrers",
+    "cases",
+    "journal",
+    "outbox",
+    "deadlines",
+    "dead_letters",
+    "inbox",
+)
+
+
+@pytest.fixture
+async def notify(bench: MakeBench) -> Bench:
+    return await bench("notify", build)
+
+
+@pytest.fixture
+async def mailing(bench: MakeBench) -> Bench:
+    """The service with a mail server configured; none runs, and none is asked."""
+    return await bench("notify", lambda settings: build(settings.model_copy(update={"smtp": "127.0.0.1:1"})))
+
+
+def received(number: int = 1, *, agency_id: str = "school-1", at: datetime = MONDAY) -> e.ReferralReceived:
+    return e.ReferralReceived(
+        child_id=UUID(int=number),
+        referral_id=UUID(int=1000 + number),
+        agency=AgencyKind.SCHOOL,
+        agency_id=agency_id,
+        locality="ely",
+        concerns=(Concern.FAMILY_DYSFUNCTION,),
+        received_at=at,
+        channel="http",
+    )
+
+
+def started() -> e.AssessmentStarted:
+    return e.AssessmentStarted(
+        child_id=CHILD,
+        case_id=CASE,
+        referral_id=REFERRAL,
+        locality="ely",
+        team="lt-ely",
+        indicated_level=2,
+        started_at=MONDAY,
+    )
+
+
+def assigned() -> e.LeadProfessionalAssigned:
+    return e.LeadProfessionalAssigned(
+        child_id=CHILD,
+        case_id=CASE,
+        lead_professional_id="W-0601",
+        team="lt-ely",
+        locality="ely",
+        reason="least_weighted_caseload",
+        assigned_at=MONDAY,
+    )
+
+
+def closed() -> e.CaseClosed:
+    return e.CaseClosed(
+        child_id=CHILD,
+        case_id=CASE,
+        lead_professional_id="W-0601",
+        reason="outcomes_met",
+        closed_at=MONDAY,
+    )
+
+
+def overdue(number: int = 50) -> e.DeadlineOverdue:
+    return e.DeadlineOverdue(
+        child_id=CHILD,
+        deadline_id=UUID(int=number),
+        about=CASE,
+        case_id=CASE,
+        kind="assessment",
+        due_at=MONDAY,
+        raised_at=MONDAY,
+    )
+
+
+def ended() -> e.PlacementEnded:
+    return e.PlacementEnded(
+        child_id=CHILD,
+        placement_id=UUID(int=4),
+        location=Location.IN_COUNTY,
+        ended_on=date(2026, 9, 4),
+        reason="planned",
+    )
+
+
+async def state(bench: Bench) -> list[object]:
+    """Everything the store holds."""
+    return [await bench.rows(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
+
+
+async def told(bench: Bench) -> set[tuple[str, str]]:
+    """The kind and recipient of every alert."""
+    return {(row[0], row[1]) for row in await bench.rows("SELECT kind, recipient_id FROM alerts")}
+
+
+async def test_journey_tells_each_person_of_each_step(notify: Bench) -> None:
+    """Referrer, duty inbox, lead, manager: people learnt from one event are found by the next."""
+    await notify.deliver(received(), started(), assigned())
+    await notify.deliver(overdue())
+    await notify.deliver(ended(), closed())
+    assert await told(notify) == {
+        ("referral.received", "school-1"),
+        ("referral.received", "duty-lt-ely"),
+        ("assessment.started", "duty-lt-ely"),
+        ("lead_professional.assigned", "school-1"),
+        ("lead_professional.assigned", "W-0601"),
+        ("deadline.overdue:assessment", "W-0600"),
+        ("deadline.overdue:assessment", "W-0601"),
+        ("placement.ended", "W-0601"),
+        ("placement.ended", "W-0002"),
+        ("case.closed", "W-0601"),
+    }
+    assert await notify.journal_types() == ["alert.raised.v1"] * 10
+    assert [row[0] for row in await notify.rows("SELECT status FROM cases")] == ["closed"]
+
+
+async def test_journal_holds_what_the_table_says(notify: Bench) -> None:
+    """The event alone would be enough to make the alert again, words included."""
+    await notify.deliver(received(), started(), assigned(), overdue())
+    published = {event.subject: event for event in await notify.journal()}
+    rows = await notify.rows("SELECT * FROM alerts")
+    assert len(rows) == len(published)
+    for row in rows:
+        event = published[row.alert_id].model_dump()
+        assert {name: row._mapping[name] for name in event} == event
+
+
+@pytest.mark.parametrize("event_class", list(HANDLERS), ids=lambda event_class: event_class.wire_type)
+async def test_redelivered_event_changes_nothing(mailing: Bench, event_class: type[Event]) -> None:
+    """Twice in one poll, and again in a later one: tables, journal and e-mails stay as they were."""
+    event = event_class.model_validate(example(event_class, "full"))
+    await mailing.deliver(event)
+    before = await state(mailing)
+    assert await mailing.rows("SELECT 1 FROM dead_letters") == []
+    await mailing.deliver(event, event)
+    await mailing.deliver(event)
+    assert await state(mailing) == before
+
+
+async def test_two_batches_leave_what_one_leaves(notify: Bench, bench: MakeBench) -> None:
+    """How a poll cuts the events is nobody's business."""
+    events = (received(), started(), assigned(), overdue(), overdue(51), ended(), closed())
+    await notify.deliver(*events)
+    whole = [await notify.rows(f"SELECT * FROM {table} ORDER BY 1") for table in ("alerts", "cases")]
+    again = await bench("notify", build)
+    for event in events:
+        await again.deliver(event)
+    assert [await again.rows(f"SELECT * FROM {table} ORDER BY 1") for table in ("alerts", "cases")] == whole
+
+
+async def test_news_out_of_order_reaches_somebody_and_a_closed_case_stays_closed(notify: Bench) -> None:
+    """The closing overtakes; nobody is dropped, and the late assignment reopens nothing."""
+    await notify.deliver(overdue(), closed(), assigned(), started(), received())
+    assert ("deadline.overdue:assessment", "W-0001") in await told(notify)
+    assert ("deadline.overdue:assessment", "integrated-access-team") in await told(notify)
+    (case,) = await notify.rows("SELECT status, lead_professional_id FROM cases")
+    assert tuple(case) == ("closed", None)
+
+
+async def test_older_referral_does_not_replace_a_newer_referrer(notify: Bench) -> None:
+    """Neither in one batch nor across two."""
+    old = received(agency_id="gp-2", at=datetime.fromisoformat("2026-01-05T09:00:00Z"))
+    await notify.deliver(received())
+    await notify.deliver(old)
+    assert [row[0] for row in await notify.rows("SELECT agency_id FROM referrers")] == ["school-1"]
+
+
+async def test_event_that_cannot_be_read_is_parked_and_later_ones_of_its_case_pass(notify: Bench) -> None:
+    """An alert late is worse than one out of order; operations hear through the bus."""
+    broken = notify.record(assigned())
+    broken = type(broken)(broken.topic, 0, broken.offset, broken.key, b"{}", broken.headers)
+    await notify.delivery.deliver([broken, notify.record(overdue())])
+    assert [row[0] for row in await notify.rows("SELECT state FROM dead_letters")] == ["parked"]
+    assert ("deadline.overdue:assessment", "W-0001") in await told(notify)
+    (parked,) = [event for event in await notify.journal() if isinstance(event, e.EventParked)]
+    await notify.deliver(parked)
+    assert ("event.parked", "leadline-operations") in await told(notify)
+
+
+async def test_crash_before_commit_leaves_nothing_and_redelivery_everything(
+    mailing: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alert, e-mail, journal and claim stand or fall together."""
+    save = type(mailing.service.store).save
+
+    async def crash(*arguments: Any) -> None:
+        await save(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(mailing.service.store), "save", crash)
+    with pytest.raises(KeyboardInterrupt):
+        await mailing.deliver(received())
+    for table in (*TABLES, "inbox"):
+        assert await mailing.rows(f"SELECT 1 FROM {table}") == [], table
+    monkeypatch.setattr(type(mailing.service.store), "save", save)
+    await mailing.deliver(received())
+    assert len(await mailing.rows("SELECT 1 FROM alerts")) == 2
+    assert len(await mailing.rows("SELECT 1 FROM e_mails")) == 1
+
+
+async def test_only_alerts_that_cannot_wait_are_mailed(mailing: Bench) -> None:
+    """The duty inbox must decide soon; the referrer's receipt is routine."""
+    await mailing.deliver(received())
+    rows = await mailing.rows("SELECT recipient_id, state FROM alerts JOIN e_mails USING (alert_id)")
+    assert [tuple(row) for row in rows] == [("duty-lt-ely", "queued")]
+
+
+async def test_without_mail_server_emails_are_recorded_and_no_mailer_runs(notify: Bench) -> None:
+    """Nothing queues for ever, and a server added later floods nobody."""
+    await notify.deliver(received())
+    assert [row[0] for row in await notify.rows("SELECT state FROM e_mails")] == ["not_configured"]
+    assert extras(Settings(smtp=None), notify.engine, notify.clock) == []
+
+
+async def an_alert(bench: Bench) -> UUID:
+    await bench.deliver(received(), started(), assigned(), overdue())
+    (row,) = await bench.rows(
+        "SELECT alert_id FROM alerts WHERE recipient_id = 'W-0601' AND kind LIKE 'deadline%'"
+    )
+    alert_id: UUID = row[0]
+    return alert_id
+
+
+async def test_acknowledging_is_an_event_and_happens_once_per_key(notify: Bench) -> None:
+    """The same request twice is one acknowledgement; so is another one after it."""
+    alert_id = await an_alert(notify)
+    command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by="W-0601")
+    for key in ("key-0001", "key-0001", "key-0002"):
+        await notify.execute(command, key=key)
+    seen = [event for event in await notify.journal() if isinstance(event, e.AlertAcknowledged)]
+    assert [(event.alert_id, event.acknowledged_by) for event in seen] == [(alert_id, "W-0601")]
+
+
+async def test_unknown_alert_cannot_be_acknowledged(notify: Bench) -> None:
+    """A refusal leaves nothing behind."""
+    with pytest.raises(Refused, match="There is no alert"):
+        await notify.execute(AcknowledgeAlert(alert_id=CHILD, acknowledged_by="W-0601"))
+    assert await notify.journal() == []
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("state without time", "UPDATE alerts SET status = 'acknowledged'"),
+        ("unknown urgency", "UPDATE alerts SET urgency = 'whenever'"),
+        ("closed case with a lead", "UPDATE cases SET status = 'closed'"),
+        ("sent without time", "UPDATE e_mails SET state = 'sent'"),
+        ("given up without reason", "UPDATE e_mails SET state = 'refused'"),
+    ],
+)
+async def test_database_refuses_states_that_must_not_be(mailing: Bench, what: str, change: str) -> None:
+    """Whatever code does wrong, these cannot be written."""
+    await an_alert(mailing)
+    with pytest.raises(Exception, match="violates check constraint"):
+        async with mailing.engine.begin() as connection:
+            await connection.execute(text(change))
+
+
+def client_of(bench: Bench) -> httpx.AsyncClient:
+    app = FastAPI()
+    install_errors(app)
+    app.include_router(router(bench.desk))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+async def test_alerts_are_listed_by_recipient_state_kind_and_urgency(notify: Bench) -> None:
+    """Open ones by default, the newest first, or what is due first."""
+    alert_id = str(await an_alert(notify))
+    async with client_of(notify) as client:
+
+        async def kinds(query: str) -> list[str]:
+            answer = (await client.get(f"/alerts?{query}")).json()
+            assert answer["total"] == len(answer["items"])
+            return [item["kind"] for item in answer["items"]]
+
+        both = ["deadline.overdue:assessment", "lead_professional.assigned"]
+        assert sorted(await kinds("recipient=W-0601")) == both
+        assert await kinds("recipient=W-0601&sort=due") == both  # the only one with a date comes first
+        assert await kinds("recipient=W-0601&urgency=soon") == ["lead_professional.assigned"]
+        assert await kinds("kind=lead_professional.assigned&recipient=school-1") == [
+            "lead_professional.assigned"
+        ]
+        assert await kinds("recipient=W-0601&state=acknowledged") == []
+        await client.post(
+            f"/alerts/{alert_id}/acknowledgement",
+            json={"acknowledged_by": "W-0601"},
+            headers={"Idempotency-Key": "key-0001"},
+        )
+        assert await kinds("recipient=W-0601") == ["lead_professional.assigned"]
+        assert await kinds("recipient=W-0601&state=acknowledged") == ["deadline.overdue:assessment"]
+        assert len(await kinds("recipient=W-0601&state=all")) == 2
+
+
+async def test_pages_of_a_list_join_up(notify: Bench) -> None:
+    """Every alert stands on exactly one page."""
+    await notify.deliver(*[received(number) for number in range(1, 8)])
+    async with client_of(notify) as client:
+        seen, offset = [], 0
+        while offset is not None:
+            answer = (await client.get(f"/alerts?limit=4&offset={offset}")).json()
+            assert answer["total"] == 14
+            seen += [item["alert_id"] for item in answer["items"]]
+            offset = answer["next_offset"]
+    assert len(seen) == len(set(seen)) == 14
+
+
+async def test_one_alert_names_its_cause_and_its_email(mailing: Bench) -> None:
+    """From an alert one can find the event that raised it."""
+    alert_id = await an_alert(mailing)
+    (claimed,) = await mailing.rows(
+        "SELECT causation_id FROM journal WHERE subject = :id AND sequence = 1", id=alert_id
+    )
+    async with client_of(mailing) as client:
+        answer = (await client.get(f"/alerts/{alert_id}")).json()
+        missing = await client.get(f"/alerts/{CHILD}")
+    assert answer["cause"] == {"message_id": str(claimed[0]), "type": "deadline.overdue"}
+    assert answer["e_mail"] == {"state": "queued", "reason": None}
+    assert answer["says"] == "Overdue since Mon 7 Sep 2026: Conclude the assessment."
+    assert missing.status_code == 404
+    assert missing.json()["detail"].startswith("There is no alert")
+
+
+async def test_acknowledging_over_http_answers_the_same_again(notify: Bench) -> None:
+    """A retry gets the first answer; a second person sees who was first."""
+    where = f"/alerts/{await an_alert(notify)}/acknowledgement"
+    async with client_of(notify) as client:
+        first = await client.post(
+            where, json={"acknowledged_by": "W-0601"}, headers={"Idempotency-Key": "key-0001"}
+        )
+        retry = await client.post(
+            where, json={"acknowledged_by": "W-0601"}, headers={"Idempotency-Key": "key-0001"}
+        )
+        other = await client.post(
+            where, json={"acknowledged_by": "W-0600"}, headers={"Idempotency-Key": "key-0002"}
+        )
+    assert first.status_code == retry.status_code == other.status_code == 200
+    assert first.json() == retry.json() == other.json()
+    assert first.json()["acknowledged_by"] == "W-0601"
+    assert first.json()["status"] == "acknowledged"
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "query.limit"),
+        ("state=lost", "query.state"),
+        ("urgency=panic", "query.urgency"),
+        ("recipient=two%20words", "query.recipient"),
+        ("sort=random", "query.sort"),
+    ],
+)
+async def test_bad_query_is_answered_with_the_field_that_is_wrong(
+    notify: Bench, query: str, field: str
+) -> None:
+    """A problem says what to correct."""
+    async with client_of(notify) as client:
+        answer = await client.get(f"/alerts?{query}")
+    assert answer.status_code == 422
+    assert [mistake["field"] for mistake in answer.json()["mistakes"]] == [field]
+
+
+async def test_figures_count_by_kind_urgency_status_and_email(mailing: Bench) -> None:
+    """Four ways of counting one set of alerts."""
+    await an_alert(mailing)
+    async with client_of(mailing) as client:
+        figures = (await client.get("/alerts/figures")).json()
+    assert figures["total"] == 7
+    for way in ("by_kind", "by_urgency", "by_status"):
+        assert sum(figures[way].values()) == 7
+    assert figures["by_kind"]["deadline.overdue:assessment"] == 2
+    assert figures["by_urgency"] == {"urgent": 2, "soon": 2, "routine": 3}
+    assert figures["e_mails"] == {"queued": 4}
+
+
+async def test_inbox_page_answers_the_five_questions(notify: Bench) -> None:
+    """Who, what, by when, why me, what now; and the case by its id alone."""
+    alert_id = await an_alert(notify)
+    async with client_of(notify) as client:
+        answer = await client.get("/inbox/W-0601?sort=due")
+    page = answer.text
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    for words in (
+        f"Case {CASE}",
+        "Overdue since Mon 7 Sep 2026: Conclude the assessment.",
+        "Mon 7 Sep 2026, 10:00",
+        "You are the lead professional of this case.",
+        "Act now, or record a reason and a new date.",
+        "today 10:00",
+        f'action="/inbox/W-0601/alerts/{alert_id}/acknowledge"',
+        "2 alerts",
+    ):
+        assert words in page
+    assert page.index("Assessment overdue") < page.index("Lead professional assigned")
+
+
+async def test_form_marks_an_alert_as_seen_and_goes_back_also_when_sent_twice(notify: Bench) -> None:
+    """A double click, a reload and a colleague's earlier acknowledgement are no errors."""
+    alert_id = await an_alert(notify)
+    where = f"/inbox/W-0601/alerts/{alert_id}/acknowledge"
+    async with client_of(notify) as client:
+        for _ in range(2):
+            answer = await client.post(where)
+            assert answer.status_code == 303
+            assert answer.headers["location"] == f"/inbox/W-0601?seen={alert_id}"
+        back = (await client.get(answer.headers["location"])).text
+        seen = (await client.get("/inbox/W-0601?state=acknowledged")).text
+        single = (await client.get(f"/inbox/W-0601/alerts/{alert_id}")).text
+    assert "The alert is marked as seen." in back
+    assert "Assessment overdue" not in back
+    assert "Seen today 10:00 by W-0601" in seen
+    assert "Seen today 10:00 by W-0601" in single
+    assert len([event for event in await notify.journal() if isinstance(event, e.AlertAcknowledged)]) == 1
+
+
+async def test_alert_of_another_inbox_is_not_found_there(notify: Bench) -> None:
+    """Neither shown nor marked."""
+    alert_id = await an_alert(notify)
+    async with client_of(notify) as client:
+        shown = await client.get(f"/inbox/W-0602/alerts/{alert_id}")
+        marked = await client.post(f"/inbox/W-0602/alerts/{alert_id}/acknowledge")
+    assert shown.status_code == marked.status_code == 404
+    assert "Alert not found" in shown.text
+    assert not [event for event in await notify.journal() if isinstance(event, e.AlertAcknowledged)]
+
+
+async def test_empty_inbox_says_so(notify: Bench) -> None:
+    """Nothing to do is good news, not an error."""
+    async with client_of(notify) as client:
+        assert "You have no alerts" in (await client.get("/inbox/W-0601")).text
+        assert "Nobody has been told anything yet" in (await client.get("/inbox")).text
+
+
+async def test_inboxes_are_chosen_from_a_list_with_counts(notify: Bench) -> None:
+    """Those with most to do first; ids with a slash lead to their inbox too."""
+    await an_alert(notify)
+    await notify.deliver(received(7, agency_id="school/7"))
+    async with client_of(notify) as client:
+        page = (await client.get("/inbox")).text
+        slashed = await client.get("/inbox/school%2F7")
+    assert page.index("W-0600") < page.index("duty-lt-ely") < page.index("school/7")
+    assert 'href="/inbox/school%2F7"' in page
+    assert slashed.status_code == 200
+    assert "Your referral has arrived." in slashed.text
+
+
+async def test_long_inbox_has_pages(notify: Bench) -> None:
+    """Twenty a page, and a page too far says where the first one is."""
+    await notify.deliver(*[received(number) for number in range(1, 46)])
+    async with client_of(notify) as client:
+        last = (await client.get("/inbox/duty-lt-ely?page=3")).text
+        beyond = (await client.get("/inbox/duty-lt-ely?page=9")).text
+    assert "Page 3 of 3" in last
+    assert last.count('<li class="card"') == 5
+    assert 'rel="prev"' in last
+    assert 'rel="next"' not in last
+    assert "There is no such page." in beyond
+
+
+async def test_style_sheet_is_served(notify: Bench) -> None:
+    """Pages need nothing from elsewhere."""
+    async with client_of(notify) as client:
+        answer = await client.get("/assets/leadline.css")
+        page = (await client.get("/inbox")).text
+    assert answer.headers["content-type"].startswith("text/css")
+    assert page.count("<link") == 1
+    assert "<script" not in page
+    assert "http" not in page

@@ -1,0 +1,220 @@
+"""How alerts read, in the inbox and as an e-mail."""
+
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
+from html.parser import HTMLParser
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.events import AlertRaised
+from schemas.events.codes import Role, Urgency
+from services.kernel.settings import Settings
+from services.notify.inbox_pages import TAGS, TEMPLATES, WHY, Pages, card
+from services.notify.letter import compose
+from services.notify.model import Alert
+from services.notify.posting import Email
+from services.notify.wording import due_words, kind_words, moment_words
+
+NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
+MIDNIGHT = datetime(2027, 3, 4, 0, 0, tzinfo=UTC)
+ALERT, CASE, ABOUT = UUID(int=1), UUID("3f2a1b4c-0000-4000-8000-000000000001"), UUID(int=3)
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (timedelta(0), "today 14:05"),
+        (timedelta(hours=14), "today 00:05"),
+        (timedelta(hours=15), "yesterday 23:05"),
+        (timedelta(days=3), "Fri 4 Sep 2026"),
+    ],
+)
+def test_moments_are_told_in_london_time(before: timedelta, words: str) -> None:
+    """In summer London is an hour ahead of UTC; today and yesterday are London's."""
+    assert moment_words(NOW - before, now=NOW) == words
+
+
+def test_deadline_of_whole_days_is_due_at_the_end_of_its_last_day() -> None:
+    """`due_at` is the midnight after it, in winter and in summer."""
+    assert due_words(MIDNIGHT) == "end of Wed 3 Mar 2027"
+    assert due_words(datetime(2026, 9, 6, 23, 0, tzinfo=UTC)) == "end of Sun 6 Sep 2026"
+
+
+def test_deadline_of_hours_is_due_at_its_time() -> None:
+    """A 72-hour limit ends at a minute."""
+    assert due_words(NOW) == "Mon 7 Sep 2026, 14:05"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("deadline.overdue:assessment", "assessment overdue"),
+        ("deadline.due_soon:placement_review_first", "placement review first due soon"),
+        ("exit_interview.overdue", "exit interview overdue"),
+        ("referral.received", "referral received"),
+    ],
+)
+def test_kind_reads_as_words(kind: str, words: str) -> None:
+    """An e-mail's subject says what it is about without a code."""
+    assert kind_words(kind) == words
+
+
+def email(**changes: object) -> Email:
+    values: dict[str, object] = {
+        "alert_id": ALERT,
+        "recipient_id": "W-0601",
+        "kind": "deadline.overdue:assessment",
+        "says": "Overdue since Wed 3 Mar 2027: Conclude the assessment.",
+        "next_step": "Act now, or record a reason and a new date.",
+        "about": ABOUT,
+        "case_id": CASE,
+        "due_at": MIDNIGHT,
+        "raised_at": NOW,
+    }
+    return Email(**(values | changes))  # type: ignore[arg-type] # a dict of mixed values
+
+
+SETTINGS = Settings(
+    site="https://leadline.example/",
+    mail_from="leadline@council.example",
+    mail_domain="workers.council.example",
+)
+
+
+def test_email_holds_case_reference_pack_words_and_link_and_nothing_else() -> None:
+    """The whole message, so that nobody can add a detail of the child unnoticed."""
+    message = message_from_bytes(compose(email(), SETTINGS).as_bytes(), policy=default)
+    assert dict(message.items()) == {
+        "From": "leadline@council.example",
+        "To": "W-0601@workers.council.example",
+        "Subject": "Leadline: assessment overdue, case 3f2a1b4c",
+        "Date": "Mon, 07 Sep 2026 13:05:00 +0000",
+        "Message-ID": f"<{ALERT}@council.example>",
+        "Auto-Submitted": "auto-generated",
+        "Content-Type": 'text/plain; charset="utf-8"',
+        "Content-Transfer-Encoding": "quoted-printable",
+        "MIME-Version": "1.0",
+    }
+    assert message.get_content().splitlines() == [
+        "Overdue since Wed 3 Mar 2027: Conclude the assessment.",
+        "By when: end of Wed 3 Mar 2027",
+        "What to do now: Act now, or record a reason and a new date.",
+        "",
+        f"Open the alert: https://leadline.example/inbox/W-0601/alerts/{ALERT}",
+        "",
+        "This message holds no details of the child, on purpose: please do not reply with any.",
+    ]
+
+
+def test_email_without_case_names_what_it_is_about() -> None:
+    """A referral has no case yet."""
+    message = compose(email(case_id=None, due_at=None, kind="referral.received"), SETTINGS)
+    assert message["Subject"] == "Leadline: referral received, reference 00000000"
+    assert "By when" not in message.get_content()
+
+
+def test_email_is_the_same_each_time_it_is_tried() -> None:
+    """A second copy can be told by its Message-ID, and holds nothing new."""
+    assert compose(email(), SETTINGS).as_bytes() == compose(email(attempts=4), SETTINGS).as_bytes()
+
+
+def test_id_with_slashes_and_colons_makes_an_address_and_a_link() -> None:
+    """Codes may hold both; neither may end an address or a path early."""
+    message = compose(email(recipient_id="agency:school/1"), SETTINGS)
+    assert message["To"].addresses[0].addr_spec == '"agency:school/1"@workers.council.example'
+    assert "/inbox/agency%3Aschool%2F1/alerts/" in message.get_content()
+
+
+def alert(**changes: object) -> Alert:
+    values: dict[str, object] = {
+        "child_id": UUID(int=9),
+        "alert_id": ALERT,
+        "recipient_id": "W-0601",
+        "role": Role.LEAD_PROFESSIONAL,
+        "kind": "deadline.overdue:assessment",
+        "urgency": Urgency.URGENT,
+        "about": ABOUT,
+        "case_id": CASE,
+        "due_at": NOW - timedelta(hours=1),
+        "says": "Overdue.",
+        "next_step": "Act now.",
+        "raised_at": NOW,
+    }
+    raised = AlertRaised.model_validate(values | changes)
+    return Alert(ALERT, 1, "open", raised)
+
+
+def test_card_answers_who_what_by_when_why_me_and_what_now() -> None:
+    """The five questions of every alert."""
+    shown = card(alert(), now=NOW)
+    assert shown.case == f"Case {CASE}"
+    assert shown.says == "Overdue."
+    assert (shown.by_when, shown.late) == ("Mon 7 Sep 2026, 13:05", True)
+    assert shown.why == "You are the lead professional of this case."
+    assert shown.next_step == "Act now."
+    assert (shown.raised, shown.tag) == ("today 14:05", "Urgent")
+
+
+def test_every_role_and_urgency_has_words() -> None:
+    """A new one cannot be forgotten."""
+    assert set(WHY) == set(Role)
+    assert set(TAGS) == set(Urgency)
+
+
+class Outline(HTMLParser):
+    """What a page is made of: tags in order, and which are left open."""
+
+    VOID = frozenset({"meta", "link", "br", "input"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+
+def rendered(**changes: object) -> str:
+    values: dict[str, object] = {
+        "address": lambda worker: f"/inbox/{worker}",
+        "worker_id": "W-0601",
+        "cards": [card(alert(), now=NOW)],
+        "total": 1,
+        "state": "open",
+        "sort": "newest",
+        "seen": None,
+        "pages": Pages(2, 3, "/inbox/W-0601?page=1", "/inbox/W-0601?page=3"),
+    }
+    return TEMPLATES.get_template("inbox.html").render(values | changes)
+
+
+def test_inbox_page_is_well_formed_and_has_one_main_heading() -> None:
+    """Language, title, one h1, a main landmark, and everything opened is closed."""
+    outline = Outline()
+    outline.feed(rendered())
+    assert outline.open == []
+    assert [outline.tags.count(tag) for tag in ("h1", "main", "title", "header", "footer")] == [1] * 5
+    assert '<html lang="en-GB">' in rendered()
+
+
+def test_page_escapes_whatever_it_shows() -> None:
+    """Even the pack's own words cannot become markup."""
+    page = rendered(cards=[card(alert(says="<script>alert(1)</script>", next_step='"&<b>'), now=NOW)])
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "<b>" not in page
+
+
+def test_worker_id_cannot_be_markup() -> None:
+    """Ids are codes, and codes have no angle brackets."""
+    with pytest.raises(ValidationError):
+        alert(recipient_id="<b>")

@@ -1,8 +1,11 @@
 """The `leadline` command."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
-from services.cli import run, topics
+from services.cli import dead_letters, deadlines, doctor, importing, journal, run, topics
 
 app = typer.Typer(
     name="leadline",
@@ -14,7 +17,28 @@ app = typer.Typer(
 app.command()(run.up)
 app.command()(run.worker)
 app.command()(run.web)
+app.command()(doctor.doctor)
+app.command("deadlines")(deadlines.list_deadlines)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(journal.app, name="journal")
 app.add_typer(topics.app, name="topics")
+app.command("import-ssda903")(importing.import_ssda903)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"leadline {version('leadline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def leadline(
+    _: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Every command tells what it does, with an example, when called with --help."""
 
 
 def main() -> None:

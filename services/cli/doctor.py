@@ -1,0 +1,72 @@
+"""`leadline doctor`: is everything as it should be, and what to do where it is not."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from services.cli import checks
+from services.cli.catalogue import SERVICES
+from services.cli.checks import Check
+from services.cli.output import show_json, show_line
+from services.cli.running import Unable, answered, find_settings, read_settings
+from services.kernel.settings import Settings
+
+SYSTEM = ("broker", "topics", "lag", "stores", "outboxes", "dead letters")
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check this machine, the policy pack and the running system; say what to do about each problem.
+
+    Changes nothing. Without a running system its checks are left out and are no problem. Exits with code 1
+    when there is a problem; warnings alone are code 0.
+
+    Example: leadline doctor
+    """
+    found = []
+    for check in _checks():
+        found.append(check)
+        if not json:
+            _tell(check)
+    problems = sum(check.state == "problem" for check in found)
+    warnings = sum(check.state == "warning" for check in found)
+    if json:
+        show_json([asdict(check) for check in found])
+    else:
+        typer.echo(f"{problems} problems, {warnings} warnings, {len(found)} checks")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _checks() -> Iterator[Check]:
+    yield from checks.of_machine(dict(os.environ))
+    try:
+        running = find_settings()
+        settings = running or read_settings()
+    except Unable as unable:
+        yield Check("settings", "problem", str(unable), "correct or unset them")
+        return
+    yield from checks.of_policy(settings)
+    yield checks.of_clock(settings)
+    if running is not None:
+        yield from answered(_of_system(running))
+        return
+    for name in SYSTEM:
+        yield Check(name, "skipped", "not running")
+
+
+async def _of_system(settings: Settings) -> list[Check]:
+    found = [check async for check in checks.of_bus(settings)]
+    for name in SERVICES:
+        found += [check async for check in checks.of_store(settings, name)]
+    return found
+
+
+def _tell(check: Check) -> None:
+    show_line(f"{check.state:<8}", f"{check.name:<24}", check.words)
+    if check.advice:
+        show_line(" " * 8, " " * 24, f"-> {check.advice}")

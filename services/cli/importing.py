@@ -1,0 +1,171 @@
+"""`leadline import-ssda903`: a council's statutory return on looked-after children, into the system."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.catalogue import ServiceName
+from services.cli.output import progress_bar, show_json, show_rows
+from services.cli.running import VAR, Unable, fail, find_settings, read_settings
+from services.kernel.pack import Pack, PackError, load_pack
+from services.kernel.settings import Settings
+from services.placement.ssda903.reading import ReturnsUnreadable, read_returns
+from services.placement.ssda903.report import Report
+
+SHOWN = 50
+SUFFIXES = (".csv", ".json")
+
+
+def import_ssda903(
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", exists=True, file_okay=False, help="Holds <year>-episodes.csv and the like."
+        ),
+    ],
+    authority: Annotated[
+        str | None, typer.Option(metavar="CODE", help="The council's code; the policy pack's unless told.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write every refused row to a .csv, or the whole report to a .json."
+        ),
+    ] = None,
+) -> None:
+    """Import the statutory return on looked-after children (SSDA903): one year or several.
+
+    Rows that cannot be right are refused with file, line and reason; the others are imported. It may be run
+    again at any time: the same rows change nothing. When no system runs, one is started for the duration.
+
+    Example: leadline import-ssda903 returns/ --report refused.csv
+    """
+    if report is not None and (report.suffix.lower() not in SUFFIXES or not report.parent.is_dir()):
+        raise typer.BadParameter(
+            "name a .csv or .json file in a directory that exists", param_hint="--report"
+        )
+    try:
+        read_returns(directory)  # before anything is started
+    except ReturnsUnreadable as unreadable:
+        fail(str(unreadable))
+    with _system() as settings:
+        outcome = _import(directory, settings, authority)
+    if report is not None:
+        _write(outcome, report)
+    if as_json:
+        show_json(outcome.as_dict())
+    else:
+        _show(outcome, report)
+    if not outcome.taken:
+        fail("No row could be taken.")
+    if not outcome.handled:
+        fail(
+            "The placement service has not handled all of it yet; what is left waits on the bus."
+            " Is its worker running? `leadline doctor` tells."
+        )
+
+
+@contextmanager
+def _system() -> Iterator[Settings]:
+    """Give the settings of the running system, or of one that lives as long as this block."""
+    with ExitStack() as stack:
+        try:
+            settings = find_settings()
+            if settings is None:
+                settings = _started(stack)
+        except Unable as unable:
+            fail(str(unable), code=2)
+        yield settings
+
+
+def _started(stack: ExitStack) -> Settings:
+    from deploy.embedded.errors import EngineError  # noqa: PLC0415 - embedded mode is an extra
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    say("No system runs from this directory: starting the engines and the placement service for this import.")
+    try:
+        from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415 - as above
+        from deploy.embedded.system import running_system  # noqa: PLC0415 - as above
+
+        stack.enter_context(exit_on_signals())
+        system = stack.enter_context(
+            running_system(VAR, say=say, environ=os.environ, services=[ServiceName.PLACEMENT], pages=False)
+        )
+    except ImportError:
+        raise Unable("Embedded mode is not installed: run `pip install 'leadline[embedded]'`.") from None
+    except EngineError as error:
+        raise Unable(str(error)) from None
+    os.environ.update(system.env)
+    return read_settings()
+
+
+def _import(directory: Path, settings: Settings, authority: str | None) -> Report:
+    from kafka.errors import KafkaError  # noqa: PLC0415 - slow to import, and only this command needs it
+
+    from services.placement.ssda903.importing import import_returns  # noqa: PLC0415 - as above
+
+    try:
+        council = authority or load_pack(settings.policy, Pack).pack.council
+        with progress_bar() as progress:
+            task = progress.add_task("reading", total=None)
+            return import_returns(
+                directory,
+                settings=settings,
+                local_authority=council,
+                on_progress=lambda handled, total: progress.update(
+                    task, description="importing", completed=handled, total=total
+                ),
+            )
+    except ReturnsUnreadable as unreadable:
+        fail(str(unreadable))
+    except PackError as error:
+        fail(str(error), code=2)
+    except KafkaError as error:
+        fail(f"The broker did not take the events ({type(error).__name__}): `leadline doctor` tells more.")
+
+
+def _show(outcome: Report, report: Path | None) -> None:
+    typer.echo(f"years: {outcome.years}")
+    show_rows(
+        ("file", "rows", "taken", "refused"),
+        [(count.file, count.rows, count.taken, count.refused) for count in outcome.files],
+        title="Import",
+    )
+    if outcome.not_read:
+        typer.echo(f"not read: {', '.join(outcome.not_read)}")
+    if outcome.refusals:
+        show_rows(
+            ("file", "line", "reason"),
+            [(refusal.file, refusal.line, refusal.reason) for refusal in outcome.refusals[:SHOWN]],
+            title="Refused",
+        )
+    if len(outcome.refusals) > SHOWN:
+        rest = f"and {len(outcome.refusals) - SHOWN} more"
+        typer.echo(f"{rest}, all in {report}" if report else f"{rest}: --report FILE keeps them all")
+    typer.echo(
+        f"{outcome.taken} of {outcome.rows} rows taken, {len(outcome.refusals)} refused,"
+        f" {outcome.published} events in {outcome.seconds:.1f} s"
+    )
+
+
+def _write(outcome: Report, file: Path) -> None:
+    try:
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            if file.suffix.lower() == ".json":
+                json.dump(outcome.as_dict(), stream, indent=2, ensure_ascii=False)
+                return
+            writer = csv.writer(stream)
+            writer.writerow(("file", "line", "reason"))
+            writer.writerows((refusal.file, refusal.line, refusal.reason) for refusal in outcome.refusals)
+    except OSError as error:
+        # The import itself is done: the rest of the report must still be shown.
+        typer.echo(f"The report could not be written to {file}: {error.strerror}.", err=True)

@@ -1,0 +1,164 @@
+"""`leadline journal`: read what a service has published, and publish it again."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from difflib import get_close_matches
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.events import REGISTRY
+from services.cli.catalogue import ServiceName
+from services.cli.output import london, more_rows, progress_bar, show_json, show_rows
+from services.cli.running import answered, current_settings
+from services.cli.stores import JournalLine, extent, list_journal, pending_up_to, store_of
+from services.kernel.settings import Settings
+from services.kernel.store.journal import requeue
+
+PATIENCE_SECONDS = 10.0
+"""A relay that runs moves something within this time."""
+
+LOOK_SECONDS = 0.1
+
+app = typer.Typer(no_args_is_help=True, help="What a service has published: show it, publish it again.")
+
+ServiceArgument = Annotated[ServiceName, typer.Argument(help="Whose journal.")]
+
+
+@app.command()
+def show(
+    service: ServiceArgument,
+    subject: Annotated[
+        UUID | None, typer.Option(metavar="ID", help="Of one referral, case or placement.")
+    ] = None,
+    child: Annotated[UUID | None, typer.Option(metavar="ID", help="Of one child.")] = None,
+    wire_type: Annotated[
+        str | None, typer.Option("--type", help="Of one type, for example referral.accepted.v1.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, with each event's data.")] = False,
+) -> None:
+    """List the events that a service has published, in order. They hold ids and codes, no personal data.
+
+    Example: leadline journal show assessment --child 7c9e6679-7425-40de-944b-e07fc1f90ae7
+    """
+    _check_type(wire_type)
+
+    async def ask() -> list[JournalLine]:
+        async with store_of(settings, service) as engine, engine.connect() as connection:
+            return await list_journal(
+                connection,
+                subject=subject,
+                child=child,
+                wire_type=wire_type,
+                limit=limit + 1,
+                offset=offset,
+            )
+
+    settings = current_settings()
+    found = answered(ask())
+    lines = found[:limit]
+    if json:
+        show_json([asdict(line) | {"time": line.time.isoformat()} for line in lines])
+        return
+    if not lines:
+        typer.echo("no events")
+        return
+    show_rows(
+        ("position", "time", "type", "no.", "subject", "child"),
+        [
+            (line.position, london(line.time), line.type, line.sequence, line.subject, line.child_id)
+            for line in lines
+        ],
+        title=f"Journal of {service} (London time)",
+    )
+    if len(found) > limit:
+        more_rows(limit=limit, offset=offset)
+
+
+@app.command()
+def replay(
+    service: ServiceArgument,
+    since: Annotated[
+        int, typer.Option(min=0, metavar="POSITION", help="Begin here; at the first event unless told.")
+    ] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Publish a service's journal on the bus again, whole or from a position on.
+
+    Harmless: every consumer's inbox knows what it has handled and drops it; only what a consumer or the bus
+    has lost has an effect. The service's worker does the publishing.
+
+    Example: leadline journal replay referral --since 1200
+    """
+    settings = current_settings()
+    count, last = answered(_extent(settings, service, since))
+    if not count:
+        typer.echo("no events")
+        return
+    if not yes:
+        typer.echo(
+            f"{count} events of the {service} service go on the bus again. Consumers' inboxes drop those"
+            " that they have handled."
+        )
+        typer.confirm("Publish them again?", abort=True)
+    with progress_bar() as progress:
+        task = progress.add_task("publishing", total=count)
+        left = answered(
+            _republish(
+                settings,
+                service,
+                since=since,
+                last=last,
+                on_left=lambda left: progress.update(task, completed=max(0, count - left)),
+            )
+        )
+    if left:
+        typer.echo(
+            f"{left} of {count} events still wait in the outbox: nothing has left it for"
+            f" {PATIENCE_SECONDS:g} seconds, so no relay runs. `leadline worker {service}` has one.",
+            err=True,
+        )
+        raise typer.Exit(1)
+    typer.echo(f"{count} events are on the bus again")
+
+
+def _check_type(wire_type: str | None) -> None:
+    if wire_type is None or wire_type in REGISTRY:
+        return
+    near = get_close_matches(wire_type, list(REGISTRY), n=1, cutoff=0.3)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise typer.BadParameter(f"{wire_type} is not an event's type{hint}", param_hint="--type")
+
+
+async def _extent(settings: Settings, service: ServiceName, since: int) -> tuple[int, int]:
+    async with store_of(settings, service) as engine, engine.connect() as connection:
+        return await extent(connection, since=since)
+
+
+async def _republish(
+    settings: Settings, service: ServiceName, *, since: int, last: int, on_left: Callable[[int], None]
+) -> int:
+    """Requeue the journal and watch the outbox; return how many events are left when nothing moves."""
+    async with store_of(settings, service) as engine:
+        async with engine.begin() as connection:
+            await requeue(connection, since=since)
+        left = await _left(engine, last)
+        moved_at = time.monotonic()
+        while left and time.monotonic() - moved_at < PATIENCE_SECONDS:
+            await asyncio.sleep(LOOK_SECONDS)
+            before, left = left, await _left(engine, last)
+            if left < before:
+                moved_at = time.monotonic()
+            on_left(left)
+        return left
+
+
+async def _left(engine: AsyncEngine, last: int) -> int:
+    async with engine.connect() as connection:
+        return await pending_up_to(connection, last)

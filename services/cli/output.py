@@ -1,0 +1,89 @@
+"""How commands print: tables on a terminal, plain aligned columns in a pipe, JSON for scripts."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from services.kernel.calendar import LONDON
+
+
+def show_rows(headers: Sequence[str], rows: Sequence[Sequence[object]], *, title: str) -> None:
+    """Print rows: a table on a terminal, else a line of headers and aligned columns that nothing cuts off."""
+    cells = [["" if value is None else printable(str(value)) for value in row] for row in rows]
+    console = Console()
+    if console.is_terminal:
+        table = Table(title=title, title_justify="left")
+        for header in headers:
+            table.add_column(header, overflow="fold")
+        for row in cells:
+            table.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
+        console.print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+    for row in ([*headers], *cells):
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(padded).rstrip())
+
+
+def show_line(*parts: str) -> None:
+    """Print one line of which each part has the colour of its meaning; colours only on a terminal."""
+    text = Text(" ").join(Text(printable(part), style=style_of(part)) for part in parts)
+    Console().print(text, soft_wrap=True)
+
+
+def show_json(data: Any) -> None:
+    """Print plain data as JSON; moments and ids become text."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def style_of(cell: str) -> str:
+    """Return the colour of a word that says how things stand."""
+    word = cell.strip()
+    if word in {"problem", "parked", "failed again"} or word.startswith("OVERDUE"):
+        return "bold red"
+    if word in {"warning", "waiting", "due", "due_soon"}:
+        return "yellow"
+    return "green" if word in {"ok", "replayed"} else ""
+
+
+def printable(text: str) -> str:
+    """Return text that cannot steer a terminal: what came from outside may hold escape sequences."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def london(moment: datetime | None) -> str:
+    """Return a moment as people in England write it, to the minute."""
+    return "" if moment is None else moment.astimezone(LONDON).strftime("%Y-%m-%d %H:%M")
+
+
+def more_rows(*, limit: int, offset: int) -> None:
+    """Say on standard error that the list goes on, and how to see the rest."""
+    typer.echo(f"There are more: add --offset {offset + limit}, or a larger --limit.", err=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """Give a progress bar on standard error; it shows on a terminal only and goes away at the end."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not (console.is_terminal and sys.stderr.isatty()),
+    ) as progress:
+        yield progress

@@ -18,6 +18,7 @@ KINDS: dict[str, PlacementKind] = {
     "A": PlacementKind.ADOPTION,
     "K1": PlacementKind.SECURE,
     "K2": PlacementKind.RESIDENTIAL,
+    "K3": PlacementKind.SUPPORTED_ACCOMMODATION,
     "P1": PlacementKind.PARENTS,
     "H5": PlacementKind.SUPPORTED_ACCOMMODATION,
     "P2": PlacementKind.SUPPORTED_ACCOMMODATION,

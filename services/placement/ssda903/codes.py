@@ -1,0 +1,199 @@
+"""The code lists of the statutory return on looked-after children (SSDA903), in our own words.
+
+Each list holds every code that some year's guide to the return has had, because a council imports old and
+new years together: sex was 1 and 2 until the return of 2023/24 and is a letter since.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CodeList:
+    """The codes that one column may hold, and what the column is called in a sentence."""
+
+    words: str
+    codes: Mapping[str, str]
+
+    def __contains__(self, code: object) -> bool:
+        """Return whether the return knows the code; codes are written exactly so."""
+        return code in self.codes
+
+
+REASON_STARTED = CodeList(
+    "reason for a new episode",
+    {
+        "S": "started to be looked after",
+        "L": "change of legal status only",
+        "P": "change of placement and carer",
+        "T": "change of placement, same carer",
+        "B": "change of legal status, placement and carer",
+        "U": "change of legal status and placement, same carer",
+    },
+)
+LEGAL_STATUS = CodeList(
+    "legal status",
+    {
+        "C1": "interim care order",
+        "C2": "full care order",
+        "D1": "freeing order",
+        "E1": "placement order",
+        "J1": "remanded to youth detention or local authority accommodation",
+        "J2": "placed in accommodation under police or criminal evidence law",
+        "J3": "sentenced to a youth rehabilitation order with residence",
+        "L1": "under police protection in accommodation",
+        "L2": "emergency protection order",
+        "L3": "child assessment order",
+        "V2": "accommodated by agreement, section 20",
+        "V3": "short breaks under an agreement",
+        "V4": "short breaks, counted one by one",
+    },
+)
+NEED = CodeList(
+    "category of need",
+    {
+        "N1": "abuse or neglect",
+        "N2": "the child's disability",
+        "N3": "a parent's illness or disability",
+        "N4": "family in acute stress",
+        "N5": "family dysfunction",
+        "N6": "socially unacceptable behaviour",
+        "N7": "low income",
+        "N8": "absent parenting",
+    },
+)
+PLACEMENT_TYPE = CodeList(
+    "type of placement",
+    {
+        "A3": "for adoption with the current foster carer, with consent or order",
+        "A4": "for adoption with other carers, with consent or order",
+        "A5": "for adoption with the current foster carer, under a placement order",
+        "A6": "for adoption with other carers, under a placement order",
+        "H5": "semi-independent living",
+        "K1": "secure children's home",
+        "K2": "children's home",
+        "K3": "supported accommodation",
+        "P1": "with parents",
+        "P2": "independent living",
+        "P3": "residential employment",
+        "R1": "residential care home",
+        "R2": "hospital or other health establishment",
+        "R3": "family centre or mother and baby unit",
+        "R5": "young offender institution or prison",
+        "S1": "residential school",
+        "T0": "all temporary moves",
+        "T1": "temporarily in hospital",
+        "T2": "temporarily on holiday",
+        "T3": "temporarily with other carers while theirs are away",
+        "T4": "temporarily elsewhere",
+        "U1": "foster: relative or friend, long term",
+        "U2": "foster: relative or friend who may adopt",
+        "U3": "foster: relative or friend, not long term",
+        "U4": "foster: other carer, long term",
+        "U5": "foster: other carer who may adopt",
+        "U6": "foster: other carer, not long term",
+        "Z1": "other placement",
+        "Z11": "other placement, first kind",
+        "Z12": "other placement, second kind",
+        "Z13": "other placement, third kind",
+        "Z14": "other placement, fourth kind",
+    },
+)
+PLACEMENT_PROVIDER = CodeList(
+    "placement provider",
+    {
+        "PR0": "parents or others with parental responsibility",
+        "PR1": "the council itself",
+        "PR2": "another council",
+        "PR3": "another public body",
+        "PR4": "private",
+        "PR5": "voluntary or third sector",
+    },
+)
+REASON_ENDED = CodeList(
+    "reason for the episode's end",
+    {
+        "X1": "the episode ends and another begins at once",
+        "E11": "adopted, application unopposed",
+        "E12": "adopted, consent dispensed with",
+        "E2": "died",
+        "E3": "another council took over",
+        "E4A": "returned home, planned",
+        "E4B": "returned home, not planned",
+        "E13": "left to live with parents or relatives without parental responsibility",
+        "E41": "residence or child arrangements order",
+        "E45": "special guardianship: former foster carer who is a relative or friend",
+        "E46": "special guardianship: other former foster carer",
+        "E47": "special guardianship: other relative or friend",
+        "E48": "special guardianship: somebody else",
+        "E5": "moved into independent living with support",
+        "E6": "moved into independent living without support",
+        "E7": "transferred to adult social services",
+        "E8": "any other reason",
+        "E9": "sentenced to custody",
+        "E14": "remand ended",
+        "E15": "age assessed as 18 or over",
+        "E16": "moved abroad",
+        "E17": "aged 18 and stayed with the carers",
+    },
+)
+REASON_PLACE_CHANGE = CodeList(
+    "reason for a change of placement",
+    {
+        "CARPL": "change in the care plan",
+        "CLOSE": "the home closed",
+        "ALLEG": "an allegation",
+        "STAND": "concern about standards",
+        "APPRR": "approval was removed",
+        "CREQB": "the carer asked because of the child's behaviour",
+        "CREQO": "the carer asked for another reason",
+        "CHILD": "the child asked",
+        "LAREQ": "the responsible or area authority asked",
+        "PLACE": "change in the status of the placement",
+        "CUSTOD": "custody",
+        "OTHER": "another reason",
+    },
+)
+REVIEW_CODE = CodeList(
+    "way of taking part in a review",
+    {
+        "PN0": "the child was under four",
+        "PN1": "attended and spoke",
+        "PN2": "attended, an advocate spoke",
+        "PN3": "attended, views in signs or other ways",
+        "PN4": "attended and said nothing",
+        "PN5": "did not attend, had briefed an advocate",
+        "PN6": "did not attend, sent views another way",
+        "PN7": "did not attend and sent no views",
+    },
+)
+MISSING = CodeList("kind of absence", {"M": "missing", "A": "away without authorisation"})
+SEX = CodeList(
+    "sex",
+    {"1": "male, until 2023/24", "2": "female, until 2023/24", "M": "male", "F": "female", "U": "unknown"},
+)
+ETHNICITY = CodeList(
+    "ethnicity",
+    {
+        "WBRI": "White British",
+        "WIRI": "White Irish",
+        "WOTH": "other White",
+        "WIRT": "Traveller of Irish heritage",
+        "WROM": "Gypsy or Roma",
+        "MWBC": "White and Black Caribbean",
+        "MWBA": "White and Black African",
+        "MWAS": "White and Asian",
+        "MOTH": "other mixed",
+        "AIND": "Indian",
+        "APKN": "Pakistani",
+        "ABAN": "Bangladeshi",
+        "AOTH": "other Asian",
+        "BCRB": "Caribbean",
+        "BAFR": "African",
+        "BOTH": "other Black",
+        "CHNE": "Chinese",
+        "OOTH": "any other",
+        "REFU": "refused to say",
+        "NOBT": "not yet known",
+    },
+)

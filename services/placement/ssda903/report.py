@@ -1,0 +1,61 @@
+"""What became of every row: taken, or refused with a reason that a data officer can act on."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row that is not imported. The reason names columns and lists and quotes no value of the row."""
+
+    file: str
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileCount:
+    """How many rows a file has and what became of them: `taken + refused == rows`."""
+
+    file: str
+    rows: int
+    taken: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of one import. Rows of several files or years may speak of one fact."""
+
+    years: str
+    """How the years in the files' names were understood, in words."""
+    files: Sequence[FileCount]
+    refusals: Sequence[Refusal]
+    not_read: Sequence[str]
+    """Files of the return that are none of this import's business."""
+    published: int
+    """Events put on the bus; the same ones again when the import is run again."""
+    handled: bool
+    """Whether the placement service had handled all of them when the import ended."""
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows were read."""
+        return sum(count.rows for count in self.files)
+
+    @property
+    def taken(self) -> int:
+        """Return how many rows were imported."""
+        return sum(count.taken for count in self.files)
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Return how many rows were refused for each reason; what follows a reason's colon is left out."""
+        return Counter(refusal.reason.partition(":")[0] for refusal in self.refusals)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, for JSON."""
+        return asdict(self) | {"rows": self.rows, "taken": self.taken, "reasons": dict(self.reasons)}

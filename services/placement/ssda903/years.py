@@ -1,0 +1,72 @@
+"""Which reporting year a file is about: the year in its name may be the one that begins it or ends it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from services.placement.ssda903.reading import ReturnFile, ReturnsUnreadable
+
+Naming = Literal["beginning", "ending"]
+
+NOTICEABLE = 0.05
+"""A share of episodes that is more than typing errors; a single episode never is."""
+
+LAST_MONTH, LAST_DAY = 3, 31
+"""The reporting year runs from 1 April to 31 March."""
+
+OVER_MIDNIGHT = timedelta(days=1)
+"""An end at midnight of the last day is written as the day after by some systems."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnYears:
+    """The year in which each file's reporting year ends, and how that was found, in words."""
+
+    by_file: dict[str, int]
+    words: str
+
+
+def last_day(year: int) -> date:
+    """Return the last day of the reporting year that ends in `year`."""
+    return date(year, LAST_MONTH, LAST_DAY)
+
+
+def year_of(day: date) -> int:
+    """Return the year in which the reporting year of a day ends."""
+    return day.year if day <= last_day(day.year) else day.year + 1
+
+
+def find_years(
+    files: Iterable[ReturnFile], begun: Iterable[tuple[str, date]], *, naming: Naming | None
+) -> ReturnYears:
+    """Return the reporting year of every file.
+
+    `begun` holds, for each episode whose dates can be read, its file's name and its first day. A return
+    cannot report an episode that has not begun: when more than typing errors began after the 31 March of the
+    year in the file's name, that year is the one that begins the reporting year. `naming` settles it instead.
+    Without a year in the name it is the latest year in which a noticeable share of the episodes began.
+    Raises ReturnsUnreadable when neither name nor episodes tell.
+    """
+    files, begun = list(files), list(begun)
+    named = {file.name: file.year for file in files if file.year is not None}
+    if not named:
+        year = _latest(begun)
+        return ReturnYears({file.name: year for file in files}, f"one year, which ends on 31 March {year}")
+    if naming is None:
+        late = sum(day > last_day(named[name]) for name, day in begun)
+        naming = "beginning" if late > max(1, len(begun) * NOTICEABLE) else "ending"
+    shift = 1 if naming == "beginning" else 0
+    words = f"the year in a file's name is the one {naming} the reporting year"
+    return ReturnYears({name: year + shift for name, year in named.items()}, words)
+
+
+def _latest(begun: list[tuple[str, date]]) -> int:
+    counts = Counter(year_of(day) for _, day in begun)
+    for year in sorted(counts, reverse=True):
+        if counts[year] > len(begun) * NOTICEABLE:
+            return year
+    raise ReturnsUnreadable(
+        "Which year this return is about cannot be told: name its files like 2026-episodes.csv."
+    )

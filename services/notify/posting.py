@@ -13,6 +13,16 @@ QUEUE = text("""
     SELECT alert_id, :state FROM unnest(CAST(:ids AS uuid[])) AS fresh (alert_id)
 """)
 
+# SKIP LOCKED: an e-mail that a mailer is just sending goes; whoever acknowledges does not wait for it.
+DROP = text("""
+    UPDATE e_mails SET state = 'not_needed', next_attempt_at = NULL
+    WHERE alert_id IN (
+        SELECT alert_id FROM e_mails
+        WHERE state = 'queued' AND alert_id = ANY(CAST(:ids AS uuid[]))
+        FOR UPDATE SKIP LOCKED
+    )
+""")
+
 CLAIM = text("""
     SELECT e_mails.attempts, e_mails.refusals, alerts.alert_id, alerts.recipient_id, alerts.kind,
            alerts.says, alerts.next_step, alerts.about, alerts.case_id, alerts.due_at, alerts.raised_at
@@ -69,6 +79,12 @@ async def queue(connection: AsyncConnection, alert_ids: Sequence[UUID], *, confi
     if alert_ids:
         state = "queued" if configured else "not_configured"
         await connection.execute(QUEUE, {"ids": list(alert_ids), "state": state})
+
+
+async def drop(connection: AsyncConnection, alert_ids: Sequence[UUID]) -> None:
+    """Take out of the queue what its recipient has meanwhile seen in the inbox."""
+    if alert_ids:
+        await connection.execute(DROP, {"ids": list(alert_ids)})
 
 
 async def claim(connection: AsyncConnection, *, now: datetime) -> Email | None:

@@ -95,12 +95,14 @@ class NotifyStore:
         return book
 
     async def save(self, connection: AsyncConnection, book: NotifyBook) -> None:
-        """Write the people and alerts that have changed, and queue the e-mails of new alerts."""
+        """Write the people and alerts that have changed; queue e-mails of new ones, drop those of seen ones."""
         await _save_people(connection, [book.people[child_id] for child_id in sorted(book.changed_people)])
         changed = [book.alerts[alert_id] for alert_id in sorted(book.changed_alerts)]
         await _save_alerts(connection, changed)
         fresh = [alert for alert in changed if alert.version == 1 and alert.facts.urgency in E_MAILED]
         await posting.queue(connection, [alert.alert_id for alert in fresh], configured=self._mails)
+        seen = [alert.alert_id for alert in changed if alert.status == "acknowledged"]
+        await posting.drop(connection, seen)
 
 
 def alert_of(row: Row[Any]) -> Alert:

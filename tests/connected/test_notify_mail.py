@@ -1,7 +1,7 @@
 """E-mails over a real SMTP server on a socket: sent once, kept while the server is away or refuses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,8 +21,9 @@ from services.kernel.database import create_engine, migrate
 from services.kernel.settings import Settings
 from services.notify.app import build, extras
 from services.notify.mailer import LONGEST_PAUSE, REFUSALS_ALLOWED, Mailer, pause_after
+from services.notify.model import AcknowledgeAlert
 from services.notify.postbox import MailServerAway
-from tests.flow.conftest import MONDAY, Bench, MovableClock
+from tests.flow.conftest import MONDAY, TABLES, Bench, MovableClock
 
 pytestmark = pytest.mark.connected
 
@@ -39,6 +40,8 @@ class PostOffice:
     kept: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    """What happens elsewhere before a message is taken."""
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -55,6 +58,9 @@ class PostOffice:
         return TAKEN
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.meanwhile is not None:
+            async with asyncio.timeout(LIMIT_SECONDS / 2):
+                await self.meanwhile()
         content = envelope.original_content
         assert isinstance(content, bytes)
         message = BytesParser(policy=default).parsebytes(content)
@@ -122,9 +128,8 @@ async def make_mail(engines: Engines) -> AsyncIterator[MakeMail]:
             real = MovableClock(datetime(2026, 1, 1, tzinfo=UTC))
             bench = Bench(build(settings), engine, MovableClock(), settings)
             async with engine.begin() as connection:
-                await connection.exec_driver_sql(
-                    "TRUNCATE alerts, e_mails, referrers, cases, journal, outbox, inbox, dead_letters CASCADE"
-                )
+                tables = (await connection.exec_driver_sql(TABLES)).scalar_one()
+                await connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
             return Mail(bench, Mailer(settings, engine, bench.clock, real=real), real, office)
 
         yield make
@@ -255,6 +260,28 @@ async def test_two_mailers_share_the_queue_and_send_nothing_twice(mail: Mail) ->
     shares = await asyncio.gather(mail.mailer.send_queued(), other.send_queued())
     assert sum(shares) == 30
     assert len({message["Message-ID"] for message in mail.office.kept}) == len(mail.office.kept) == 30
+
+
+async def test_alert_that_was_seen_in_the_inbox_is_not_mailed_any_more(mail: Mail) -> None:
+    """The server was away for hours; an e-mail about what is long done would only be noise."""
+    await mail.bench.deliver(received(1))
+    await mail.bench.deliver(received(2))
+    seen, unseen = (row.alert_id for row in await mail.rows())
+    await mail.bench.execute(AcknowledgeAlert(alert_id=seen, acknowledged_by="W-0601"))
+    assert await mail.states() == ["not_needed", "queued"]
+    assert await mail.mailer.send_queued() == 1
+    assert mail.office.kept[0]["Message-ID"] == f"<{unseen}@council.example>"
+
+
+async def test_acknowledging_does_not_wait_for_an_email_on_its_way(mail: Mail) -> None:
+    """The mailer holds the row while it sends; the person at the page is answered at once, and it goes."""
+    await mail.bench.deliver(received())
+    (row,) = await mail.rows()
+    command = AcknowledgeAlert(alert_id=row.alert_id, acknowledged_by="W-0601")
+    mail.office.meanwhile = lambda: mail.bench.execute(command)
+    assert await mail.mailer.send_queued() == 1
+    (alert,) = await mail.bench.rows("SELECT status FROM alerts JOIN e_mails USING (alert_id)")
+    assert (alert.status, await mail.states()) == ("acknowledged", ["sent"])
 
 
 async def test_running_mailer_sends_what_came_while_the_server_was_away(make_mail: MakeMail) -> None:

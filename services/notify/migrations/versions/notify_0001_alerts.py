@@ -56,7 +56,7 @@ E_MAILS = """
 CREATE TABLE e_mails (
     alert_id uuid PRIMARY KEY REFERENCES alerts (alert_id),  -- an alert is mailed once
     position bigint GENERATED ALWAYS AS IDENTITY,  -- the order in which they go out
-    state text NOT NULL CHECK (state IN ('queued', 'sent', 'refused', 'not_configured')),
+    state text NOT NULL CHECK (state IN ('queued', 'sent', 'refused', 'not_configured', 'not_needed')),
     attempts integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     refusals integer NOT NULL DEFAULT 0 CHECK (refusals >= 0),
     next_attempt_at timestamptz,  -- real time, also where the county's time is simulated; NULL: at once

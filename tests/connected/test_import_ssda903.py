@@ -5,6 +5,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.embedded.engines import Engines
 from schemas.topics import PARTNER
-from services.kernel.bus import Bus
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import SystemClock
 from services.kernel.database import create_engine, migrate
@@ -53,32 +53,45 @@ def settings(engines: Engines) -> Settings:
 
 
 @pytest.fixture
-async def store(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """The placement store, empty, with the service reading the bus."""
-    async with Bus(settings) as bus:
-        await bus.apply()
+async def store(settings: Settings, topics: Engines) -> AsyncIterator[AsyncEngine]:
+    """The placement store, empty."""
     engine = create_engine(settings, "placement")
     await migrate(engine, "placement")
     async with engine.begin() as connection:
         await connection.execute(text(f"TRUNCATE {', '.join(TABLES)} CASCADE"))
-    delivery = Delivery(build(settings), engine, SystemClock(), calendar=WorkingCalendar())
+    yield engine
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def placement_running(settings: Settings, store: AsyncEngine) -> AsyncIterator[None]:
+    """The placement service reads the bus into its store."""
+    delivery = Delivery(build(settings), store, SystemClock(), calendar=WorkingCalendar())
     intake = Intake(
         topics=[PARTNER.name], group="placement", bootstrap=settings.kafka, deliver=delivery.deliver
     )
     await intake.start()
-    yield engine
-    await intake.stop()
-    await engine.dispose()
+    try:
+        yield
+    finally:
+        await intake.stop()
 
 
-async def run_import(directory: Path, settings: Settings, progress: list[tuple[int, int]]) -> Report:
+async def run_import(
+    directory: Path,
+    settings: Settings,
+    progress: list[tuple[int, int]] | None = None,
+    *,
+    wait_seconds: float = 120,
+) -> Report:
+    told: list[tuple[int, int]] = [] if progress is None else progress
     return await asyncio.to_thread(
         import_returns,
         directory,
         settings=settings,
         local_authority="test-council",
-        wait_seconds=120,
-        on_progress=lambda done, total: progress.append((done, total)),
+        wait_seconds=wait_seconds,
+        on_progress=lambda done, total: told.append((done, total)),
     )
 
 
@@ -136,7 +149,8 @@ async def test_five_years_of_returns_arrive_whole_and_a_second_run_adds_nothing(
 ) -> None:
     """Every row is taken or refused with a reason; what is stored is what an independent count finds."""
     progress: list[tuple[int, int]] = []
-    report = await run_import(sample_returns, settings, progress)
+    async with placement_running(settings, store):
+        report = await run_import(sample_returns, settings, progress)
 
     assert report.handled
     assert progress[-1] == (report.published, report.published)
@@ -172,7 +186,8 @@ async def test_five_years_of_returns_arrive_whole_and_a_second_run_adds_nothing(
     assert await rows(store, "SELECT count(*) FROM deadlines") == [(0,)]
 
     before = await everything(store)
-    again = await run_import(sample_returns, settings, progress)
+    async with placement_running(settings, store):
+        again = await run_import(sample_returns, settings)
 
     assert again.handled
     assert (again.published, again.refusals) == (report.published, report.refusals)
@@ -181,7 +196,8 @@ async def test_five_years_of_returns_arrive_whole_and_a_second_run_adds_nothing(
 
 async def test_nothing_personal_travels(sample_returns: Path, settings: Settings, store: AsyncEngine) -> None:
     """Neither the council's numbers of children nor birthdays, postcodes, pupil numbers or ethnicity."""
-    await run_import(sample_returns, settings, [])
+    async with placement_running(settings, store):
+        await run_import(sample_returns, settings)
 
     consumer = KafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
     places = [TopicPartition(PARTNER.name, number) for number in range(PARTNER.partitions)]
@@ -212,3 +228,23 @@ async def test_nothing_personal_travels(sample_returns: Path, settings: Settings
     }
     assert len(personal) > 1000
     assert not values & personal
+
+
+async def test_an_import_that_nobody_handles_says_so_and_waits_on_the_bus(
+    tmp_path: Path, settings: Settings, store: AsyncEngine
+) -> None:
+    """The service may come later, and the import may be run again: there is one episode."""
+    (tmp_path / "2026-episodes.csv").write_text(
+        "CHILD,DECOM,RNE,LS,CIN,PLACE,PLACE_PROVIDER,DEC,REC\n1,02/05/2025,S,C2,N1,U6,PR4,,\n"
+    )
+    progress: list[tuple[int, int]] = []
+
+    report = await run_import(tmp_path, settings, progress, wait_seconds=0.3)
+
+    assert (report.handled, report.published, progress[-1]) == (False, 1, (0, 1))
+    assert await rows(store, "SELECT count(*) FROM episodes") == [(0,)]
+    async with placement_running(settings, store):
+        again = await run_import(tmp_path, settings)
+    assert again.handled
+    assert await rows(store, "SELECT status, legal_status FROM episodes") == [("open", "C2")]
+    assert await rows(store, "SELECT count(*) FROM inbox") == [(1,)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 from kafka.producer.future import FutureRecordMetadata
 
 from schemas.events.base import dataschema_uri
@@ -128,12 +129,7 @@ def _wait(
     admin = KafkaAdminClient(**settings.kafka_client())
     try:
         while True:
-            committed = admin.list_group_offsets({HANDLED_BY: list(offsets)})[HANDLED_BY] if offsets else {}
-            handled = sum(
-                sum(offset < committed[place].offset for offset in ours)
-                for place, ours in offsets.items()
-                if place in committed
-            )
+            handled = _handled(offsets, admin) if offsets else 0
             tell(handled, total)
             if handled == total:
                 return True
@@ -142,6 +138,21 @@ def _wait(
             time.sleep(POLL_SECONDS)
     finally:
         admin.close()
+
+
+def _handled(offsets: Mapping[TopicPartition, Sequence[int]], admin: KafkaAdminClient) -> int:
+    """Return past how many of the offsets the group has committed; none while the broker cannot tell."""
+    try:
+        committed = admin.list_group_offsets({HANDLED_BY: list(offsets)})[HANDLED_BY]
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        return 0
+    return sum(
+        sum(offset < committed[place].offset for offset in ours)
+        for place, ours in offsets.items()
+        if place in committed
+    )
 
 
 def _silently(_handled: int, _total: int) -> None:

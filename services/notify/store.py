@@ -95,7 +95,7 @@ class NotifyStore:
         return book
 
     async def save(self, connection: AsyncConnection, book: NotifyBook) -> None:
-        """Write the people and alerts that have changed; queue e-mails of new ones, drop those of seen ones."""
+        """Write what has changed; queue the e-mails of new alerts, drop those of alerts already seen."""
         await _save_people(connection, [book.people[child_id] for child_id in sorted(book.changed_people)])
         changed = [book.alerts[alert_id] for alert_id in sorted(book.changed_alerts)]
         await _save_alerts(connection, changed)

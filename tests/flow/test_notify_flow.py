@@ -1,5 +1,6 @@
 """Alerts on the real store: the right person, at once, once."""
 
+import asyncio
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import AgencyKind, Concern, Location
 from schemas.example_files import example
+from services.kernel.delivery import Delivery
 from services.kernel.faults import Refused
 from services.kernel.settings import Settings
 from services.kernel.web import install_errors
@@ -231,6 +233,16 @@ async def test_crash_before_commit_leaves_nothing_and_redelivery_everything(
     await mailing.deliver(received())
     assert len(await mailing.rows("SELECT 1 FROM alerts")) == 2
     assert len(await mailing.rows("SELECT 1 FROM e_mails")) == 1
+
+
+async def test_two_workers_that_get_the_same_events_tell_everybody_once(mailing: Bench) -> None:
+    """A rebalance hands a partition on before its batch is committed; the second worker finds it done."""
+    records = [mailing.record(event) for event in (received(), started(), assigned(), overdue())]
+    other = Delivery(mailing.service, mailing.engine, mailing.clock, calendar=mailing.calendar)
+    await asyncio.gather(mailing.delivery.deliver(records), other.deliver(records))
+    assert await mailing.rows("SELECT 1 FROM dead_letters") == []
+    assert await mailing.journal_types() == ["alert.raised.v1"] * 7
+    assert len(await mailing.rows("SELECT 1 FROM e_mails")) == 4
 
 
 async def test_only_alerts_that_cannot_wait_are_mailed(mailing: Bench) -> None:

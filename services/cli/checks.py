@@ -49,7 +49,7 @@ class Check:
 def of_machine(environ: Mapping[str, str]) -> Iterator[Check]:
     """Look at Python, the disk, and which engines would serve. Starts nothing."""
     found = sys.version_info[:2]
-    words = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    words = ".".join(map(str, sys.version_info[:3]))
     if PYTHON[0] <= found < PYTHON[1]:
         yield Check("python", "ok", words)
     else:

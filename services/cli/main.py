@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import dead_letters, deadlines, doctor, importing, journal, run, topics
+from services.cli import dead_letters, deadlines, doctor, importing, journal, playing, run, topics
 
 app = typer.Typer(
     name="leadline",
@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Case coordination for children's services: no child falls through the net between agencies.",
 )
 app.command()(run.up)
+app.command()(playing.demo)
 app.command()(run.worker)
 app.command()(run.web)
 app.command()(doctor.doctor)

@@ -1,0 +1,78 @@
+"""`leadline demo`: a month of a small county on real engines, in about a minute."""
+
+import os
+import threading
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from services.cli.catalogue import SERVICES
+from services.cli.demo import START, run_demo
+from services.cli.running import VAR
+from services.county.site import PlayError
+from services.kernel.clock import HeldClock
+from services.kernel.pack import PackError
+from services.kernel.settings import Settings
+
+DEMO = VAR / "demo"
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Exit when done; the last line is one JSON object.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another seed is another county.")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=92, help="Simulated days.")] = 30,
+    scale: Annotated[float, typer.Option(min=0.1, max=20, help="How busy the county is; 1 is small.")] = 1.0,
+) -> None:
+    """Play one month of a small county: partner agencies refer, practitioners act, deadlines pass.
+
+    Starts its own engines and services under var/demo with an accelerated clock, and drives them from
+    outside, over HTTP and Kafka.
+
+    Example: leadline demo --once --seed 7
+    """
+    from deploy.embedded.errors import EngineError  # noqa: PLC0415 - embedded mode is an extra
+    from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415 - as above
+    from deploy.embedded.system import running_system  # noqa: PLC0415 - as above
+
+    clock = HeldClock((DEMO / "clock").resolve())
+    clock.set(START)
+    console = Console()
+    try:
+        with (
+            exit_on_signals(),
+            running_system(
+                DEMO,
+                say=console.print,
+                environ=os.environ,
+                services=SERVICES,
+                fresh=True,
+                cache=VAR / "engines",
+                extra_env={"LEADLINE_CLOCK_FILE": str(clock.file), "LEADLINE_SCAN_SECONDS": "0.05"},
+            ) as system,
+        ):
+            assert system.site is not None  # noqa: S101 - started with pages
+            summary = run_demo(
+                site=system.site,
+                kafka=system.engines.kafka,
+                clock_file=clock.file,
+                policy=Settings().policy,
+                console=console,
+                seed=seed,
+                days=days,
+                scale=scale,
+                once=once,
+                broker=system.engines.kafka_name,
+                database=system.engines.database_name,
+            )
+            if once:
+                raise typer.Exit(0 if summary.ok else 1)
+            console.print("Everything is still running, look around. Press Ctrl-C to stop.")
+            threading.Event().wait()
+    except (EngineError, PackError, PlayError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped")

@@ -9,10 +9,10 @@ from services.county.acts import Act, Doing
 from services.county.present import Present
 from services.county.seen import CaseSeen
 
-_ASSESSMENT_DAYS = {1: (6, 25), 2: (4, 25), 3: (2, 12), 4: (2, 4)}
+_ASSESSMENT_DAYS = {1: (6, 25), 2: (4, 25), 3: (2, 10), 4: (1, 3)}
 """Working days that an assessment takes, by the level that the referral indicates."""
 
-_LATE_SHARE = 0.03
+_LATE_SHARE = 0.04
 _LATE_DAYS = (46, 50)
 
 _DOMAINS = {1: (1, 2), 2: (1, 4), 3: (2, 4), 4: (3, 5)}

@@ -11,7 +11,7 @@ from services.county.partner_bus import PartnerBus
 from services.county.plan import Step
 from services.county.practitioners import Practitioners
 from services.county.seen import AlertSeen, CaseSeen, PlacementDetail, PlacementSeen, ReferralSeen
-from services.county.settled import Standing, settled, standing
+from services.county.settled import Standing, settled
 from services.county.site import PlayError, Site, together
 from services.kernel.clock import HeldClock
 
@@ -97,30 +97,31 @@ class Play:
         self._check_clock(moments[0])
         self._clock.set(moments[0])
         self._sent = Sent()
-        before = await standing(self._site)
+        before = await settled(self._site, moments[0])
         after, waiting = before, list(plan)
         for number, moment in enumerate(moments, start=1):
             self._clock.set(moment)
-            await settled(self._site, moment)
+            after = await settled(self._site, moment, before=after)
             now_sent = [step for step in waiting if step.at <= moment]
             waiting = [step for step in waiting if step.at > moment]
-            after = await self._at(moment, now_sent)
+            after = await self._at(moment, now_sent, after)
             if watch is not None:
                 told = watch(Moment(moment, number, len(moments), after))
                 if told is not None:
                     await told
         return Played(self._sent, before, after)
 
-    async def _at(self, moment: datetime, steps: Sequence[Step]) -> Standing:
-        await self._partners(steps)
-        after = await settled(self._site, moment)
+    async def _at(self, moment: datetime, steps: Sequence[Step], standing: Standing) -> Standing:
+        """Let everybody act at a moment, one group after the other; return where the system then stands."""
+        if await self._partners(steps):
+            standing = await settled(self._site, moment, before=standing)
         if await self._duty(moment):
-            after = await settled(self._site, moment)
+            standing = await settled(self._site, moment, before=standing)
         if await self._everybody_else(moment):
-            after = await settled(self._site, moment)
-        return after
+            standing = await settled(self._site, moment, before=standing)
+        return standing
 
-    async def _partners(self, steps: Sequence[Step]) -> None:
+    async def _partners(self, steps: Sequence[Step]) -> bool:
         """Send what agencies did: first whatever is new, then repetitions, so that these find the first."""
         first = [step for step in steps if step.repeats == "nothing"]
         for wave in (first, [step for step in steps if step.repeats != "nothing"]):
@@ -128,6 +129,7 @@ class Play:
             await together([published, *(self._refer(step) for step in wave if step.channel == "http")])
         self._sent.counts["referral"] += len(first)
         self._sent.repeated += len(steps) - len(first)
+        return bool(steps)
 
     async def _refer(self, step: Step) -> None:
         body = step.referral.model_dump(mode="json", exclude={"made_at"})

@@ -92,7 +92,7 @@ def placing(placement: PlacementSeen, present: Present) -> Act | None:
 def stay_in(placement: PlacementSeen, present: Present) -> Stay:
     """Return how long the child stays: some for days, the others for months."""
     chance = present.draw("stay", placement.placement_id)
-    days = chance.randint(3, 10) if chance.random() < _SHORT_STAY_SHARE else chance.randint(60, 400)
+    days = chance.randint(2, 8) if chance.random() < _SHORT_STAY_SHARE else chance.randint(60, 400)
     if chance.random() < _BREAKDOWN_SHARE:
         return Stay(days, "breakdown")
     return Stay(days, chance.choice(("returned-home", "moved-to-relatives", "planned-move")))
@@ -104,7 +104,7 @@ def interviewed_from(placement: PlacementSeen, present: Present) -> datetime | N
     share = chance.random()
     if placement.ended_on is None or share >= _HELD_INTERVIEW_SHARE:
         return None
-    days = chance.randint(1, 8) if share < _TIMELY_INTERVIEW_SHARE else chance.randint(12, 15)
+    days = chance.randint(1, 6) if share < _TIMELY_INTERVIEW_SHARE else chance.randint(12, 15)
     return present.working_days_after(placement.ended_on, days)
 
 
@@ -115,7 +115,7 @@ def _wanted_from(case: CaseSeen, placements: Sequence[PlacementSeen], present: P
         chance = present.draw("placement", case.child_id)
         if chance.random() >= _PLACED_SHARE[case.level]:
             return None
-        return present.working_days_after(case.completed_at, chance.randint(0, 2))
+        return present.working_days_after(case.completed_at, chance.randint(0, 1))
     latest = max(placements, key=lambda each: (each.ended_on or date.min, str(each.placement_id)))
     if latest.end_reason != "breakdown" or latest.ended_on is None:
         return None
@@ -124,7 +124,7 @@ def _wanted_from(case: CaseSeen, placements: Sequence[PlacementSeen], present: P
 
 def _start(placement: PlacementSeen, present: Present) -> Act | None:
     chance = present.draw("start", placement.placement_id)
-    search = timedelta(hours=chance.uniform(2, 72))
+    search = timedelta(hours=chance.uniform(2, 30))
     if placement.requested_at is None or present.now < placement.requested_at + search:
         return None
     away = chance.random() < (0.5 if placement.need_group in _FAR_AWAY else 0.25)
@@ -155,7 +155,7 @@ def _review(placement: PlacementSeen, present: Present) -> Act | None:
         return None
     number = placement.reviews_held + 1
     chance = present.draw("placement review", placement.placement_id, number)
-    days = chance.randint(*{1: (6, 22), 2: (50, 66)}.get(number, (100, 130)))
+    days = chance.randint(*{1: (5, 22), 2: (50, 66)}.get(number, (100, 130)))
     if present.now < present.working_days_after(since, days):
         return None
     body = {"reviewed_on": present.today.isoformat(), "reviewed_by": f"IRO-{chance.randint(1, 4)}"}

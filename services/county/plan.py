@@ -134,7 +134,7 @@ def _second_agency(chance: Random, county: County, step: Step, family: Family) -
 
 
 def _concerns(chance: Random, agency: Agency, *, immediate: bool) -> tuple[Concern, ...]:
-    (count,) = chance.choices((1, 2, 3), (50, 35, 15))
+    (count,) = chance.choices((1, 2, 3), (68, 24, 8))
     found = chance.sample(agency.habits.concerns, min(count, len(agency.habits.concerns)))
     if immediate and Concern.ABUSE_OR_NEGLECT not in found:
         found.insert(0, Concern.ABUSE_OR_NEGLECT)

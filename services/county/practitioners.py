@@ -20,10 +20,10 @@ from services.county.seen import AlertSeen, CaseSeen, PlacementSeen, ReferralSee
 from services.county.triage import decisions
 from services.kernel.calendar import WorkingCalendar
 
-_ACKNOWLEDGED_SHARE = {Role.REFERRER: 0.3, Role.OPERATIONS: 0.0}
+_ACKNOWLEDGED_SHARE = {Role.REFERRER: 0.15, Role.OPERATIONS: 0.0}
 """The share of alerts that somebody acknowledges, by role."""
 
-_ACKNOWLEDGED_BY_OTHERS = 0.75
+_ACKNOWLEDGED_BY_OTHERS = 0.45
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ SERVICES = tuple(topic.owner for topic in TOPICS if topic.owner != "partners")
 """From upstream to downstream."""
 
 PATIENCE_SECONDS = 180.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.04, 0.5
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Status:
             at_rest=pending == 0 and due == 0 and unread == 0,
             parked=shown["parked"],
             events=dict(events),
-            words=f"{shown['service']}: {pending} to publish, {due} deadlines due, "
+            words=f"{shown['service']} at {shown['now']}: {pending} to publish, {due} deadlines due, "
             f"{'unread events unknown' if unread < 0 else f'{unread} unread'}",
         )
 
@@ -66,38 +66,49 @@ class Standing:
         """Return the published events of all services by name."""
         return sum((Counter(status.events) for status in self.services), Counter())
 
-    def is_rest_at(self, moment: datetime) -> bool:
-        """Return whether every service is at rest and knows what time it is."""
-        return all(status.at_rest and status.now == moment for status in self.services)
 
-
-async def standing(site: Site) -> Standing:
-    """Return how far all services have come, asked one after the other."""
-    return Standing(tuple([Status.of(await site.get(f"/{service}/status")) for service in SERVICES]))
-
-
-async def settled(site: Site, moment: datetime, *, patience_seconds: float = PATIENCE_SECONDS) -> Standing:
+async def settled(
+    site: Site,
+    moment: datetime,
+    *,
+    before: Standing | None = None,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Standing:
     """Wait until the system is at rest at a moment of its clock, and return how far it has come.
 
     At rest means: seen so twice, with no event published between the two looks. One look could miss an event
     that passes from a service asked later to one asked before; it would have published by the second look,
-    or it would still be unread. Raises PlayError, with what is left, when the patience is over.
+    or it would still be unread. `before`, where the system last rested, counts as a look: what has happened
+    since then is done if nothing is left of it and nothing came of it.
+    Raises PlayError, with what is left, when the patience is over.
     """
     loop = asyncio.get_running_loop()
     give_up = loop.time() + patience_seconds
     pause = _FIRST_PAUSE_SECONDS
-    before: Standing | None = None
     while True:
-        now = await standing(site)
-        if not now.is_rest_at(moment):
-            before = None
-        elif before is not None and before.events == now.events:
-            return now
-        else:
-            before = now
+        busy, seen = await _look(site, moment)
+        if busy is None and before is not None and before.events == seen.events:
+            return seen
+        if busy is None:
+            before = seen
             continue
         if loop.time() > give_up:
-            left = "; ".join(status.words for status in now.services if not status.at_rest)
-            raise PlayError(f"the system has not come to rest in {patience_seconds:.0f} seconds: {left}")
+            raise PlayError(
+                f"the system has not come to rest in {patience_seconds:.0f} seconds: {busy.words}"
+            )
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+
+
+async def _look(site: Site, moment: datetime) -> tuple[Status | None, Standing]:
+    """Return the first service that is not at rest, or None and how far all have come.
+
+    A service reads what those before it publish: while one is busy there is no need to ask the next.
+    """
+    seen: list[Status] = []
+    for service in SERVICES:
+        status = Status.of(await site.get(f"/{service}/status"))
+        seen.append(status)
+        if not status.at_rest or status.now != moment:
+            return status, Standing(tuple(seen))
+    return None, Standing(tuple(seen))

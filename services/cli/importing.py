@@ -12,7 +12,7 @@ import typer
 
 from services.cli.catalogue import ServiceName
 from services.cli.output import progress_bar, show_json, show_rows
-from services.cli.running import VAR, Unable, fail, find_settings, read_settings
+from services.cli.running import VAR, Unable, fail, find_settings, quiet_clients, read_settings
 from services.kernel.pack import Pack, PackError, load_pack
 from services.kernel.settings import Settings
 from services.placement.ssda903.reading import ReturnsUnreadable, read_returns
@@ -113,6 +113,7 @@ def _import(directory: Path, settings: Settings, authority: str | None) -> Repor
 
     from services.placement.ssda903.importing import import_returns  # noqa: PLC0415 - as above
 
+    quiet_clients()
     try:
         council = authority or load_pack(settings.policy, Pack).pack.council
         with progress_bar() as progress:

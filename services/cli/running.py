@@ -5,6 +5,7 @@ found a problem, 2 wrong usage or no system to speak to.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Coroutine
 from pathlib import Path
@@ -81,11 +82,18 @@ def current_settings() -> Settings:
     return settings
 
 
+def quiet_clients() -> None:
+    """Keep the Kafka clients' own log lines off the screen: the command says the same in its sentence."""
+    for name in ("aiokafka", "kafka"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+
+
 def answered(question: Coroutine[Any, Any, T]) -> T:
     """Run a question to the bus or the stores and return the answer.
 
     Ends the command when there is none: code 1, or 2 when the policy pack cannot be used.
     """
+    quiet_clients()
     try:
         return asyncio.run(question)
     except Unable as unable:

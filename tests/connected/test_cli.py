@@ -1,0 +1,335 @@
+"""The operators' commands on real engines: what is set aside comes back, what went out goes out again."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from sqlalchemy import text
+from typer.testing import CliRunner, Result
+
+from deploy.embedded.engines import Engines
+from schemas.events import ReferralAccepted
+from services.assessment.app import build as build_assessment
+from services.cli import journal
+from services.cli.main import app
+from services.kernel.database import create_engine, migrate
+from services.kernel.delivery import Delivery
+from services.kernel.settings import Settings
+from services.referral.app import build as build_referral
+from tests.connected.conftest import worker
+from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.flow.test_delivery import accepted
+from tests.flow.test_referral_flow import made
+
+pytestmark = pytest.mark.connected
+
+PERSONAL = b'{"child_name": "Alice Example"}'
+UNKNOWN = "0b1f6c1e-8f7c-5d0a-9f52-6a1f0d0c7e11"
+
+
+class Cli:
+    """The command line, pointed at the engines; in a thread, for commands bring their own event loop."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._env = {**engines.env(), "COLUMNS": "200"}
+
+    async def __call__(self, *arguments: str, code: int = 0, answer: str = "", **env: str) -> Result:
+        """Run a command, check its exit code, return what it printed."""
+        result = await asyncio.to_thread(
+            CliRunner().invoke, app, arguments, input=answer, env={**self._env, **env}
+        )
+        assert result.exit_code == code, result.output
+        assert "Traceback" not in result.stderr
+        return result
+
+
+@pytest.fixture
+async def cli(topics: Engines) -> Cli:
+    """A command line over stores that are all migrated."""
+    settings = Settings(database=topics.database_url)
+    for name in ("referral", "assessment", "placement", "notify"):
+        engine = create_engine(settings, name)
+        await migrate(engine, name)
+        await engine.dispose()
+    return Cli(topics)
+
+
+@pytest.fixture
+async def referral(bench: MakeBench) -> Bench:
+    return await bench("referral", build_referral)
+
+
+@pytest.fixture
+async def assessment(bench: MakeBench) -> Bench:
+    return await bench("assessment", build_assessment)
+
+
+@pytest.fixture
+async def parked(referral: Bench) -> UUID:
+    """A partner's referral with personal data in place of the agreed fields, set aside."""
+    await referral.delivery.deliver([replace(referral.record(made()), value=PERSONAL)])
+    ((letter_id,),) = await referral.rows("SELECT dead_letter_id FROM dead_letters")
+    return UUID(str(letter_id))
+
+
+async def set_aside_too_large(bench: Bench, *events: ReferralAccepted) -> None:
+    """Let the first event be parked for its size alone, which a replay does not mind; the others follow."""
+    strict = Delivery(bench.service, bench.engine, bench.clock, calendar=bench.calendar, max_value_bytes=10)
+    await strict.deliver([bench.record(events[0])])
+    await bench.deliver(*events[1:])
+
+
+async def test_no_dead_letters_is_said_in_words(cli: Cli, referral: Bench) -> None:
+    """An empty list is an answer."""
+    assert (await cli("dead-letters", "list", "--service", "referral")).stdout == "no dead letters\n"
+    assert (
+        await cli("dead-letters", "replay", "--all", "--service", "referral")
+    ).stdout == "no dead letters\n"
+
+
+async def test_a_parked_event_is_listed_with_where_it_is_and_why(cli: Cli, parked: UUID) -> None:
+    """In whichever service it is, as a table and as JSON."""
+    line = (await cli("dead-letters", "list")).stdout.splitlines()[-1]
+    assert line.split()[:5] == [str(parked), "referral", "parked", "partner.referral_made.v1", "malformed"]
+    facts = json.loads((await cli("dead-letters", "list", "--json")).stdout)
+    assert [(fact["id"], fact["topic"], fact["attempts"]) for fact in facts] == [
+        (str(parked), "partner-events", 1)
+    ]
+    assert (await cli("dead-letters", "list", "--state", "waiting")).stdout == "no dead letters\n"
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+async def test_what_a_partner_wrote_is_shown_only_on_demand(
+    cli: Cli, referral: Bench, form: tuple[str, ...]
+) -> None:
+    """Value, key and foreign headers may hold personal data by mistake; `--value` shows them."""
+    record = referral.record(made())
+    headers = (*record.headers, ("child", b"Alice Header"))
+    await referral.delivery.deliver([replace(record, value=PERSONAL, key=b"Alice Key", headers=headers)])
+    ((letter,),) = await referral.rows("SELECT dead_letter_id FROM dead_letters")
+    shown = (await cli("dead-letters", "show", str(letter), *form)).stdout
+    assert "partner.referral_made.v1" in shown
+    assert "Alice" not in shown
+    whole = (await cli("dead-letters", "show", str(letter), "--value", *form)).stdout
+    for word in ("Alice Example", "Alice Key", "Alice Header"):
+        assert word in whole
+
+
+async def test_a_replay_that_fails_again_is_code_1_and_counted(
+    cli: Cli, parked: UUID, referral: Bench
+) -> None:
+    """The letter stays parked; one by one and with --all."""
+    assert "failed again" in (await cli("dead-letters", "replay", str(parked), code=1)).stdout
+    assert "1 tried, 1 failed again" in (await cli("dead-letters", "replay", "--all", code=1)).stdout
+    assert await referral.rows("SELECT state, attempts FROM dead_letters") == [("parked", 3)]
+
+
+async def test_a_letter_is_discarded_only_after_a_yes(cli: Cli, parked: UUID, referral: Bench) -> None:
+    """Without it nothing changes; with it, who decided is kept, and it cannot be replayed any more."""
+    command = ("dead-letters", "discard", str(parked), "--by", "A. Operator")
+    await cli(*command, answer="n\n", code=1)
+    assert await referral.rows("SELECT state FROM dead_letters") == [("parked",)]
+    await cli(*command, answer="y\n")
+    assert await referral.rows("SELECT state, settled_by FROM dead_letters") == [("discarded", "A. Operator")]
+    again = await cli("dead-letters", "replay", str(parked), code=1)
+    assert again.stderr == "This dead letter is already discarded.\n"
+
+
+async def test_an_unknown_letter_is_one_sentence(cli: Cli) -> None:
+    """Wherever it is looked for."""
+    result = await cli("dead-letters", "show", UNKNOWN, code=1)
+    assert result.stderr == f"There is no dead letter {UNKNOWN} in any service.\n"
+
+
+async def test_a_replay_releases_what_waits_behind_in_order(cli: Cli, assessment: Bench) -> None:
+    """The parked one first, then the waiting one; both have their effect and who did it is kept."""
+    await set_aside_too_large(assessment, accepted(1), accepted(1, referral=2))
+    shown = await cli("dead-letters", "list", "--service", "assessment", "--json")
+    first, second = json.loads(shown.stdout)
+    assert (first["state"], second["state"]) == ("parked", "waiting")
+    told = (await cli("dead-letters", "replay", first["id"], "--by", "op")).stdout.splitlines()
+    assert [line.split()[:2] for line in told] == [["replayed", first["id"]], ["replayed", second["id"]]]
+    assert await assessment.rows("SELECT DISTINCT state, settled_by FROM dead_letters") == [
+        ("replayed", "op")
+    ]
+    assert "assessment.started.v1" in await assessment.journal_types()
+
+
+async def test_replaying_all_leaves_a_case_alone_after_its_first_failure(cli: Cli, assessment: Bench) -> None:
+    """What comes later in the case of a failing event is not tried; other cases are."""
+    broken = [replace(assessment.record(accepted(1, referral=n)), value=b"{}") for n in (1, 2)]
+    await assessment.delivery.deliver(broken)
+    async with assessment.engine.begin() as connection:
+        await connection.execute(text("UPDATE dead_letters SET state = 'parked'"))
+    await set_aside_too_large(assessment, accepted(2))
+    told = (await cli("dead-letters", "replay", "--all", code=1)).stdout
+    assert "2 tried, 1 failed again" in told
+    assert "1 left alone" in told
+    states = await assessment.rows("SELECT state, attempts FROM dead_letters ORDER BY arrived")
+    assert states == [("parked", 2), ("parked", 1), ("replayed", 1)]
+
+
+async def test_a_replayed_journal_waits_for_a_relay_and_says_so(
+    cli: Cli, referral: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no worker runs the events stay in the outbox, and the command does not wait for ever."""
+    monkeypatch.setattr(journal, "PATIENCE_SECONDS", 0.5)
+    await referral.deliver(made())
+    async with referral.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM outbox"))
+    told = await cli("journal", "replay", "referral", "--since", "2", answer="y\n", code=1)
+    assert "1 events of the referral service go on the bus again" in told.stdout
+    assert "no relay runs" in told.stderr
+    assert await referral.rows("SELECT position FROM outbox") == [(2,)]
+
+
+async def test_a_replayed_journal_goes_out_when_a_worker_runs(
+    cli: Cli, topics: Engines, referral: Bench
+) -> None:
+    """The running worker's relay empties the outbox and the command reports the end."""
+    await referral.deliver(made())
+    # On the bench's Monday, so that no deadline passes and adds events of its own.
+    with worker(topics, "referral", LEADLINE_CLOCK_START=MONDAY.isoformat()):
+        async with asyncio.timeout(60):  # a process starts, on a busy machine not at once
+            while await referral.rows("SELECT position FROM outbox"):
+                await asyncio.sleep(0.05)
+        told = await cli("journal", "replay", "referral", "--yes")
+    assert told.stdout == "2 events are on the bus again\n"
+    assert await referral.rows("SELECT position FROM outbox") == []
+
+
+async def test_an_empty_journal_is_said_in_words(cli: Cli, referral: Bench) -> None:
+    """Nothing to show, nothing to publish."""
+    assert (await cli("journal", "show", "referral")).stdout == "no events\n"
+    assert (await cli("journal", "replay", "referral", "--yes")).stdout == "no events\n"
+
+
+async def test_the_journal_is_shown_in_order_and_by_child_and_type(cli: Cli, referral: Bench) -> None:
+    """Each filter narrows it; a page has as many rows as asked for and says that there is more."""
+    await referral.deliver(made(1), made(2))
+
+    async def shown(*options: str) -> list[tuple[int, str, str]]:
+        lines = json.loads((await cli("journal", "show", "referral", "--json", *options)).stdout)
+        return [(line["position"], line["type"], line["child_id"]) for line in lines]
+
+    everything = await shown()
+    assert [line[0] for line in everything] == [1, 2, 3, 4]
+    child = str(UUID(int=2))
+    assert await shown("--child", child) == [line for line in everything if line[2] == child]
+    received = ("--type", "referral.received.v1")
+    assert {line[1] for line in await shown(*received)} == {"referral.received.v1"}
+    assert await shown("--limit", "1", "--offset", "2") == everything[2:3]
+    page = await cli("journal", "show", "referral", "--limit", "1")
+    assert len(page.stdout.splitlines()) == 2
+    assert "add --offset 1" in page.stderr
+
+
+async def test_open_deadlines_come_earliest_first_and_overdue_ones_are_marked(
+    cli: Cli, referral: Bench, tmp_path: Path
+) -> None:
+    """Monday's referral is due on Tuesday evening in London, Tuesday's a day later."""
+    await referral.deliver(made(1))
+    referral.clock.move(timedelta(days=1))
+    await referral.deliver(made(2))
+    referral.clock.move(MONDAY + timedelta(days=1, hours=18))
+    await referral.scan()
+    lines = (await cli("deadlines", "--service", "referral")).stdout.splitlines()[1:]
+    assert [line[:10] for line in lines] == sorted(line[:10] for line in lines)
+    assert ["OVERDUE" in line for line in lines] == [True, False]
+    late = json.loads((await cli("deadlines", "--state", "overdue", "--json")).stdout)
+    assert [(line["service"], line["kind"]) for line in late] == [("referral", "triage_decision")]
+    assert (await cli("deadlines", "--kind", "nonsense")).stdout == "no open deadlines\n"
+
+
+async def test_a_service_without_a_store_is_named_and_the_others_answer(
+    cli: Cli, topics: Engines, parked: UUID
+) -> None:
+    """A database that does not exist is no reason to hide the other services' letters."""
+    elsewhere = topics.database_url.replace("{service}", "nowhere_{service}")
+    result = await cli("dead-letters", "list", LEADLINE_DATABASE=elsewhere)
+    assert result.stdout == "no dead letters\n"
+    assert "The referral service has no store yet: `leadline worker referral` makes it." in result.stderr
+
+
+@pytest.fixture
+async def missing_topic(topics: Engines) -> AsyncIterator[str]:
+    """A declared topic that somebody has deleted; it is there again at the end."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=topics.kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics(["notify-events"])
+        for _ in range(600):
+            if "notify-events" not in await admin.list_topics():
+                break
+            await asyncio.sleep(0.05)
+        yield "notify-events"
+        await Cli(topics)("topics", "apply")
+    finally:
+        await admin.close()
+
+
+async def test_the_doctor_and_the_list_find_a_missing_topic_and_apply_mends_it(
+    cli: Cli, missing_topic: str
+) -> None:
+    """A problem with what to do, which then helps."""
+    found = (await cli("doctor", code=1)).stdout
+    assert f"{missing_topic} is missing" in found
+    assert "leadline topics apply" in found
+    await cli("topics", "list", code=1)
+    assert (await cli("topics", "apply")).stdout == f"created: {missing_topic}\n"
+    assert (await cli("topics", "apply")).stdout == "nothing to do: every topic exists\n"
+    listed = (await cli("topics", "list")).stdout
+    assert missing_topic in listed
+
+
+async def test_the_doctor_sees_broker_stores_outbox_letters_and_lag(cli: Cli, parked: UUID) -> None:
+    """A parked event and an event that nobody publishes are warnings: code 0, each with what to do."""
+    found = {check["name"]: check for check in json.loads((await cli("doctor", "--json")).stdout)}
+    assert found["broker"]["state"] == "ok"
+    assert "cluster" in found["broker"]["words"]
+    for name in ("referral", "assessment", "placement", "notify"):
+        assert found[f"store of {name}"]["words"] == "reachable, tables up to date"
+        assert found[f"lag of {name}"]["words"].endswith(" events")
+    letters = found["dead letters of referral"]
+    assert (letters["state"], letters["words"]) == ("warning", "1 parked, 0 waiting")
+    assert "leadline dead-letters list --service referral" in letters["advice"]
+    # What waits is the parked event's own alarm, written at the bench's Monday.
+    assert found["outbox of referral"]["words"].startswith("1 events wait, the oldest since 2026-09-07 10:00")
+
+
+async def test_the_doctor_finds_a_store_that_was_never_migrated(cli: Cli, topics: Engines) -> None:
+    """The tables are made by the worker, and the advice says so."""
+    elsewhere = topics.database_url.replace("{service}", "nowhere_{service}")
+    found = (await cli("doctor", code=1, LEADLINE_DATABASE=elsewhere)).stdout
+    assert "The referral service has no store yet: `leadline worker referral` makes it." in found
+
+
+async def test_lag_is_shown_for_every_service_and_topic(cli: Cli) -> None:
+    """Each service with each topic that it reads."""
+    lines = (await cli("topics", "lag")).stdout
+    for service in ("referral", "assessment", "placement", "notify"):
+        assert service in lines
+
+
+async def test_an_import_says_what_it_did_and_keeps_every_refusal(
+    cli: Cli, topics: Engines, tmp_path: Path
+) -> None:
+    """One good and one impossible episode: one is taken, the other told on screen and in the file."""
+    header = "CHILD,SEX,DOB,ETHNIC,UPN,MOTHER,MC_DOB\n"
+    (tmp_path / "2021-header.csv").write_text(header + "1,1,05/05/2010,WBRI,X1,,\n", encoding="utf-8")
+    columns = (
+        "CHILD,DECOM,RNE,LS,CIN,PLACE,PLACE_PROVIDER,DEC,REC,REASON_PLACE_CHANGE,HOME_POST,PL_POST,URN\n"
+    )
+    rows = "1,01/06/2020,S,C2,N1,U4,PR1,,,,,,\n1,31/02/2020,S,C2,N1,U4,PR1,,,,,,\n"
+    (tmp_path / "2021-episodes.csv").write_text(columns + rows, encoding="utf-8")
+    report = tmp_path / "refused.csv"
+    with worker(topics, "placement"):
+        told = await cli("import-ssda903", str(tmp_path), "--report", str(report))
+    assert "2 of 3 rows taken, 1 refused" in told.stdout
+    assert report.read_text(encoding="utf-8").startswith("file,line,reason\n2021-episodes.csv,3,")

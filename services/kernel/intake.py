@@ -209,14 +209,13 @@ class Intake(Service):
     async def _deliver_safely(self, records: Sequence[Record]) -> None:
         try:
             await self._deliver(records)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the worker
             # What a library says can quote the value it failed on: the log gets the type and the place.
-            log.exception(
+            log.error(
                 "batch neither committed nor parked: stopping",
                 group=self._group,
                 error=type(error).__qualname__,
                 at="".join(traceback.format_tb(error.__traceback__)),
-                exc_info=False,
             )
             raise IntakeFailed(type(error).__qualname__) from None
 

@@ -48,6 +48,10 @@ class App(faust.App):
     async def on_first_start(self) -> None:
         """Create no directories: there are no tables."""
 
+    async def on_start(self) -> None:
+        """Complete the configuration. Faust would also build a consumer, loop included, that never runs."""
+        self.finalize()
+
 
 def create_app(name: str, *, services: Sequence[ServiceT]) -> App:
     """Return the application `name` that will run `services`; connects to nothing and reads no setting.
@@ -79,15 +83,22 @@ class _Worker(faust.Worker):
 
     async def run(self) -> None:
         """Return when the worker has stopped, whether by a signal or by a crash."""
-        self._ended = asyncio.Event()
+        self._all_stopped = asyncio.Event()
+        starting = asyncio.create_task(self.start())
+        stopped = asyncio.create_task(self._all_stopped.wait())
+        # `start` returns when the worker is told to stop; a part that still starts by then is cut short.
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
         try:
-            await self.start()
-        except Exception as error:  # noqa: BLE001 - a service that cannot start ends the worker as a crash does
+            await starting
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - a part that cannot start ends the worker as a crash does
             await self.crash(error)
         # After a signal Faust is already stopping, and this call returns at once: hence the wait.
         await self.stop()
-        await self._ended.wait()
+        await stopped
 
     async def on_shutdown(self) -> None:
-        """Note that all services have stopped."""
-        self._ended.set()
+        """Note that all parts have stopped."""
+        self._all_stopped.set()

@@ -222,6 +222,17 @@ async def test_lag_counts_what_is_not_yet_delivered(bus: Bus) -> None:
         assert intake.last_progress > held_since
 
 
+async def test_a_rewound_intake_reads_from_the_first_event_again(bus: Bus) -> None:
+    """After the broker lost what it had, positions from before must not skip what is published again."""
+    sent = await bus.publish(*(b"%d" % number for number in range(100)))
+    collected = Collected()
+    intake = bus.intake(collected)
+    async with running(intake):
+        await until(lambda: set(collected.places) == sent)
+        await intake.rewind()
+        await until(lambda: Counter(collected.places) == Counter([*sent, *sent]))
+
+
 async def test_a_quiet_topic_counts_as_progress(bus: Bus) -> None:
     """Liveness must not restart a worker that has nothing to do."""
     intake = bus.intake(Collected())

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from deploy.embedded.errors import EngineError
 from schemas.topics import read_by
 from services.cli.catalogue import SERVICES, ServiceName, service_of
-from services.cli.output import london
+from services.cli.output import counted, london
 from services.cli.running import VAR, Unable
 from services.cli.stores import missing_migrations, outbox, store_of
 from services.kernel.bus import Bus
@@ -168,9 +168,9 @@ async def of_bus(settings: Settings) -> AsyncIterator[Check]:
     for name, lag in lags.items():
         if lag > BEHIND:
             advice = f"is its worker running? `leadline worker {name}`"
-            yield Check(f"lag of {name}", "warning", f"{lag} events", advice)
+            yield Check(f"lag of {name}", "warning", counted(lag, "event"), advice)
         else:
-            yield Check(f"lag of {name}", "ok", f"{lag} events")
+            yield Check(f"lag of {name}", "ok", counted(lag, "event"))
 
 
 async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[Check]:
@@ -188,7 +188,7 @@ async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[Check
                 yield Check(where, "problem", f"not at {' and '.join(sorted(missing))}", migrate)
                 return
             yield Check(where, "ok", "reachable, tables up to date")
-            yield _outbox(settings, name, *(await outbox(connection)))
+            yield of_outbox(settings, name, *(await outbox(connection)))
             counts = await dead_letters.count(connection)
     except Unable as unable:
         yield Check(where, "problem", str(unable))
@@ -202,11 +202,12 @@ async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[Check
         yield Check(f"dead letters of {name}", "ok", "none")
 
 
-def _outbox(settings: Settings, name: ServiceName, pending: int, oldest: datetime | None) -> Check:
+def of_outbox(settings: Settings, name: ServiceName, pending: int, oldest: datetime | None) -> Check:
+    """Judge a service's outbox by how many events wait in it and since when the oldest does."""
     where = f"outbox of {name}"
     if oldest is None:
         return Check(where, "ok", "empty")
-    words = f"{pending} events wait, the oldest since {london(oldest)}"
+    words = f"{counted(pending, 'event')} not on the bus yet, the oldest since {london(oldest)}"
     if _waits_long(settings, oldest):
         return Check(where, "warning", words, f"is its worker running? `leadline worker {name}`")
     return Check(where, "ok", words)

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.cli.catalogue import SERVICES, ServiceName
-from services.cli.output import london, more_rows, show_json, show_rows
+from services.cli.output import counted, london, more_rows, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import ask_each
 from services.kernel.clock import clock_of
@@ -92,7 +92,6 @@ def how_far(moment: datetime, now: datetime) -> str:
     size = abs(seconds)
     for unit, name in ((DAY, "day"), (HOUR, "hour"), (60, "minute")):
         if size >= unit:
-            count = int(size // unit)
-            words = f"{count} {name}" + ("" if count == 1 else "s")
+            words = counted(int(size // unit), name)
             return f"in {words}" if seconds > 0 else f"{words} ago"
     return "now"

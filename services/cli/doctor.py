@@ -10,7 +10,7 @@ import typer
 from services.cli import checks
 from services.cli.catalogue import SERVICES
 from services.cli.checks import Check
-from services.cli.output import show_json, show_line
+from services.cli.output import counted, show_json, show_line
 from services.cli.running import Unable, answered, find_settings, read_settings
 from services.kernel.settings import Settings
 
@@ -37,7 +37,9 @@ def doctor(
     if json:
         show_json([asdict(check) for check in found])
     else:
-        typer.echo(f"{problems} problems, {warnings} warnings, {len(found)} checks")
+        typer.echo(
+            f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}, {counted(len(found), 'check')}"
+        )
     if problems:
         raise typer.Exit(1)
 
@@ -67,6 +69,6 @@ async def _of_system(settings: Settings) -> list[Check]:
 
 
 def _tell(check: Check) -> None:
-    show_line(f"{check.state:<8}", f"{check.name:<24}", check.words)
+    show_line(f"{check.state:<8}", f"{check.name:<26}", check.words)
     if check.advice:
-        show_line(" " * 8, " " * 24, f"-> {check.advice}")
+        show_line(" " * 8, " " * 26, f"-> {check.advice}")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from services.cli.catalogue import ServiceName
-from services.cli.output import progress_bar, show_json, show_rows
+from services.cli.output import counted, progress_bar, show_json, show_rows
 from services.cli.running import VAR, Unable, fail, find_settings, quiet_clients, read_settings
 from services.kernel.pack import Pack, PackError, load_pack
 from services.kernel.settings import Settings
@@ -26,7 +26,7 @@ def import_ssda903(
     directory: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", exists=True, file_okay=False, help="Holds <year>-episodes.csv and the like."
+            metavar="DIR", exists=True, file_okay=False, help="Holds 2026-episodes.csv and the like."
         ),
     ],
     authority: Annotated[
@@ -143,6 +143,9 @@ def _show(outcome: Report, report: Path | None) -> None:
     )
     if outcome.not_read:
         typer.echo(f"not read: {', '.join(outcome.not_read)}")
+    if len(outcome.reasons) > 1:
+        often = sorted(outcome.reasons.items(), key=lambda reason: -reason[1])
+        show_rows(("rows", "reason"), [(count, reason) for reason, count in often], title="Reasons")
     if outcome.refusals:
         show_rows(
             ("file", "line", "reason"),
@@ -153,8 +156,8 @@ def _show(outcome: Report, report: Path | None) -> None:
         rest = f"and {len(outcome.refusals) - SHOWN} more"
         typer.echo(f"{rest}, all in {report}" if report else f"{rest}: --report FILE keeps them all")
     typer.echo(
-        f"{outcome.taken} of {outcome.rows} rows taken, {len(outcome.refusals)} refused,"
-        f" {outcome.published} events in {outcome.seconds:.1f} s"
+        f"{outcome.taken} of {counted(outcome.rows, 'row')} taken, {len(outcome.refusals)} refused,"
+        f" {counted(outcome.published, 'event')} in {outcome.seconds:.1f} s"
     )
 
 

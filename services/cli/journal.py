@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.events import REGISTRY
 from services.cli.catalogue import ServiceName
-from services.cli.output import london, more_rows, progress_bar, show_json, show_rows
+from services.cli.output import counted, london, more_rows, progress_bar, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import JournalLine, extent, list_journal, pending_up_to, store_of
 from services.kernel.settings import Settings
@@ -103,8 +103,8 @@ def replay(
         return
     if not yes:
         typer.echo(
-            f"{count} events of the {service} service go on the bus again. Consumers' inboxes drop those"
-            " that they have handled."
+            f"{counted(count, 'event')} of the {service} service will go on the bus again."
+            " Consumers' inboxes drop what they have handled."
         )
         typer.confirm("Publish them again?", abort=True)
     with progress_bar() as progress:
@@ -120,12 +120,12 @@ def replay(
         )
     if left:
         typer.echo(
-            f"{left} of {count} events still wait in the outbox: nothing has left it for"
+            f"{left} of {counted(count, 'event')} still in the outbox: nothing has left it for"
             f" {PATIENCE_SECONDS:g} seconds, so no relay runs. `leadline worker {service}` has one.",
             err=True,
         )
         raise typer.Exit(1)
-    typer.echo(f"{count} events are on the bus again")
+    typer.echo(f"{counted(count, 'event')} on the bus again")
 
 
 def _check_type(wire_type: str | None) -> None:

@@ -55,6 +55,11 @@ def style_of(cell: str) -> str:
     return "green" if word in {"ok", "replayed"} else ""
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 event`, `2 events`."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def printable(text: str) -> str:
     """Return text that cannot steer a terminal: what came from outside may hold escape sequences."""
     return "".join(

@@ -3,11 +3,10 @@
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from schemas.topics import read_by
 from services.cli.catalogue import SERVICES
+from services.cli.output import show_rows
 from services.cli.running import answered, current_settings
 from services.kernel.bus import Bus
 from services.kernel.settings import Settings
@@ -34,15 +33,15 @@ def list_topics() -> None:
     Example: leadline topics list
     """
     states = answered(_states(current_settings()))
-    table = Table("topic", "owner", "readers", "partitions", "events", title="Topics")
+    rows = []
     wrong = False
     for state in states:
         right = state.partitions == state.topic.partitions
         wrong = wrong or not right
         shown = str(state.partitions) if right else f"{state.partitions}, declared {state.topic.partitions}"
         readers = ", ".join(state.topic.readers)
-        table.add_row(state.topic.name, state.topic.owner, readers, shown, str(state.events))
-    Console().print(table)
+        rows.append((state.topic.name, state.topic.owner, readers, shown, state.events))
+    show_rows(("topic", "owner", "readers", "partitions", "events"), rows, title="Topics")
     if wrong:
         typer.echo("Run `leadline topics apply` to create what is missing.", err=True)
         raise typer.Exit(1)
@@ -54,11 +53,9 @@ def lag() -> None:
 
     Example: leadline topics lag
     """
-    table = Table("service", "topic", "lag", title="Lag")
-    for service, by_topic in answered(_lags(current_settings())).items():
-        for topic, count in by_topic.items():
-            table.add_row(service, topic, str(count))
-    Console().print(table)
+    lags = answered(_lags(current_settings()))
+    rows = [(service, topic, count) for service, topics in lags.items() for topic, count in topics.items()]
+    show_rows(("service", "topic", "lag"), rows, title="Lag")
 
 
 async def _apply(settings: Settings) -> list[str]:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from deploy.embedded.engines import Engines
 from schemas.events import ReferralAccepted
+from schemas.topics import TOPICS
 from services.assessment.app import build as build_assessment
 from services.cli import journal
 from services.cli.main import app
@@ -184,7 +185,7 @@ async def test_a_replayed_journal_waits_for_a_relay_and_says_so(
     async with referral.engine.begin() as connection:
         await connection.execute(text("DELETE FROM outbox"))
     told = await cli("journal", "replay", "referral", "--since", "2", answer="y\n", code=1)
-    assert "1 events of the referral service go on the bus again" in told.stdout
+    assert "1 event of the referral service will go on the bus again" in told.stdout
     assert "no relay runs" in told.stderr
     assert await referral.rows("SELECT position FROM outbox") == [(2,)]
 
@@ -200,7 +201,7 @@ async def test_a_replayed_journal_goes_out_when_a_worker_runs(
             while await referral.rows("SELECT position FROM outbox"):
                 await asyncio.sleep(0.05)
         told = await cli("journal", "replay", "referral", "--yes")
-    assert told.stdout == "2 events are on the bus again\n"
+    assert told.stdout == "2 events on the bus again\n"
     assert await referral.rows("SELECT position FROM outbox") == []
 
 
@@ -295,12 +296,14 @@ async def test_the_doctor_sees_broker_stores_outbox_letters_and_lag(cli: Cli, pa
     assert "cluster" in found["broker"]["words"]
     for name in ("referral", "assessment", "placement", "notify"):
         assert found[f"store of {name}"]["words"] == "reachable, tables up to date"
-        assert found[f"lag of {name}"]["words"].endswith(" events")
+        assert found[f"lag of {name}"]["words"].endswith(("event", "events"))
     letters = found["dead letters of referral"]
     assert (letters["state"], letters["words"]) == ("warning", "1 parked, 0 waiting")
     assert "leadline dead-letters list --service referral" in letters["advice"]
     # What waits is the parked event's own alarm, written at the bench's Monday.
-    assert found["outbox of referral"]["words"].startswith("1 events wait, the oldest since 2026-09-07 10:00")
+    assert found["outbox of referral"]["words"].startswith(
+        "1 event not on the bus yet, the oldest since 2026-09-07 10:00"
+    )
 
 
 async def test_the_doctor_finds_a_store_that_was_never_migrated(cli: Cli, topics: Engines) -> None:
@@ -312,9 +315,10 @@ async def test_the_doctor_finds_a_store_that_was_never_migrated(cli: Cli, topics
 
 async def test_lag_is_shown_for_every_service_and_topic(cli: Cli) -> None:
     """Each service with each topic that it reads."""
-    lines = (await cli("topics", "lag")).stdout
-    for service in ("referral", "assessment", "placement", "notify"):
-        assert service in lines
+    lines = (await cli("topics", "lag")).stdout.splitlines()[1:]
+    shown = {(service, topic) for service, topic, _ in map(str.split, lines)}
+    assert shown == {(reader, topic.name) for topic in TOPICS for reader in topic.readers}
+    assert all(line.split()[2].isdigit() for line in lines)
 
 
 async def test_an_import_says_what_it_did_and_keeps_every_refusal(

@@ -3,15 +3,16 @@
 import json
 import shutil
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from services.cli import running
-from services.cli.checks import Check, of_clock, of_machine, of_policy
-from services.kernel.clock import HeldClock
+from services.cli.catalogue import ServiceName
+from services.cli.checks import Check, of_clock, of_machine, of_outbox, of_policy
+from services.kernel.clock import HeldClock, SystemClock
 from services.kernel.settings import Settings
 from tests.unit.test_cli_commands import leadline
 
@@ -50,7 +51,7 @@ def test_a_broken_pack_is_a_problem_with_file_and_line(tmp_path: Path) -> None:
     result = leadline("doctor", LEADLINE_POLICY=str(pack))
     assert result.exit_code == 1
     assert result.stdout.count(f"{pack}, line 3: calendar.extra_holiday is not a known field") == 1
-    assert "1 problems" in result.stdout
+    assert "1 problem, " in result.stdout
 
 
 def test_problems_of_every_service_are_told(tmp_path: Path) -> None:
@@ -101,3 +102,26 @@ def test_simulated_time_is_told(tmp_path: Path) -> None:
     )
     assert of_clock(Settings(clock_file=tmp_path / "none")).state == "problem"
     assert of_clock(Settings()).words.startswith("real time, ")
+
+
+@pytest.mark.parametrize(
+    ("speed", "age", "state"),
+    [
+        (1.0, timedelta(seconds=30), "ok"),
+        (1.0, timedelta(minutes=2), "warning"),
+        (600.0, timedelta(minutes=2), "ok"),
+    ],
+)
+def test_an_event_that_waits_for_a_minute_of_real_time_says_that_no_relay_runs(
+    speed: float, age: timedelta, state: str
+) -> None:
+    """Under a fast clock two simulated minutes are a moment."""
+    now = SystemClock().now()
+    settings = Settings(clock_start=now, clock_epoch=now, clock_speed=speed)
+    check = of_outbox(settings, ServiceName.REFERRAL, 3, now - age)
+    assert (check.state, check.words[:28]) == (state, "3 events not on the bus yet,")
+
+
+def test_an_empty_outbox_is_said_in_words() -> None:
+    """Nothing waits."""
+    assert of_outbox(Settings(), ServiceName.REFERRAL, 0, None).words == "empty"

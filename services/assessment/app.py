@@ -11,9 +11,11 @@ from services.kernel.settings import Settings
 
 def build(settings: Settings) -> Service[CaseBook]:
     """Return the service under the council's policy pack. Raises PackError when the pack has mistakes."""
+    pack = load_pack(settings.policy, AssessmentPack)
     return Service(
         name="assessment",
-        store=CaseStore(load_pack(settings.policy, AssessmentPack)),
+        store=CaseStore(pack),
         handlers=HANDLERS,
         commands=COMMANDS,
+        calendar=pack.working_calendar,
     )

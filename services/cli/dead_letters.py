@@ -16,7 +16,6 @@ from services.cli.catalogue import SERVICES, ServiceName, service_of
 from services.cli.output import london, more_rows, printable, progress_bar, show_json, show_line, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import ask_each, store_of, waiting
-from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import clock_of
 from services.kernel.faults import Refused
 from services.kernel.replay import Replay, Settled
@@ -287,7 +286,7 @@ async def _parked(connection: AsyncConnection) -> list[Letter]:
 
 
 def _settling(service: Service[Any], engine: AsyncEngine, settings: Settings) -> Replay[Any]:
-    return Replay(service, engine, clock_of(settings), calendar=WorkingCalendar())
+    return Replay(service, engine, clock_of(settings), calendar=service.calendar)
 
 
 def _tell(settled: Settled) -> None:

@@ -127,13 +127,14 @@ def show(summary: Summary, console: Console) -> None:
     for table in tables(summary):
         console.print(table)
     for difference in summary.differences:
-        console.print(f"DIFFERENCE: {difference}", style="bold red", highlight=False)
+        console.print(f"DIFFERENCE: {difference}", style="bold red", highlight=False, soft_wrap=True)
     net = summary.figures.net
     console.print(
         f"{net.open_cases} open cases; {net.open_cases_without_lead} without a lead professional, "
         f"{net.open_cases_without_deadline} without a next date. "
         f"{summary.figures.standing.parked} events set aside.",
         highlight=False,
+        soft_wrap=True,
     )
     console.print(f"{summary.simulated_days} days in {summary.seconds:.0f} seconds.", highlight=False)
     console.print(f"Inboxes: {summary.inbox}", highlight=False, soft_wrap=True)

@@ -34,8 +34,8 @@ class Bus:
     async def __aenter__(self) -> Self:
         """Connect. Raises KafkaConnectionError when no broker answers."""
         self._admin = AIOKafkaAdminClient(**self._settings.kafka_client())
-        self._consumer = AIOKafkaConsumer(**self._settings.kafka_client(), metadata_max_age_ms=5000)
         await self._admin.start()
+        self._consumer = AIOKafkaConsumer(**self._settings.kafka_client(), metadata_max_age_ms=5000)
         try:
             await self._consumer.start()
         except BaseException:

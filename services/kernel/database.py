@@ -23,6 +23,7 @@ def create_engine(settings: Settings, service: str) -> AsyncEngine:
         pool_size=settings.database_pool,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error's message must quote no value
         connect_args={"server_settings": {"application_name": f"leadline-{service}", "TimeZone": "UTC"}},
     )
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 
 import structlog
 
@@ -19,6 +20,23 @@ def _without_personal_data(
     return {key: "[withheld]" if key in PERSONAL else value for key, value in line.items()}
 
 
+def _errors_without_words(
+    _logger: object, _method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Keep an error's type and place; drop its message, and the sentence of a library that quotes it."""
+    error = line.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, BaseException):
+        error = (type(error), error, error.__traceback__)
+    if isinstance(error, tuple) and error[0] is not None:
+        line["error"] = error[0].__qualname__
+        line["at"] = "".join(traceback.format_tb(error[2]))
+        if not line.get("_from_structlog", True):
+            line["event"] = f"{line['_record'].name} reports an error"
+    return line
+
+
 def configure_logs(settings: Settings, *, service: str) -> None:
     """Send this process's logs, libraries' included, to standard error in the chosen format.
 
@@ -31,6 +49,7 @@ def configure_logs(settings: Settings, *, service: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _without_personal_data,
+        _errors_without_words,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AwareDatetime, Field, SecretStr
+from pydantic import AwareDatetime, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -61,6 +61,14 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(None, description="Workers serve metrics here when set.")
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("database")
+    @classmethod
+    def _one_store_per_service(cls, address: str) -> str:
+        if "{service}" not in address:
+            message = "put {service} where the service's name belongs, for example leadline_{service}"
+            raise ValueError(message)
+        return address
 
     def database_of(self, service: str) -> str:
         """Return the address of one service's store."""

@@ -11,9 +11,11 @@ from services.placement.store import PlacementStore
 
 def build(settings: Settings) -> Service[PlacementBook]:
     """Return the service under the council's policy pack. Raises PackError when the pack has mistakes."""
+    pack = load_pack(settings.policy, PlacementPack)
     return Service(
         name="placement",
         store=PlacementStore(),
         handlers=HANDLERS,
-        commands=commands(load_pack(settings.policy, PlacementPack)),
+        commands=commands(pack),
+        calendar=pack.working_calendar,
     )

@@ -155,9 +155,6 @@ def test_a_broker_that_does_not_answer_is_told_in_words(
     assert "Traceback" not in asked_nobody.stderr
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Bus.__aenter__ leaves its consumer unclosed when the admin cannot connect"
-)
 def test_a_broker_that_does_not_answer_is_one_sentence(
     asked_nobody: subprocess.CompletedProcess[str],
 ) -> None:

@@ -85,7 +85,8 @@ def _act_for(case: CaseSeen | None, placements: list[PlacementSeen], present: Pr
 
 
 def _has_seen(alert: AlertSeen, present: Present) -> bool:
-    chance = present.draw("alert", alert.alert_id)
+    # Not its id: that follows from who leads the case, which follows from which of two cases came first.
+    chance = present.draw("alert", alert.kind, alert.about, alert.role, alert.raised_at.timestamp())
     if chance.random() >= _ACKNOWLEDGED_SHARE.get(alert.role, _ACKNOWLEDGED_BY_OTHERS):
         return False
     return present.now >= alert.raised_at + timedelta(hours=chance.uniform(0, 20))

@@ -75,6 +75,8 @@ class AlertSeen(Seen):
     alert_id: UUID
     recipient_id: str
     role: Role
+    kind: str
+    about: UUID
     raised_at: datetime
 
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from datetime import datetime
 from functools import cache
+from uuid import UUID
 
 import pytest
 
@@ -152,7 +153,14 @@ def test_alerts_are_seen_in_the_morning_and_in_the_afternoon() -> None:
     """Nobody acknowledges at night; the same alert is acknowledged in every run or in none."""
     people = month(7).people
     alerts = [
-        AlertSeen(alert_id=case_id, recipient_id="W-0101", role=Role.LEAD_PROFESSIONAL, raised_at=MONDAY)
+        AlertSeen(
+            alert_id=case_id,
+            recipient_id="W-0101",
+            role=Role.LEAD_PROFESSIONAL,
+            kind="assessment.started",
+            about=case_id,
+            raised_at=MONDAY,
+        )
         for case_id in month(7).cases
     ]
     night = datetime(2026, 9, 9, 3, tzinfo=LONDON)
@@ -162,6 +170,27 @@ def test_alerts_are_seen_in_the_morning_and_in_the_afternoon() -> None:
     assert 0 < len(seen) < len(alerts)
     again = people.look_into_inboxes(reversed(alerts), now=morning)
     assert {act.key for act in again} == {act.key for act in seen}
+
+
+def test_whether_an_alert_is_seen_does_not_depend_on_who_leads() -> None:
+    """Of two cases of one moment either may come first and take another lead: figures stay the same."""
+    people, morning = month(7).people, datetime(2026, 9, 9, 9, tzinfo=LONDON)
+
+    def seen_by(lead: str, others: int) -> int:
+        alerts = [
+            AlertSeen(
+                alert_id=UUID(int=case_id.int ^ others),
+                recipient_id=lead,
+                role=Role.LEAD_PROFESSIONAL,
+                kind="assessment.started",
+                about=case_id,
+                raised_at=MONDAY,
+            )
+            for case_id in month(7).cases
+        ]
+        return len(people.look_into_inboxes(alerts, now=morning))
+
+    assert seen_by("W-0101", 1) == seen_by("W-0102", 2)
 
 
 def _child(lists: Lists, act: Act) -> object:

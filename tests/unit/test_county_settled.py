@@ -1,0 +1,112 @@
+"""When the county believes that the system is at rest."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from services.county.settled import SERVICES, Standing, settled
+from services.county.site import PlayError, Site
+
+NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
+
+
+class System:
+    """Answers `/status` from a script of looks, the last one for ever; counts the questions."""
+
+    def __init__(self, *looks: dict[str, dict[str, Any]]) -> None:
+        self._looks: Iterator[dict[str, dict[str, Any]]] = iter(looks)
+        self._last = looks[-1]
+        self._look = looks[-1]
+        self.asked: list[str] = []
+
+    def site(self) -> Site:
+        return Site("http://county.test", transport=httpx.MockTransport(self._answer))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        service = request.url.path.split("/")[1]
+        if service == SERVICES[0]:
+            self._look = next(self._looks, self._last)
+        self.asked.append(service)
+        shown = {
+            "service": service,
+            "now": NOON.isoformat(),
+            "lag": {"referral-events": 0},
+            "outbox_pending": 0,
+            "deadlines_due": 0,
+            "parked": 0,
+            "events": {"referral.received.v1": 1} if service == "referral" else {},
+        }
+        return httpx.Response(200, json=shown | self._look.get(service, {}))
+
+
+REST: dict[str, dict[str, Any]] = {}
+
+
+async def looks_until_settled(system: System, *, before: Standing | None = None) -> int:
+    async with system.site() as site:
+        await settled(site, NOON, before=before)
+    return system.asked.count(SERVICES[0])
+
+
+async def test_rest_is_seen_twice() -> None:
+    """One look is not believed."""
+    assert await looks_until_settled(System(REST)) == 2
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        {"notify": {"lag": {"referral-events": 1}}},
+        {"notify": {"lag": None}},
+        {"placement": {"outbox_pending": 1}},
+        {"assessment": {"deadlines_due": 1}},
+        {"referral": {"now": "2026-09-07T11:00:00+00:00"}},
+    ],
+)
+async def test_whatever_is_left_anywhere_is_waited_for(busy: dict[str, dict[str, Any]]) -> None:
+    """Unread events, a broker that does not answer, an outbox, a due deadline, a clock that lags behind."""
+    assert await looks_until_settled(System(busy, busy, REST)) == 4
+
+
+async def test_an_event_between_two_looks_asks_for_another() -> None:
+    """Something was still on its way when the first look saw nothing."""
+    grown = {"placement": {"events": {"placement.requested.v1": 1}}}
+    assert await looks_until_settled(System(REST, grown)) == 3
+
+
+async def test_where_the_system_last_rested_counts_as_a_look() -> None:
+    """When nothing has been published since, one look is enough; when something was, it is not."""
+    async with System(REST).site() as site:
+        before = await settled(site, NOON)
+    assert await looks_until_settled(System(REST), before=before) == 1
+    grown = {"notify": {"events": {"alert.raised.v1": 1}}}
+    assert await looks_until_settled(System(grown), before=before) == 2
+
+
+async def test_nobody_asks_further_while_an_upstream_service_is_busy() -> None:
+    """What the first one has not published yet, the others cannot have read."""
+    system = System({"referral": {"outbox_pending": 1}}, REST)
+    await looks_until_settled(system)
+    assert system.asked[:2] == ["referral", "referral"]
+
+
+async def test_a_system_that_never_rests_is_given_up_with_what_is_left() -> None:
+    """The error names the service and its backlog."""
+    async with System({"assessment": {"outbox_pending": 3}}).site() as site:
+        with pytest.raises(PlayError, match=r"assessment.*3 to publish"):
+            await settled(site, NOON, patience_seconds=0)
+
+
+async def test_a_standing_adds_up_the_services() -> None:
+    """Events by name without their version, and parked events of all services."""
+    look: dict[str, dict[str, Any]] = {
+        "notify": {"events": {"event.parked.v1": 2}, "parked": 2},
+        "referral": {"parked": 1},
+    }
+    async with System(look).site() as site:
+        standing = await settled(site, NOON)
+    assert standing.parked == 3
+    assert standing.events == {"event.parked": 2, "referral.received": 1}

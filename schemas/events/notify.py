@@ -8,7 +8,6 @@ from pydantic import Field, StringConstraints
 from schemas.events.base import Code, Event, Moment
 from schemas.events.codes import Role, Urgency
 
-
 PackWords = Annotated[str, StringConstraints(max_length=600)]
 """A policy pack's own wording, its dates filled in: never a note about one child."""
 

@@ -63,5 +63,5 @@ def test_a_field_that_could_be_personal_loses_its_value(capsys: pytest.CaptureFi
 
 def test_an_address_without_a_place_for_the_service_is_refused() -> None:
     """All services in one database would be one store."""
-    with pytest.raises(ValueError, match="put .service."):
+    with pytest.raises(ValueError, match="where the service's name belongs"):
         Settings(database="postgresql+asyncpg://x@127.0.0.1/leadline")

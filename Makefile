@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 ONCE ?=
-SEED ?= 7
+SEED ?= 42
 DAYS ?= 30
 
 .PHONY: help setup demo up test unit lint format schemas sample-data clean
@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 setup: $(STAMP) ## create the environment (.venv)
 
-demo: $(STAMP) ## play one month of a small county; ONCE=1 exits when done, SEED=7 DAYS=30 choose it
+demo: $(STAMP) ## play one month of a small county; ONCE=1 exits when done, SEED=42 DAYS=30 choose it
 	@$(BIN)/leadline demo --seed $(SEED) --days $(DAYS) $(if $(ONCE),--once)
 
 up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops them

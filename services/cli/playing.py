@@ -22,7 +22,7 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Exit when done; the last line is one JSON object.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Another seed is another county.")] = 7,
+    seed: Annotated[int, typer.Option(help="Another seed is another county.")] = 42,
     days: Annotated[int, typer.Option(min=1, max=92, help="Simulated days.")] = 30,
     scale: Annotated[float, typer.Option(min=0.1, max=20, help="How busy the county is; 1 is small.")] = 1.0,
 ) -> None:
@@ -31,7 +31,7 @@ def demo(
     Starts its own engines and services under var/demo with an accelerated clock, and drives them from
     outside, over HTTP and Kafka.
 
-    Example: leadline demo --once --seed 7
+    Example: leadline demo --once --seed 42
     """
     from deploy.embedded.errors import EngineError  # noqa: PLC0415 - embedded mode is an extra
     from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415 - as above
@@ -50,7 +50,7 @@ def demo(
                 services=SERVICES,
                 fresh=True,
                 cache=VAR / "engines",
-                extra_env={"LEADLINE_CLOCK_FILE": str(clock.file), "LEADLINE_SCAN_SECONDS": "0.05"},
+                extra_env={"LEADLINE_CLOCK_FILE": str(clock.file), "LEADLINE_SCAN_SECONDS": "0.25"},
             ) as system,
         ):
             assert system.site is not None  # noqa: S101 - started with pages

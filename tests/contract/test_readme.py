@@ -51,10 +51,9 @@ def paths_in(text: str) -> list[str]:
     for word in IN_BACKTICKS.findall(CODE_BLOCK.sub("", text)):
         if PATH.fullmatch(word) is None:
             continue
-        first, *rest = word.rstrip("/").split("/")
-        if (first in top and ("/" in word or "." in word)) or FILE_NAME.fullmatch(
-            rest[-1] if rest else first
-        ):
+        parts = word.rstrip("/").split("/")
+        from_the_root = parts[0] in top and ("/" in word or "." in word)
+        if from_the_root or FILE_NAME.fullmatch(parts[-1]):
             found.append(word)
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from schemas.topics import TOPICS
 from services.cli.main import app
 from services.kernel.settings import Settings
 
@@ -122,6 +123,16 @@ def test_every_make_verb_that_is_named_exists(page: Path) -> None:
     )
     assert named <= verbs
     assert page != README or {"demo", "test"} <= named
+
+
+def test_the_topics_are_the_ones_that_there_are() -> None:
+    """Name, writer and readers of every topic; partners have the importer beside them."""
+    owners = {"partners": "partner agencies, the importer"}
+    expected = [
+        [f"`{topic.name}`", owners.get(topic.owner, topic.owner), ", ".join(topic.readers)]
+        for topic in TOPICS
+    ]
+    assert table("topics") == expected
 
 
 def test_the_commands_are_the_ones_that_there_are() -> None:

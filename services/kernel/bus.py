@@ -93,7 +93,8 @@ class Bus:
         partitions = [place for topic in topics for place in await self._partitions(topic.name)]
         if not partitions:
             return {topic.name: 0 for topic in topics}
-        committed = await self._admin.list_consumer_group_offsets(group)
+        # Named partitions: the fallback broker garbles the answer about all of them.
+        committed = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
         ends = await self._consumer.end_offsets(partitions)
         fresh = [place for place in partitions if place not in committed or committed[place].offset < 0]
         begins = await self._consumer.beginning_offsets(fresh) if fresh else {}

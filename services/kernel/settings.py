@@ -18,6 +18,7 @@ class Settings(BaseSettings):
     kafka: str = Field("127.0.0.1:9092", description="Bootstrap servers, comma separated.")
     kafka_idempotent: bool = Field(True, description="Publish with the idempotent producer.")
     kafka_session_timeout_seconds: float = Field(6.0, gt=0, description="Consumer group session time-out.")
+    kafka_fetch_wait_ms: int = Field(500, ge=1, description="How long the broker may hold an empty fetch.")
     kafka_replication: int = Field(1, ge=1, description="Replication factor of the topics we create.")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_username: str | None = None

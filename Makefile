@@ -5,10 +5,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 ONCE ?=
+QUICK ?=
 SEED ?= 42
 DAYS ?= 30
 
-.PHONY: help setup demo up test unit lint format schemas sample-data clean
+.PHONY: help setup demo up test unit bench lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,6 +36,9 @@ test: $(STAMP) sample-data ## every test: unit, contract, flow, connected (real 
 
 unit: $(STAMP) ## the tests that need no engine
 	@$(BIN)/pytest -q -m "not connected"
+
+bench: $(STAMP) ## measure speed on real engines beside other libraries; QUICK=1 ends within five minutes
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

@@ -140,10 +140,13 @@ def test_the_java_of_java_home_comes_before_the_one_of_the_path(tmp_path: Path) 
 
 
 def test_child_processes_learn_the_engines_from_their_environment() -> None:
-    """The three variables that services/kernel/settings.py reads, and nothing else."""
-    engines = Engines("127.0.0.1:1", "name", "reason", False, "postgresql+asyncpg:///x_{service}", "pg", "r")
+    """The variables that services/kernel/settings.py reads, and nothing else."""
+    engines = Engines(
+        "127.0.0.1:1", "name", "reason", False, 25, "postgresql+asyncpg:///x_{service}", "pg", "r"
+    )
     assert engines.env() == {
         "LEADLINE_KAFKA": "127.0.0.1:1",
         "LEADLINE_KAFKA_IDEMPOTENT": "false",
+        "LEADLINE_KAFKA_FETCH_WAIT_MS": "25",
         "LEADLINE_DATABASE": "postgresql+asyncpg:///x_{service}",
     }

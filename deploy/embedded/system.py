@@ -1,5 +1,6 @@
 """The whole system on one machine: engines, workers, pages, and a mail server that keeps what it gets."""
 
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,8 @@ def running_system(
             )
             site = f"http://127.0.0.1:{port}"
             env |= {"LEADLINE_SMTP": f"127.0.0.1:{mail}", "LEADLINE_SITE": site, "LEADLINE_PORT": str(port)}
+            if fresh:
+                shutil.rmtree(var / "mail", ignore_errors=True)
             programs = [_mail(var, mail), _web(site, env, services)]
         _apply_topics(env)
         programs += [_worker(service, env) for service in services]

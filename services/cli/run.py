@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from fastapi.responses import RedirectResponse
 
 from services.cli.catalogue import SERVICES, ServiceName, build_of, extras_of, served
 from services.cli.running import VAR
@@ -68,11 +69,14 @@ def web(
     """
     settings = Settings()
     configure_logs(settings, service="web")
+    names = services or list(SERVICES)
     try:
-        site = create_site(settings, [served(name, settings) for name in services or SERVICES])
+        site = create_site(settings, [served(name, settings) for name in names])
     except PackError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
+    home = "/inbox" if ServiceName.NOTIFY in names else "/docs"
+    site.add_route("/", lambda _: RedirectResponse(home))
     server = uvicorn.Server(
         uvicorn.Config(site, host=settings.host, port=settings.port, log_config=None, access_log=False)
     )

@@ -13,6 +13,7 @@ from services.kernel.settings import Settings
 TRANSIENT_STATES = frozenset({"40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"})
 """Serialization failure, deadlock, too many connections, lock not available, shutdowns."""
 
+UNIQUE_VIOLATION = "23505"
 MIGRATION_LOCK = 7_301_944
 
 
@@ -41,6 +42,11 @@ def is_transient(error: BaseException) -> bool:
             or state.startswith("08")
         )
     return isinstance(error, OSError)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Return whether somebody else has meanwhile written what must be unique: looking again shows it."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION
 
 
 async def migrate(engine: AsyncEngine, service: str) -> None:

@@ -22,7 +22,7 @@ from services.kernel import metrics
 from services.kernel.arrivals import Arrival, Reception
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
-from services.kernel.database import is_transient
+from services.kernel.database import is_conflict, is_transient
 from services.kernel.faults import InvalidMessage
 from services.kernel.publishing import Numbered, number, publish
 from services.kernel.record import Record
@@ -89,13 +89,20 @@ class Delivery(Generic[B]):
             metrics.BATCH_SECONDS.labels(self.service.name).observe(time.monotonic() - begun)
         tally.report(self.service.name)
 
-    async def _settle(self, arrivals: Sequence[Arrival], tally: Tally) -> None:
-        """Commit the arrivals; when the database refuses them for good, halve until the culprit is alone."""
+    async def _settle(self, arrivals: Sequence[Arrival], tally: Tally, *, again: bool = False) -> None:
+        """Commit the arrivals; when the database refuses them for good, halve until the culprit is alone.
+
+        Somebody else may meanwhile have written what must be unique: the culprit gets one more look, with
+        that in its book, before it is parked.
+        """
         try:
             counts = await self._retrying(arrivals)
         except Exception as error:
             if is_transient(error):
                 raise  # the unknown is parked below, never logged and passed
+            if len(arrivals) == 1 and is_conflict(error) and not again:
+                await self._settle(arrivals, tally, again=True)
+                return
             if len(arrivals) == 1:
                 culprit = _at_fault(arrivals[0], error)
                 tally.counts.update((await self._retrying([culprit])).counts)

@@ -6,16 +6,20 @@ from typing import Any, Generic
 from uuid import UUID, uuid5
 
 from pydantic_core import to_jsonable_python
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.events import Event
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
+from services.kernel.database import is_conflict
 from services.kernel.envelope import MESSAGES
 from services.kernel.faults import Refused
 from services.kernel.publishing import number, publish
 from services.kernel.service import B, Command, Occasion, Service
 from services.kernel.store import requests
+
+ATTEMPTS = 3
 
 Respond = Callable[[B, Sequence[Event]], dict[str, Any]]
 """From the book after the command, and the events it produced, to the answer's body."""
@@ -37,8 +41,18 @@ class Desk(Generic[B]):
 
         The same key with the same command returns the first answer again and changes nothing; with
         another command it is refused. Raises Refused when the rules do not allow the command; a refusal
-        is not kept, so that the caller may try again when things have changed.
+        is not kept, so that the caller may try again when things have changed. Two commands that meet are
+        taken one after the other: the later one looks again and decides on what it then sees.
         """
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._execute(command, key=key, respond=respond)
+            except DBAPIError as error:
+                if not is_conflict(error):
+                    raise
+        raise Refused("Others are changing this at the same moment: look again, then try again.")
+
+    async def _execute(self, command: Command, *, key: str, respond: Respond[B]) -> dict[str, Any]:
         now = self.clock.now()
         digest = hashlib.sha256(f"{type(command).__name__}{command.model_dump_json()}".encode()).hexdigest()
         cause = request_id(self.service.name, key)

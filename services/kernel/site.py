@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from services.kernel.bus import Bus
 from services.kernel.clock import clock_of
-from services.kernel.database import create_engine, migrate
+from services.kernel.database import create_engine, is_transient, migrate
 from services.kernel.desk import Desk
 from services.kernel.service import Service
 from services.kernel.settings import Settings
@@ -81,6 +82,8 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         lifespan=lifespan,
     )
     install_errors(app)
+    app.add_exception_handler(DBAPIError, _store_away)
+    app.add_exception_handler(OSError, _store_away)
     for item, desk in zip(served, desks, strict=True):
         app.include_router(item.router(desk))
         app.include_router(_operations(desk, bridge))
@@ -100,6 +103,14 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+async def _store_away(_request: Request, error: Exception) -> Response:
+    """Answer while a store is away; anything else is a mistake of ours and stays one."""
+    if not is_transient(error):
+        raise error
+    detail = "The store does not answer: send the request again in a moment, with the same Idempotency-Key."
+    return problem(503, "Not possible now", detail)
 
 
 def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:

@@ -1,5 +1,6 @@
 """Referrals on the real store: once in effect, whatever the bus does."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -187,3 +188,15 @@ async def test_lists_are_paged_to_the_end(referral: Bench, http: httpx.AsyncClie
     one = (await http.get(f"/referrals/{seen[0]}")).json()
     assert one["advice"]["words"]
     assert one["deadlines"][0]["kind"] == "triage_decision"
+
+
+async def test_two_sendings_at_the_same_moment_make_one_referral(referral: Bench) -> None:
+    """The database decides who is first; the other is told which referral it has already made."""
+    command = ReceiveReferral.model_validate(made(reference="case-78").model_dump(exclude={"made_at"}))
+    outcomes = await asyncio.gather(
+        *(referral.execute(command, key=f"at-once-{number}") for number in range(4)), return_exceptions=True
+    )
+    refusals = [str(outcome) for outcome in outcomes if isinstance(outcome, Refused)]
+    assert len(refusals) == 3
+    assert all("already made" in refusal for refusal in refusals)
+    assert len(await referral.rows("SELECT 1 FROM referrals")) == 1

@@ -135,7 +135,10 @@ def test_a_directory_without_returns_is_a_failure_and_starts_nothing(tmp_path: P
 @pytest.fixture(scope="module")
 def asked_nobody() -> subprocess.CompletedProcess[str]:
     """A question to a broker where nothing listens; a process of its own, for what clients log counts too."""
-    nowhere = {"LEADLINE_KAFKA": "127.0.0.1:1", "LEADLINE_DATABASE": "postgresql+asyncpg://n@127.0.0.1:1/x_{service}"}
+    nowhere = {
+        "LEADLINE_KAFKA": "127.0.0.1:1",
+        "LEADLINE_DATABASE": "postgresql+asyncpg://n@127.0.0.1:1/x_{service}",
+    }
     return subprocess.run(
         [sys.executable, "-m", "services.cli.main", "topics", "list"],
         capture_output=True,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import httpx
 
+from deploy.embedded import mail as mail_server
 from deploy.embedded.engines import Engines, Say, running_engines
 from deploy.embedded.ports import pick_port, wants_free_ports
 from deploy.embedded.ready import accepts_connections
 from deploy.embedded.supervisor import Program, Supervisor, announce, withdraw
 
 SITE_PORT = 8000
-MAIL_PORT = 8025
 READY_SECONDS = 60.0
 
 
@@ -55,7 +55,11 @@ def running_system(
         site = None
         if pages:
             mail = pick_port(
-                "Mail", default=MAIL_PORT, variable="LEADLINE_SMTP_PORT", environ=environ, free=free
+                "Mail",
+                default=mail_server.DEFAULT_PORT,
+                variable="LEADLINE_SMTP_PORT",
+                environ=environ,
+                free=free,
             )
             port = pick_port(
                 "The site", default=SITE_PORT, variable="LEADLINE_PORT", environ=environ, free=free

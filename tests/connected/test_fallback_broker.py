@@ -1,5 +1,6 @@
-"""The whole system on the broker that serves where there is no Java: a day of the county, complete."""
+"""The whole system on the broker that serves where there is no Java, and the README's excerpt."""
 
+import io
 import os
 from pathlib import Path
 
@@ -17,8 +18,20 @@ pytestmark = pytest.mark.connected
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_day_of_the_county_on_the_fallback_broker() -> None:
-    """Nothing is lost, parked or without a lead, and the broker says that it is memory only."""
+def shown_in_readme() -> list[str]:
+    """Return the lines of the README's excerpt that hold figures of the county."""
+    readme = (ROOT / "README.md").read_text()
+    excerpt = readme.split("this is its output, shortened:")[1].split("```")[1]
+    return [
+        line
+        for line in excerpt.splitlines()
+        if line[:1] in set("│┃") or " 2026 " in line or "open cases" in line
+    ]
+
+
+def test_five_days_on_the_fallback_broker_go_as_the_readme_says() -> None:
+    """Nothing lost, parked or without a lead; the figures hang on the seed, not on the broker."""
+    output = io.StringIO()
     var = ROOT / "var" / "test" / "fallback"
     clock = HeldClock(var / "clock")
     clock.set(START)
@@ -34,14 +47,16 @@ def test_a_day_of_the_county_on_the_fallback_broker() -> None:
     ) as system:
         assert "memory only" in system.engines.kafka_name
         assert system.site is not None
-        with Path(os.devnull).open("w") as nowhere:
-            summary = run_demo(
-                system.site,
-                system.engines.kafka,
-                clock.file,
-                policy=ROOT / Settings().policy,
-                console=Console(file=nowhere),
-                days=1,
-            )
+        summary = run_demo(
+            system.site,
+            system.engines.kafka,
+            clock.file,
+            policy=ROOT / Settings().policy,
+            console=Console(file=output, width=120),
+            days=5,
+        )
     assert summary.ok
-    assert summary.figures.as_data()["referrals"] > 0
+    lines = {line.rstrip() for line in output.getvalue().splitlines()}
+    excerpt = shown_in_readme()
+    assert len(excerpt) > 8
+    assert [line for line in excerpt if line not in lines] == []

@@ -1,0 +1,163 @@
+"""The pipeline under a full backlog, ours and the peers', interleaved in rounds."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from services.assessment.pack import AssessmentPack
+from tests.bench.backlog import backlog
+from tests.bench.run import Measured, Work, measure
+from tests.bench.say import say, table
+from tests.bench.scale import Scale
+from tests.bench.stage import Stage
+from tests.bench.variants import AIOKAFKA_BATCH, LEADLINE, PEERS, Variant
+
+
+@dataclass(frozen=True)
+class Course:
+    """Who runs, with how many workers, on how many partitions."""
+
+    variant: Variant
+    workers: int
+    partitions: int
+
+    @property
+    def words(self) -> str:
+        """Return a line's title."""
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        return f"{self.variant.words}, {workers}, {self.partitions} partitions"
+
+
+@dataclass
+class Pipeline:
+    """What all rounds have measured."""
+
+    runs: dict[Course, list[Measured]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what any recount found wrong."""
+        return [
+            f"{course.words}: {fault}"
+            for course, runs in self.runs.items()
+            for run in runs
+            for fault in run.faults
+        ]
+
+    def events_s(self, course: Course) -> float:
+        """Return the median of a course."""
+        return median(run.events_s for run in self.runs[course])
+
+    def ratio(self, ours: Course, peers: Iterable[Course]) -> float:
+        """Return how many times as fast as the best of the peers we are: the median over the rounds."""
+        others = [self.runs[peer] for peer in peers]
+        return median(
+            run.events_s / max(runs[number].events_s for runs in others)
+            for number, run in enumerate(self.runs[ours])
+        )
+
+
+def courses(scale: Scale) -> list[Course]:
+    """Return who runs in each round."""
+    few, *more = scale.partitions
+    found = [Course(LEADLINE, 1, few), *(Course(peer, 1, few) for peer in PEERS)]
+    found += [Course(LEADLINE, 2, few), Course(AIOKAFKA_BATCH, 2, few)]
+    for many in more:
+        found += [Course(each, workers, many) for each in (LEADLINE, AIOKAFKA_BATCH) for workers in (1, 2)]
+    return found
+
+
+async def run_pipeline(stage: Stage, scale: Scale, pack: AssessmentPack) -> Pipeline:
+    """Run every course once per round, in an order that turns with the rounds."""
+    localities = [locality.code for locality in pack.localities]
+    referrals = list(backlog(scale.events, localities))
+    large, small = Work(referrals), Work(referrals[: scale.single_events])
+    pipeline = Pipeline()
+    order = courses(scale)
+    for number in range(scale.rounds):
+        for course in order:
+            work = small if course.variant.single else large
+            measured = await measure(
+                stage, course.variant, work, pack, workers=course.workers, partitions=course.partitions
+            )
+            pipeline.runs[course].append(measured)
+            say(f"  round {number + 1}: {course.words}: {measured.events_s:,.0f} events/s")
+        order = [*order[1:], order[0]]  # nobody is always first, or always after the same one
+    return pipeline
+
+
+def show(pipeline: Pipeline) -> None:
+    """Print the pipeline's table."""
+    rows = []
+    for course, runs in pipeline.runs.items():
+        speeds = [run.events_s for run in runs]
+        rows.append(
+            [
+                course.words,
+                f"{median(speeds):,.0f}",
+                f"{min(speeds):,.0f}-{max(speeds):,.0f}",
+                f"{median(run.published_s for run in runs):,.0f}",
+                *(
+                    f"{median(run.cpu_us(name) for run in runs):,.0f}"
+                    for name in ("worker", "postgres", "kafka")
+                ),
+                f"{median(run.resident_mb for run in runs):,.0f}",
+                f"{median(run.strangers for run in runs):.0%}",
+                "yes" if not any(run.faults for run in runs) else "NO",
+            ]
+        )
+    heads = [
+        "pipeline: full backlog",
+        "events/s",
+        "spread",
+        "to the bus/s",
+        "worker us",
+        "db us",
+        "broker us",
+    ]
+    table(
+        "consume, decide, commit, publish (us: CPU microseconds per event)",
+        [*heads, "MB", "strangers", "consistent"],
+        rows,
+    )
+    for fault in pipeline.faults:
+        say(f"  INCONSISTENT {fault}")
+
+
+def figures(pipeline: Pipeline, scale: Scale) -> dict[str, Any]:
+    """Return the pipeline's part of the report; `share_of_limit` comes with the limit."""
+    few = scale.partitions[0]
+    one, two = Course(LEADLINE, 1, few), Course(LEADLINE, 2, few)
+    single = [Course(peer, 1, few) for peer in PEERS if peer.single]
+    batch = [Course(peer, 1, few) for peer in PEERS if not peer.single]
+    return {
+        "pipeline": {
+            "one_worker_events_s": round(pipeline.events_s(one)),
+            "two_workers_events_s": round(pipeline.events_s(two)),
+            "vs_best_per_event_peer": round(pipeline.ratio(one, single), 2),
+            "vs_best_batch_peer": round(pipeline.ratio(one, batch), 2),
+            "two_workers_vs_batch_peer": round(pipeline.ratio(two, [Course(AIOKAFKA_BATCH, 2, few)]), 2),
+        },
+        "peers": {
+            peer.name: {"events_s": round(pipeline.events_s(Course(peer, 1, few))), "words": peer.words}
+            for peer in PEERS
+        },
+        "courses": [_course(course, runs) for course, runs in pipeline.runs.items()],
+    }
+
+
+def _course(course: Course, runs: Sequence[Measured]) -> Mapping[str, Any]:
+    return {
+        "variant": course.variant.name,
+        "workers": course.workers,
+        "partitions": course.partitions,
+        "events_s": round(median(run.events_s for run in runs)),
+        "published_events_s": round(median(run.published_s for run in runs)),
+        "cpu_us_per_event": {
+            name: round(median(run.cpu_us(name) for run in runs), 1) for name in runs[0].cpu_seconds
+        },
+        "stored_bytes_per_event": round(median(run.stored_bytes / run.events for run in runs)),
+        "rounds": [asdict(run) for run in runs],
+    }

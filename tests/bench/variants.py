@@ -1,0 +1,36 @@
+"""Who is measured: our worker and its peers, each a program that runs until SIGTERM."""
+
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One program. `group` is its consumer group."""
+
+    name: str
+    words: str
+    argv: tuple[str, ...]
+    group: str
+    single: bool = False
+    """Whether it commits once per event."""
+
+
+def _peer(module: str, words: str, *, single: bool = False) -> Variant:
+    argv = (sys.executable, "-m", f"tests.bench.peers.{module}")
+    return Variant(module, words, argv, f"bench-{module.replace('_', '-')}", single)
+
+
+LEADLINE = Variant(
+    "leadline",
+    "leadline worker assessment",
+    (sys.executable, "-m", "services.cli.main", "worker", "assessment"),
+    "assessment",
+)
+AIOKAFKA_BATCH = _peer("aiokafka_batch", "aiokafka + asyncpg, batches by hand, reads ahead")
+PEERS = (
+    _peer("faust_single", "Faust agent + SQLAlchemy, per event", single=True),
+    _peer("faststream_single", "FastStream + SQLAlchemy, per event", single=True),
+    _peer("faststream_batch", "FastStream + SQLAlchemy, batches"),
+    AIOKAFKA_BATCH,
+)

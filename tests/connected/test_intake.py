@@ -280,18 +280,19 @@ async def test_a_batch_that_outlasts_a_rebalance_holds_nobody_up_and_harms_nothi
     first = bus.intake(stand, max_batch=50, grace_seconds=1)
     collected = Collected()
     second = bus.intake(collected, max_batch=50, grace_seconds=1)
-    async with running(first), running(second):
-        await begun.wait()
-        await until(lambda: len(collected.records) == 200)
-        assert late.records == []
-        may_return.set()
-        await until(lambda: set(collected.places) | set(late.places) == sent)
-        assert not first.crashed
 
-        async def all_committed() -> bool:
-            return await bus.committed() == dict.fromkeys(range(PARTITIONS), 100)
+    async def all_committed() -> bool:
+        return await bus.committed() == dict.fromkeys(range(PARTITIONS), 100)
 
-        await until(all_committed)
+    async with running(first):
+        await until(begun.is_set)  # before the second comes, which might else read everything alone
+        async with running(second):
+            await until(lambda: len(collected.records) == 200)
+            assert late.records == []
+            may_return.set()
+            await until(lambda: set(collected.places) | set(late.places) == sent)
+            assert not first.crashed
+            await until(all_committed)
 
 
 async def test_an_intake_cancelled_from_inside_crashes_instead_of_falling_silent(bus: Bus) -> None:

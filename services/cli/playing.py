@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deploy.embedded.errors import EngineError
 from services.cli.catalogue import SERVICES
 from services.cli.demo import START, run_demo
 from services.cli.running import VAR
@@ -33,14 +34,14 @@ def demo(
 
     Example: leadline demo --once --seed 42
     """
-    from deploy.embedded.errors import EngineError  # noqa: PLC0415 - embedded mode is an extra
-    from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415 - as above
-    from deploy.embedded.system import running_system  # noqa: PLC0415 - as above
-
     clock = HeldClock((DEMO / "clock").resolve())
     clock.set(START)
     console = Console()
     try:
+        # Embedded mode is an extra: without it the import itself says what to install.
+        from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415
+        from deploy.embedded.system import running_system  # noqa: PLC0415
+
         with (
             exit_on_signals(),
             running_system(

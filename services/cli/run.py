@@ -8,6 +8,7 @@ import typer
 import uvicorn
 from fastapi.responses import RedirectResponse
 
+from deploy.embedded.errors import EngineError
 from services.cli.catalogue import SERVICES, ServiceName, build_of, extras_of, served
 from services.cli.running import VAR
 from services.kernel.logs import configure_logs
@@ -24,11 +25,11 @@ def up(
 
     Example: leadline up
     """
-    from deploy.embedded.errors import EngineError  # noqa: PLC0415 - embedded mode is an extra
-    from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415 - as above
-    from deploy.embedded.system import running_system  # noqa: PLC0415 - as above
-
     try:
+        # Embedded mode is an extra: without it the import itself says what to install.
+        from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415
+        from deploy.embedded.system import running_system  # noqa: PLC0415
+
         with (
             exit_on_signals(),
             running_system(VAR, say=typer.echo, environ=os.environ, services=SERVICES, fresh=fresh) as system,

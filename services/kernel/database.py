@@ -1,7 +1,9 @@
 """The engine of one service's store, its migrations, and which of its errors pass by themselves."""
 
+import asyncio
 from importlib import resources
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
@@ -9,6 +11,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.kernel.settings import Settings
+
+log = structlog.get_logger()
 
 TRANSIENT_STATES = frozenset({"40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"})
 """Serialization failure, deadlock, too many connections, lock not available, shutdowns."""
@@ -57,6 +61,22 @@ async def migrate(engine: AsyncEngine, service: str) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         await connection.run_sync(_upgrade, service)
+
+
+async def open_store(engine: AsyncEngine, service: str, *, patience_seconds: float = 60.0) -> None:
+    """Migrate a store as soon as its database answers; raises its error when the patience is over."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + patience_seconds
+    while True:
+        try:
+            await migrate(engine, service)
+        except Exception as error:
+            if not is_transient(error) or loop.time() > give_up:
+                raise
+            log.warning("database away, waiting", error=type(error).__name__)
+            await asyncio.sleep(1.0)
+        else:
+            return
 
 
 def _upgrade(connection: Connection, service: str) -> None:

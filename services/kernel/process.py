@@ -1,10 +1,8 @@
 """A service's worker process: store, relay, scanner, intake and metrics in one Faust worker."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
 from mode import Service as Part
 from prometheus_client import start_http_server
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -12,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.kernel import metrics
 from services.kernel.buswatch import BusWatch
 from services.kernel.clock import Clock, clock_of
-from services.kernel.database import create_engine, is_transient, migrate
+from services.kernel.database import create_engine, open_store
 from services.kernel.delivery import Delivery
 from services.kernel.intake import Intake
 from services.kernel.logs import configure_logs
@@ -22,12 +20,9 @@ from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.kernel.worker import create_app, run
 
-log = structlog.get_logger()
-
 Build = Callable[[Settings], Service[Any]]
 Extras = Callable[[Settings, AsyncEngine, Clock], Sequence[Part]]
 
-STORE_PATIENCE_SECONDS = 60.0
 LAG_SECONDS = 5.0
 
 
@@ -41,18 +36,7 @@ class StoreOpened(Part):
 
     async def on_start(self) -> None:
         """Wait for the database for a minute, then give up: the orchestrator starts us again."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + STORE_PATIENCE_SECONDS
-        while True:
-            try:
-                await migrate(self._engine, self._service)
-            except Exception as error:
-                if not is_transient(error) or loop.time() > give_up:
-                    raise
-                log.warning("database away, waiting", error=type(error).__name__)
-                await asyncio.sleep(1.0)
-            else:
-                return
+        await open_store(self._engine, self._service)
 
     async def on_shutdown(self) -> None:
         """Close the connections."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.kernel.bus import Bus
 from services.kernel.clock import clock_of
-from services.kernel.database import create_engine, is_transient, migrate
+from services.kernel.database import create_engine, is_transient, open_store
 from services.kernel.desk import Desk
 from services.kernel.service import Service
 from services.kernel.settings import Settings
@@ -73,7 +73,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
             stack.push_async_callback(bridge.close)
             for desk in desks:
                 stack.push_async_callback(desk.engine.dispose)
-                await migrate(desk.engine, desk.service.name)
+                await open_store(desk.engine, desk.service.name)
             yield
 
     app = FastAPI(

@@ -1,5 +1,6 @@
 """The pipeline under a full backlog, ours and the peers', interleaved in rounds."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -76,7 +77,11 @@ async def run_pipeline(stage: Stage, scale: Scale, pack: AssessmentPack) -> Pipe
     large, small = Work(referrals), Work(referrals[: scale.single_events])
     pipeline = Pipeline()
     order = courses(scale)
+    begun = time.monotonic()
     for number in range(scale.rounds):
+        if number and time.monotonic() - begun > scale.rounds_seconds:
+            say(f"  no round {number + 1}: round {number} has taken the time of all")
+            break
         for course in order:
             work = small if course.variant.single else large
             measured = await measure(

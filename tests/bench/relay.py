@@ -16,7 +16,6 @@ from schemas.topics import ASSESSMENT
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.database import create_engine
 from services.kernel.publishing import entry
-from services.kernel.relay import Relay
 from services.kernel.service import Occasion
 from services.kernel.store import journal
 from tests.bench.backlog import START

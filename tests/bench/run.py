@@ -11,6 +11,7 @@ from services.assessment.pack import AssessmentPack
 from services.kernel.bus import Bus
 from tests.bench.backlog import Message, Referral, firsts, message
 from tests.bench.cpu import CpuMeter, resident_mb
+from tests.bench.mixture import mixed
 from tests.bench.recount import recount
 from tests.bench.stage import BenchFailed, Stage
 from tests.bench.variants import Variant
@@ -26,10 +27,14 @@ class Work:
     """A backlog and what must come of it."""
 
     referrals: Sequence[Referral]
+    with_others: bool = False
+    """Whether the events that the service skips are there, too, in the county's mix."""
 
     @cached_property
     def messages(self) -> list[Message]:
         """Return the Kafka records."""
+        if self.with_others:
+            return mixed(self.referrals)
         return [message(referral) for referral in self.referrals]
 
     @cached_property
@@ -110,7 +115,7 @@ async def measure(
         begun = time.monotonic()
         await door.rollback()
 
-        async def alive(condition: object) -> None:
+        async def alive(condition: str) -> None:
             """Wait a moment; raise when a worker has ended."""
             if any(one.exit_code() is not None for one in processes):
                 raise BenchFailed(f"{variant.name} ended: {processes[0].last_words()}")
@@ -135,8 +140,8 @@ async def measure(
             await asyncio.to_thread(stage.children.stop, one)
         faults = await recount(connection, work.referrals, pack)
         acknowledged = await stage.committed(variant.group, REFERRAL.name, partitions)
-        if acknowledged != len(work.referrals):
-            faults.append(f"offsets: {acknowledged} of {len(work.referrals)} acknowledged")
+        if acknowledged != len(work.messages):
+            faults.append(f"offsets: {acknowledged} of {len(work.messages)} acknowledged")
         on_bus = await stage.ends(bus, ASSESSMENT)
         if on_bus != work.published:
             faults.append(f"bus: {on_bus} events, not {work.published}")
@@ -145,7 +150,7 @@ async def measure(
         variant=variant.name,
         workers=workers,
         partitions=partitions,
-        events=len(work.referrals),
+        events=len(work.messages),
         commit_seconds=committed,
         publish_seconds=published,
         cpu_seconds=used,

@@ -1,5 +1,6 @@
 """How large everything is: in full, and in a run that ends within five minutes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -9,12 +10,54 @@ class Scale:
 
     name: str
     rounds: int
+    rounds_seconds: float
+    """No further round begins when the rounds so far have taken longer than this."""
     events: int
     """Backlog of those who work in batches."""
     single_events: int
     """Backlog of those who commit once per event: their speed does not depend on it."""
+    mixed_referrals: int
+    """Accepted referrals of the backlog in which other events lie between them."""
     partitions: tuple[int, ...]
+    relay_per_second: int
+    relay_seconds: float
+    latency_seconds: Mapping[int, float]
+    """How long, by referrals a second."""
+    growth_events: int
+    open_deadlines: int
+    due_deadlines: int
+    due_burst: int
 
 
-QUICK = Scale(name="quick", rounds=2, events=20_000, single_events=2_000, partitions=(4,))
-FULL = Scale(name="full", rounds=5, events=200_000, single_events=20_000, partitions=(4, 12))
+QUICK = Scale(
+    name="quick",
+    rounds=2,
+    rounds_seconds=60.0,
+    events=20_000,
+    single_events=1_000,
+    mixed_referrals=4_000,
+    partitions=(4,),
+    relay_per_second=50,
+    relay_seconds=4.0,
+    latency_seconds={5: 4.0, 50: 6.0, 200: 3.0},
+    growth_events=40_000,
+    open_deadlines=100_000,
+    due_deadlines=1_000,
+    due_burst=10_000,
+)
+FULL = Scale(
+    name="full",
+    rounds=5,
+    rounds_seconds=3600.0,
+    events=200_000,
+    single_events=20_000,
+    mixed_referrals=40_000,
+    partitions=(4, 12),
+    relay_per_second=50,
+    relay_seconds=60.0,
+    latency_seconds={5: 60.0, 50: 60.0, 200: 30.0},
+    growth_events=1_000_000,
+    open_deadlines=1_000_000,
+    due_deadlines=1_000,
+    due_burst=100_000,
+)

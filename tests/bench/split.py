@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from schemas.events import ReferralAccepted
 from schemas.topics import REFERRAL
@@ -121,6 +121,11 @@ async def _relay(stage: Stage, settings: Settings, store: str) -> float:
     used = time.process_time() - begun
     await relay.stop()
     return used
+
+
+def figures(split: Split) -> dict[str, float]:
+    """Return the split's part of the report."""
+    return {stage: round(spent, 1) for stage, spent in asdict(split).items()}
 
 
 def show(split: Split) -> None:

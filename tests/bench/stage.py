@@ -58,6 +58,10 @@ class Stage:
     epoch: datetime = field(default_factory=SystemClock().now)
     _runs: int = 0
 
+    def now(self) -> datetime:
+        """Return the real moment, by the clock on which `epoch` is."""
+        return SystemClock().now()
+
     def settings(self, store: str) -> Settings:
         """Return the settings under which a worker of a run works on the store `store`."""
         return Settings(

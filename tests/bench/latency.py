@@ -1,0 +1,294 @@
+"""From the HTTP request that accepts a referral to the alert its lead professional can see, hop by hop."""
+
+import asyncio
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+from aiokafka import AIOKafkaConsumer
+from sqlalchemy.engine import make_url
+
+from deploy.embedded.system import running_system
+from schemas.topics import ASSESSMENT, REFERRAL, TOPICS, read_by
+from services.kernel.bus import Bus
+from services.kernel.settings import Settings
+from tests.bench.percentiles import percentile, summary
+from tests.bench.say import say, table
+from tests.bench.stage import VAR, BenchFailed, Stage, until
+
+SERVICES = ("referral", "assessment", "placement", "notify")
+WARM_UP_SECONDS = 1.0
+"""Requests of the first second are not counted."""
+SETTLE_SECONDS = 60.0
+LOOK_BACK = 200
+"""Positions become visible out of order between transactions; so many are looked at again."""
+SEEN_EVERY = 20
+"""Every so many alerts are also looked up over HTTP: what is measured is what people see."""
+
+HOPS = ("http", "accepted", "accepted on bus", "assigned", "assigned on bus", "alert")
+"""The moments of one referral: request sent, commits and arrivals on the bus, the alert's commit."""
+
+WORDS = {
+    "accepted": "HTTP request to commit in referral",
+    "accepted on bus": "referral's relay",
+    "assigned": "assessment: poll to commit",
+    "assigned on bus": "assessment's relay",
+    "alert": "notify: poll to commit",
+}
+
+Moments = defaultdict[UUID, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What happened to the referrals of one rate."""
+
+    per_second: int
+    moments: Sequence[Mapping[str, float]]
+    http_seconds: Sequence[float]
+    """From the request to its answer."""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Return percentiles in milliseconds: from the request to the alert, and the median of every hop."""
+        whole = [each["alert"] - each["http"] for each in self.moments]
+        hops = {
+            name: round(percentile([each[name] - each[before] for each in self.moments], 0.5) * 1000, 2)
+            for before, name in pairwise(HOPS)
+        }
+        return {
+            **summary(whole),
+            "http_answer_p50": summary(self.http_seconds)["p50"],
+            "hops_p50": hops,
+            "referrals": len(self.moments),
+        }
+
+
+async def measure_latency(
+    stage: Stage, rates: Mapping[int, float], localities: Sequence[str]
+) -> list[Latency]:
+    """Run the whole system and accept referrals at each rate (per second) for so many seconds."""
+    for topic in TOPICS:
+        await stage.topics(topic.partitions, [topic])
+    environ = {**os.environ, **stage.engines.env(), "LEADLINE_LOG_LEVEL": "warning"}
+    system = running_system(
+        VAR / "bench" / "system", say=lambda _: None, environ=environ, services=SERVICES, free_ports=True
+    )
+    running = await asyncio.to_thread(system.__enter__)
+    try:
+        if running.site is None:
+            raise BenchFailed("the system serves no pages")
+        for topic, group in ((REFERRAL, "assessment"), (REFERRAL, "notify"), (ASSESSMENT, "notify")):
+            await stage.joined(group, 1, topic.partitions, topic.name)
+        return [
+            await _one_rate(stage, running.site, rate, seconds, localities) for rate, seconds in rates.items()
+        ]
+    finally:
+        await asyncio.to_thread(system.__exit__, None, None, None)
+
+
+async def _one_rate(
+    stage: Stage, site: str, per_second: int, seconds: float, localities: Sequence[str]
+) -> Latency:
+    count = int(per_second * (seconds + WARM_UP_SECONDS))
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=site, limits=limits, timeout=30.0)
+        )
+        moments: Moments = defaultdict(dict)
+        made = await _refer(client, count, localities)
+        await _quiet(stage)
+        watch = Watch(stage, moments)
+        await stack.enter_async_context(watch)
+        http_seconds = await _accept(client, made, per_second, moments)
+        await _all_alerted(moments, list(made))
+        await _look_up(client, watch, list(made)[::SEEN_EVERY])
+    warm = int(per_second * WARM_UP_SECONDS)
+    counted = list(made)[warm:]
+    return Latency(per_second, [moments[child_id] for child_id in counted], http_seconds[warm:])
+
+
+async def _refer(client: httpx.AsyncClient, count: int, localities: Sequence[str]) -> dict[UUID, str]:
+    """Refer so many children; return their referrals by child."""
+    gate = asyncio.Semaphore(8)
+
+    async def one(number: int) -> tuple[UUID, str]:
+        child_id = uuid4()
+        body = {
+            "child_id": str(child_id),
+            "agency": "school",
+            "agency_id": "school-0123",
+            "locality": localities[number % len(localities)],
+            "concerns": ["N1"],
+            "immediate_risk": False,
+        }
+        async with gate:
+            answer = await client.post("/referrals", json=body, headers={"Idempotency-Key": f"r-{child_id}"})
+        answer.raise_for_status()
+        return child_id, answer.json()["referral_id"]
+
+    return dict(await asyncio.gather(*(one(number) for number in range(count))))
+
+
+async def _quiet(stage: Stage) -> None:
+    """Wait until everybody has read everything."""
+    async with Bus(Settings(kafka=stage.engines.kafka)) as bus:
+
+        async def caught_up() -> bool:
+            lags = [await bus.lag(service, read_by(service)) for service in SERVICES]
+            return not any(behind for lag in lags for behind in lag.values())
+
+        await until(caught_up, "all services have caught up", within=SETTLE_SECONDS)
+
+
+async def _accept(
+    client: httpx.AsyncClient, made: Mapping[UUID, str], per_second: int, moments: Moments
+) -> list[float]:
+    """Accept the referrals on a fixed timetable, whether or not earlier answers have come."""
+    body = {"decided_by": "W-0101", "outcome": "accept", "override_reason": "professional-judgement"}
+
+    async def one(child_id: UUID, referral_id: str, at: float) -> float:
+        await asyncio.sleep(at - time.monotonic())
+        # Time runs from when the request was due: a client that is late has waited, too.
+        moments[child_id]["http"] = at
+        answer = await client.post(
+            f"/referrals/{referral_id}/decision", json=body, headers={"Idempotency-Key": f"d-{child_id}"}
+        )
+        answer.raise_for_status()
+        return time.monotonic() - at
+
+    begun = time.monotonic() + 0.5
+    return await asyncio.gather(
+        *(
+            one(child_id, referral_id, begun + number / per_second)
+            for number, (child_id, referral_id) in enumerate(made.items())
+        )
+    )
+
+
+async def _all_alerted(moments: Moments, children: Sequence[UUID]) -> None:
+    give_up = time.monotonic() + SETTLE_SECONDS
+    while missing := [child for child in children if any(hop not in moments[child] for hop in HOPS)]:
+        if time.monotonic() > give_up:
+            raise BenchFailed(f"{len(missing)} of {len(children)} referrals have led to no alert")
+        await asyncio.sleep(0.05)
+
+
+async def _look_up(client: httpx.AsyncClient, watch: "Watch", children: Sequence[UUID]) -> None:
+    for child_id in children:
+        answer = await client.get(f"/alerts/{watch.alerts[child_id]}")
+        if answer.status_code != httpx.codes.OK or answer.json()["child_id"] != str(child_id):
+            raise BenchFailed(f"an alert that was committed is not to be seen: {answer.status_code}")
+
+
+class Watch:
+    """Sees commits by the notification that comes with them, and the bus by reading it."""
+
+    def __init__(self, stage: Stage, moments: Moments) -> None:
+        self.alerts: dict[UUID, UUID] = {}
+        """The lead professional's alert by child."""
+        self._stage = stage
+        self._moments = moments
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "Watch":
+        """Begin to watch: only what comes from now on counts."""
+        await self._commits("referral", "accepted", "type = 'referral.accepted.v1'")
+        await self._commits("assessment", "assigned", "type = 'lead_professional.assigned.v1'")
+        await self._commits(
+            "notify",
+            "alert",
+            "type = 'alert.raised.v1' AND data ->> 'kind' = 'lead_professional.assigned'"
+            " AND data ->> 'role' = 'lead_professional'",
+        )
+        await self._arrivals()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop watching."""
+        await self._stack.aclose()
+
+    async def _commits(self, service: str, hop: str, condition: str) -> None:
+        database = make_url(self._stage.engines.database_url.replace("{service}", service)).database
+        assert database is not None
+        connection = await self._stack.enter_async_context(self._stage.connection(database))
+        woken = asyncio.Event()
+        await connection.add_listener("outbox", lambda *_: woken.set())
+        since = await connection.fetchval("SELECT coalesce(max(position), 0) FROM journal")
+        task = asyncio.create_task(self._follow(connection, woken, hop, condition, since))
+        self._stack.callback(task.cancel)
+
+    async def _follow(
+        self,
+        connection: "asyncpg.Connection[Any]",
+        woken: asyncio.Event,
+        hop: str,
+        condition: str,
+        since: int,
+    ) -> None:
+        query = f"SELECT position, key, subject FROM journal WHERE position > $1 AND {condition}"
+        begun = since
+        while True:
+            await woken.wait()
+            woken.clear()
+            now = time.monotonic()  # the notification comes with the commit, the query after it
+            for position, child_id, subject in await connection.fetch(query, max(begun, since - LOOK_BACK)):
+                since = max(since, position)
+                self._moments[child_id].setdefault(hop, now)
+                if hop == "alert":
+                    self.alerts[child_id] = subject
+
+    async def _arrivals(self) -> None:
+        consumer = AIOKafkaConsumer(
+            REFERRAL.name,
+            ASSESSMENT.name,
+            bootstrap_servers=self._stage.engines.kafka,
+            auto_offset_reset="latest",
+        )
+        await consumer.start()
+        self._stack.push_async_callback(consumer.stop)
+        await consumer.seek_to_end()
+        task = asyncio.create_task(self._read(consumer))
+        self._stack.callback(task.cancel)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        hops = {
+            b"referral.accepted.v1": "accepted on bus",
+            b"lead_professional.assigned.v1": "assigned on bus",
+        }
+        while True:
+            polled = await consumer.getmany(timeout_ms=1000)
+            now = time.monotonic()
+            for records in polled.values():
+                for record in records:
+                    hop = hops.get(dict(record.headers)["ce_type"])
+                    if hop is not None:
+                        self._moments[UUID(record.key.decode())].setdefault(hop, now)
+
+
+def show(found: Sequence[Latency]) -> None:
+    """Print percentiles by rate, and where the time of the median goes."""
+    rows = []
+    for latency in found:
+        figures = latency.figures
+        names = ("p50", "p99", "p999", "http_answer_p50")
+        rows.append(
+            [
+                f"{latency.per_second} a second ({figures['referrals']})",
+                *(f"{figures[name]:.1f}" for name in names),
+                *(f"{figures['hops_p50'][name]:.1f}" for name in HOPS[1:]),
+            ]
+        )
+    heads = ["ms", "p50", "p99", "p99.9", "HTTP answer", *(f"hop {n}" for n in range(1, len(HOPS)))]
+    table("referral accepted over HTTP to alert visible (hops: medians)", heads, rows)
+    for number, name in enumerate(HOPS[1:], 1):
+        say(f"  hop {number}: {WORDS[name]}")

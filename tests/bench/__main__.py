@@ -13,7 +13,7 @@ from services.assessment.pack import AssessmentPack
 from services.kernel.logs import configure_logs
 from services.kernel.pack import load_pack
 from services.kernel.settings import Settings
-from tests.bench import growth, latency, limit, machine, pipeline, relay, split
+from tests.bench import growth, inbox, latency, limit, machine, pipeline, relay, split
 from tests.bench.backlog import backlog
 from tests.bench.run import Work, measure
 from tests.bench.say import say, table
@@ -47,6 +47,7 @@ class Bench:
             self.relay,
             self.latency,
             self.growth,
+            self.inbox,
         ]
         for part in parts:
             begun = time.monotonic()
@@ -123,6 +124,12 @@ class Bench:
         )
         self.report["growth"] = growth.figures(grown, due)
         growth.show(grown, due)
+
+    async def inbox(self) -> None:
+        """One person's inbox when there are many alerts."""
+        found = await inbox.measure_inbox(self._stage, self._scale.alerts)
+        self.report["inbox"] = found.figures
+        inbox.show(found)
 
 
 async def bench(scale: Scale) -> dict[str, Any]:

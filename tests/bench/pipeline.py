@@ -108,6 +108,8 @@ def show(pipeline: Pipeline) -> None:
                     f"{median(run.cpu_us(name) for run in runs):,.0f}"
                     for name in ("worker", "postgres", "kafka")
                 ),
+                f"{median(run.events / sum(run.cpu_seconds.values()) for run in runs):,.0f}",
+                f"{median(run.stored_bytes / run.events for run in runs):,.0f}",
                 f"{median(run.resident_mb for run in runs):,.0f}",
                 f"{median(run.strangers for run in runs):.0%}",
                 "yes" if not any(run.faults for run in runs) else "NO",
@@ -124,7 +126,7 @@ def show(pipeline: Pipeline) -> None:
     ]
     table(
         "consume, decide, commit, publish (us: CPU microseconds per event)",
-        [*heads, "MB", "strangers", "consistent"],
+        [*heads, "events per CPU s", "stored B", "MB", "strangers", "consistent"],
         rows,
     )
     for fault in pipeline.faults:
@@ -163,6 +165,7 @@ def _course(course: Course, runs: Sequence[Measured]) -> Mapping[str, Any]:
         "cpu_us_per_event": {
             name: round(median(run.cpu_us(name) for run in runs), 1) for name in runs[0].cpu_seconds
         },
+        "events_per_cpu_second": round(median(run.events / sum(run.cpu_seconds.values()) for run in runs)),
         "stored_bytes_per_event": round(median(run.stored_bytes / run.events for run in runs)),
         "rounds": [asdict(run) for run in runs],
     }

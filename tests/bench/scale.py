@@ -27,6 +27,7 @@ class Scale:
     open_deadlines: int
     due_deadlines: int
     due_burst: int
+    alerts: int
 
 
 QUICK = Scale(
@@ -44,6 +45,7 @@ QUICK = Scale(
     open_deadlines=100_000,
     due_deadlines=1_000,
     due_burst=10_000,
+    alerts=100_000,
 )
 FULL = Scale(
     name="full",
@@ -60,4 +62,5 @@ FULL = Scale(
     open_deadlines=1_000_000,
     due_deadlines=1_000,
     due_burst=100_000,
+    alerts=100_000,
 )

@@ -27,6 +27,12 @@ LEADLINE = Variant(
     (sys.executable, "-m", "services.cli.main", "worker", "assessment"),
     "assessment",
 )
+WEB_NOTIFY = Variant(
+    "web-notify",
+    "leadline web notify",
+    (sys.executable, "-m", "services.cli.main", "web", "notify"),
+    "",
+)
 AIOKAFKA_BATCH = _peer("aiokafka_batch", "aiokafka + asyncpg, batches by hand, reads ahead")
 PEERS = (
     _peer("faust_single", "Faust agent + SQLAlchemy, per event", single=True),

@@ -19,7 +19,7 @@ async def main() -> None:
     """Run until told to stop."""
     stop = told_to_stop()
     settings = Settings()
-    store = SqlStore(settings)
+    store = SqlStore(settings, wakes=False)
     broker = KafkaBroker(settings.kafka, logger=None)
 
     @broker.subscriber(

@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> faust.App:
         broker_heartbeat_interval=SESSION_SECONDS / 3,
     )
     topic = app.topic(TOPIC, key_type=bytes, value_type=bytes, value_serializer="raw")
-    store = SqlStore(settings)
+    store = SqlStore(settings, wakes=False)
 
     @app.agent(topic)
     async def referrals(stream: StreamT[bytes]) -> None:

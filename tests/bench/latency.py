@@ -20,11 +20,13 @@ from deploy.embedded.system import running_system
 from schemas.topics import ASSESSMENT, REFERRAL, TOPICS, read_by
 from services.kernel.bus import Bus
 from services.kernel.settings import Settings
+from tests.bench.cpu import CpuMeter
 from tests.bench.percentiles import percentile, summary
 from tests.bench.say import say, table
 from tests.bench.stage import VAR, BenchFailed, Stage, until
 
 SERVICES = ("referral", "assessment", "placement", "notify")
+PROGRAMS = ("web", "mail", *(f"worker-{service}" for service in SERVICES))
 WARM_UP_SECONDS = 1.0
 """Requests of the first second are not counted."""
 SETTLE_SECONDS = 60.0
@@ -55,6 +57,8 @@ class Latency:
     moments: Sequence[Mapping[str, float]]
     http_seconds: Sequence[float]
     """From the request to its answer."""
+    cpu_ms: Mapping[str, float]
+    """CPU milliseconds per referral, by process; `client` is the benchmark itself."""
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -68,6 +72,7 @@ class Latency:
             **summary(whole),
             "http_answer_p50": summary(self.http_seconds)["p50"],
             "hops_p50": hops,
+            "cpu_ms_per_referral": {name: round(spent, 2) for name, spent in self.cpu_ms.items()},
             "referrals": len(self.moments),
         }
 
@@ -88,15 +93,23 @@ async def measure_latency(
             raise BenchFailed("the system serves no pages")
         for topic, group in ((REFERRAL, "assessment"), (REFERRAL, "notify"), (ASSESSMENT, "notify")):
             await stage.joined(group, 1, topic.partitions, topic.name)
+        pids = {name: running.supervisor.pid(name) for name in PROGRAMS}
+        pids |= {name: pid for name, pid in stage.engine_pids.items() if name in ("kafka", "postgres")}
         return [
-            await _one_rate(stage, running.site, rate, seconds, localities) for rate, seconds in rates.items()
+            await _one_rate(stage, running.site, rate, seconds, localities, pids)
+            for rate, seconds in rates.items()
         ]
     finally:
         await asyncio.to_thread(system.__exit__, None, None, None)
 
 
 async def _one_rate(
-    stage: Stage, site: str, per_second: int, seconds: float, localities: Sequence[str]
+    stage: Stage,
+    site: str,
+    per_second: int,
+    seconds: float,
+    localities: Sequence[str],
+    pids: Mapping[str, int],
 ) -> Latency:
     count = int(per_second * (seconds + WARM_UP_SECONDS))
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
@@ -109,12 +122,21 @@ async def _one_rate(
         await _quiet(stage)
         watch = Watch(stage, moments)
         await stack.enter_async_context(watch)
+        meter = CpuMeter({name: [pid] for name, pid in pids.items()})
+        meter.start()
+        own = time.process_time()
         http_seconds = await _accept(client, made, per_second, moments)
         await _all_alerted(moments, list(made))
+        used = {**meter.used(), "client": time.process_time() - own}
         await _look_up(client, watch, list(made)[::SEEN_EVERY])
     warm = int(per_second * WARM_UP_SECONDS)
     counted = list(made)[warm:]
-    return Latency(per_second, [moments[child_id] for child_id in counted], http_seconds[warm:])
+    return Latency(
+        per_second,
+        [moments[child_id] for child_id in counted],
+        http_seconds[warm:],
+        {name: seconds / count * 1000 for name, seconds in used.items()},
+    )
 
 
 async def _refer(client: httpx.AsyncClient, count: int, localities: Sequence[str]) -> dict[UUID, str]:
@@ -292,3 +314,16 @@ def show(found: Sequence[Latency]) -> None:
     table("referral accepted over HTTP to alert visible (hops: medians)", heads, rows)
     for number, name in enumerate(HOPS[1:], 1):
         say(f"  hop {number}: {WORDS[name]}")
+    programs = list(found[0].cpu_ms)
+    table(
+        "the whole system: CPU milliseconds per accepted referral",
+        ["rate", *programs, "all"],
+        [
+            [
+                f"{latency.per_second} a second",
+                *(f"{latency.cpu_ms[name]:.1f}" for name in programs),
+                f"{sum(latency.cpu_ms.values()):.1f}",
+            ]
+            for latency in found
+        ],
+    )

@@ -23,7 +23,7 @@ from services.kernel.settings import Settings
 from tests.bench.cpu import CpuMeter
 from tests.bench.percentiles import percentile, summary
 from tests.bench.say import say, table
-from tests.bench.stage import VAR, BenchFailed, Stage, until
+from tests.bench.stage import BenchFailed, Stage, until
 
 SERVICES = ("referral", "assessment", "placement", "notify")
 PROGRAMS = ("web", "mail", *(f"worker-{service}" for service in SERVICES))
@@ -85,7 +85,7 @@ async def measure_latency(
         await stage.topics(topic.partitions, [topic])
     environ = {**os.environ, **stage.engines.env(), "LEADLINE_LOG_LEVEL": "warning"}
     system = running_system(
-        VAR / "bench" / "system", say=lambda _: None, environ=environ, services=SERVICES, free_ports=True
+        stage.home / "system", say=lambda _: None, environ=environ, services=SERVICES, free_ports=True
     )
     running = await asyncio.to_thread(system.__enter__)
     try:

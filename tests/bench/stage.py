@@ -1,12 +1,14 @@
 """The stage: one Kafka, one PostgreSQL, and for every run an empty store, empty topics and its processes."""
 
 import asyncio
+import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,8 @@ async def until(condition: Callable[[], Any], what: str, *, within: float = PATI
 class Stage:
     """Engines and what is needed to set a run up. All processes it starts end with it."""
 
+    home: Path
+    """Where engines, processes and logs of this benchmark live, and of no other that runs meanwhile."""
     engines: Engines
     children: Children
     engine_pids: Mapping[str, int]
@@ -191,7 +195,7 @@ class Stage:
         self, name: str, argv: tuple[str, ...], env: Mapping[str, str], *, count: int = 1
     ) -> AsyncIterator[list[Child]]:
         """Run `count` processes of one program; stop them at the end as an orchestrator would."""
-        log = VAR / "bench" / "log"
+        log = self.home / "log"
         started = [
             self.children.spawn(Spec(f"{name}-{number}", argv, log / f"{name}-{number}.log", env, ROOT))
             for number in range(count)
@@ -211,19 +215,40 @@ def _partitions_of(member: Mapping[str, Any], topic: str) -> int:
     return sum(len(each["partitions"]) for each in assigned if each["topic"] == topic)
 
 
+@contextmanager
+def free_home() -> Iterator[Path]:
+    """Give a directory under var/bench that no other running benchmark uses: two must not share engines."""
+    for number in count(1):
+        home = VAR / "bench" / str(number)
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield home
+            return
+
+
+@contextmanager
+def _engines(home: Path) -> Iterator[Engines]:
+    with running_engines(
+        home / "engines", say=say, free_ports=True, fresh=True, cache=VAR / "engines"
+    ) as engines:
+        yield engines
+
+
 @asynccontextmanager
 async def staged() -> AsyncIterator[Stage]:
     """Start engines of the benchmark's own, empty, with durability on; stop everything at the end.
 
     Raises BenchFailed when the database does not promise to keep what it commits.
     """
-    home = VAR / "bench" / "engines"
-    running = running_engines(home, say=say, free_ports=True, fresh=True, cache=VAR / "engines")
-    with running as engines, Children(VAR / "bench" / "run", group="workers") as children:
-        _, recorded = read_run_file(home / "run" / "engines.processes.json")
+    with free_home() as home, _engines(home) as engines, Children(home / "run", group="workers") as children:
+        _, recorded = read_run_file(home / "engines" / "run" / "engines.processes.json")
         admin = KafkaAdminClient(bootstrap_servers=engines.kafka)
         try:
-            stage = Stage(engines, children, {one.name: one.pid for one in recorded}, admin)
+            stage = Stage(home, engines, children, {one.name: one.pid for one in recorded}, admin)
             await _keeps_what_it_commits(stage)
             await stage.make_template("assessment")
             yield stage

@@ -15,7 +15,7 @@ from services.kernel.database import create_engine
 from services.kernel.store import deadlines
 from tests.bench.backlog import START, backlog, message
 from tests.bench.cpu import resident_mb
-from tests.bench.say import table
+from tests.bench.say import say, table
 from tests.bench.stage import BenchFailed, Stage
 from tests.bench.variants import LEADLINE
 
@@ -173,25 +173,29 @@ async def _burst(stage: Stage, store: str, connection: "asyncpg.Connection[Any]"
         return time.monotonic() - begun
 
 
-def show(grown: Grown, due: Due) -> None:
-    """Print growth and deadlines."""
+def show(grown: Grown) -> None:
+    """Print speed and memory by tenth, and how long the start took."""
     rows = [
         [f"{grown.events * number // STEPS:,}", f"{speed:,.0f}", f"{memory:,.0f}"]
         for number, (speed, memory) in enumerate(zip(grown.speeds, grown.memory_mb, strict=True), 1)
     ]
     table("growth: one worker, each tenth of the backlog", ["events so far", "events/s", "MB"], rows)
+    say(f"  start of the process to its first commit: {grown.first_commit_seconds:.1f} s")
+
+
+def show_due(due: Due) -> None:
+    """Print the scan and the burst."""
     table(
-        "start and deadlines",
+        "deadlines",
         ["what", "measured"],
         [
-            ["start of the process to its first commit", f"{grown.first_commit_seconds:.1f} s"],
             [f"scan of {due.open_deadlines:,} open deadlines", f"{due.scan_ms:.1f} ms"],
             [f"burst of {due.burst:,} due at once", f"{due.burst_per_s:,.0f} a second"],
         ],
     )
 
 
-def figures(grown: Grown, due: Due) -> dict[str, Any]:
+def figures(grown: Grown) -> dict[str, Any]:
     """Return the growth's part of the report: `at_100k` is the first tenth, `at_1m` the last."""
     return {
         "events": grown.events,
@@ -200,12 +204,18 @@ def figures(grown: Grown, due: Due) -> dict[str, Any]:
         "rss_mb_at_100k": round(grown.memory_mb[0]),
         "rss_mb_at_1m": round(grown.memory_mb[-1]),
         "start_to_first_commit_s": round(grown.first_commit_seconds, 2),
-        "open_deadlines": due.open_deadlines,
-        "due_scan_ms": round(due.scan_ms, 1),
-        "due_burst": due.burst,
-        "due_burst_per_s": round(due.burst_per_s),
         "tenths": [
             {"events_s": round(speed), "rss_mb": round(memory)}
             for speed, memory in zip(grown.speeds, grown.memory_mb, strict=True)
         ],
+    }
+
+
+def due_figures(due: Due) -> dict[str, Any]:
+    """Return the deadlines' part of the report."""
+    return {
+        "open_deadlines": due.open_deadlines,
+        "due_scan_ms": round(due.scan_ms, 1),
+        "due_burst": due.burst,
+        "due_burst_per_s": round(due.burst_per_s),
     }

@@ -195,17 +195,16 @@ async def _move(stage: Stage, incoming: int, outgoing: Sequence[Message]) -> flo
         await producer.stop()
 
 
-def show(limit: Limit, ours: float) -> None:
-    """Print the limit's table."""
+def show(limit: Limit, ours: float | None) -> None:
+    """Print the limit's table; `ours` is None when the pipeline was not measured in the same run."""
+
+    def share(speed: float) -> str:
+        return "-" if ours is None else f"{ours / speed:.0%}"
+
     rows = [
-        [f"database, our statements only, {count} connections", f"{speed:,.0f}", f"{ours / speed:.0%}"]
+        [f"database, our statements only, {count} connections", f"{speed:,.0f}", share(speed)]
         for count, speed in limit.database_by_connections.items()
     ]
-    rows.append(
-        [
-            "broker, our bytes only, Python clients",
-            f"{limit.broker_events_s:,.0f}",
-            f"{ours / limit.broker_events_s:.0%}",
-        ]
-    )
+    broker = limit.broker_events_s
+    rows.append(["broker, our bytes only, Python clients", f"{broker:,.0f}", share(broker)])
     table("the limit, and our one worker's share of it", ["part", "events/s", "our share"], rows)

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -13,7 +13,7 @@ from tests.bench.run import Measured, Work, measure
 from tests.bench.say import say, table
 from tests.bench.scale import Scale
 from tests.bench.stage import Stage
-from tests.bench.variants import AIOKAFKA_BATCH, LEADLINE, PEERS, Variant
+from tests.bench.variants import AIOKAFKA_BATCH, LEADLINE, PEERS, VARIANTS, Variant
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,28 @@ class Pipeline:
         )
 
 
-def courses(scale: Scale) -> list[Course]:
-    """Return who runs in each round."""
+def courses(scale: Scale, variants: Collection[str] = tuple(VARIANTS)) -> list[Course]:
+    """Return who of the variants runs in each round."""
     few, *more = scale.partitions
     found = [Course(LEADLINE, 1, few), *(Course(peer, 1, few) for peer in PEERS)]
     found += [Course(LEADLINE, 2, few), Course(AIOKAFKA_BATCH, 2, few)]
     for many in more:
         found += [Course(each, workers, many) for each in (LEADLINE, AIOKAFKA_BATCH) for workers in (1, 2)]
-    return found
+    return [course for course in found if course.variant.name in variants]
 
 
-async def run_pipeline(stage: Stage, scale: Scale, pack: AssessmentPack) -> Pipeline:
-    """Run every course once per round, in an order that turns with the rounds."""
+async def run_pipeline(
+    stage: Stage, scale: Scale, pack: AssessmentPack, *, variants: Collection[str], profile: bool
+) -> Pipeline:
+    """Run every variant's courses once per round, in an order that turns with the rounds.
+
+    `profile`: look into our own workers while they work, and show where they spend their time.
+    """
     localities = [locality.code for locality in pack.localities]
     referrals = list(backlog(scale.events, localities))
     large, small = Work(referrals), Work(referrals[: scale.single_events])
     pipeline = Pipeline()
-    order = courses(scale)
+    order = courses(scale, variants)
     begun = time.monotonic()
     for number in range(scale.rounds):
         if number and time.monotonic() - begun > scale.rounds_seconds:
@@ -85,7 +90,13 @@ async def run_pipeline(stage: Stage, scale: Scale, pack: AssessmentPack) -> Pipe
         for course in order:
             work = small if course.variant.single else large
             measured = await measure(
-                stage, course.variant, work, pack, workers=course.workers, partitions=course.partitions
+                stage,
+                course.variant,
+                work,
+                pack,
+                workers=course.workers,
+                partitions=course.partitions,
+                profile=profile and course.variant is LEADLINE,
             )
             pipeline.runs[course].append(measured)
             say(f"  round {number + 1}: {course.words}: {measured.events_s:,.0f} events/s")
@@ -134,22 +145,34 @@ def show(pipeline: Pipeline) -> None:
 
 
 def figures(pipeline: Pipeline, scale: Scale) -> dict[str, Any]:
-    """Return the pipeline's part of the report; `share_of_limit` comes with the limit."""
+    """Return the pipeline's part of the report; `share_of_limit` comes with the limit.
+
+    A figure is left out when those it needs did not run.
+    """
     few = scale.partitions[0]
     one, two = Course(LEADLINE, 1, few), Course(LEADLINE, 2, few)
     single = [Course(peer, 1, few) for peer in PEERS if peer.single]
     batch = [Course(peer, 1, few) for peer in PEERS if not peer.single]
+    speeds = {"one_worker_events_s": one, "two_workers_events_s": two}
+    ratios = {
+        "vs_best_per_event_peer": (one, single),
+        "vs_best_batch_peer": (one, batch),
+        "two_workers_vs_batch_peer": (two, [Course(AIOKAFKA_BATCH, 2, few)]),
+    }
+    ran = pipeline.runs.keys()
     return {
         "pipeline": {
-            "one_worker_events_s": round(pipeline.events_s(one)),
-            "two_workers_events_s": round(pipeline.events_s(two)),
-            "vs_best_per_event_peer": round(pipeline.ratio(one, single), 2),
-            "vs_best_batch_peer": round(pipeline.ratio(one, batch), 2),
-            "two_workers_vs_batch_peer": round(pipeline.ratio(two, [Course(AIOKAFKA_BATCH, 2, few)]), 2),
+            name: round(pipeline.events_s(course)) for name, course in speeds.items() if course in ran
+        }
+        | {
+            name: round(pipeline.ratio(ours, peers), 2)
+            for name, (ours, peers) in ratios.items()
+            if {ours, *peers} <= ran
         },
         "peers": {
             peer.name: {"events_s": round(pipeline.events_s(Course(peer, 1, few))), "words": peer.words}
             for peer in PEERS
+            if Course(peer, 1, few) in ran
         },
         "courses": [_course(course, runs) for course, runs in pipeline.runs.items()],
     }

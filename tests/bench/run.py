@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from services.kernel.bus import Bus
 from tests.bench.backlog import Message, Referral, firsts, message
 from tests.bench.cpu import CpuMeter, resident_mb
 from tests.bench.mixture import mixed
+from tests.bench.profiling import profiled
 from tests.bench.recount import recount
 from tests.bench.stage import BenchFailed, Stage
 from tests.bench.variants import Variant
@@ -87,12 +89,20 @@ class Measured:
 
 
 async def measure(
-    stage: Stage, variant: Variant, work: Work, pack: AssessmentPack, *, workers: int, partitions: int
+    stage: Stage,
+    variant: Variant,
+    work: Work,
+    pack: AssessmentPack,
+    *,
+    workers: int,
+    partitions: int,
+    profile: bool = False,
 ) -> Measured:
     """Let `workers` processes of a variant work a full backlog off, and recount what they made of it.
 
     They join their group on an empty topic and are then held at the door, by a lock on the inbox, while
     the backlog is written: so nobody starts early, and nobody has read ahead more than one small fetch.
+    `profile`: look into the first worker meanwhile, and print where it spends its time.
     """
     await stage.topics(partitions)
     async with (
@@ -100,6 +110,7 @@ async def measure(
         stage.connection(f"{store}_assessment") as connection,
         Bus(stage.settings(store)) as bus,
         stage.processes(variant.name, variant.argv, stage.env(store), count=workers) as processes,
+        AsyncExitStack() as around,
     ):
         await stage.joined(variant.group, workers, partitions, REFERRAL.name)
         size = await connection.fetchval("SELECT pg_database_size(current_database())")
@@ -111,6 +122,8 @@ async def measure(
             {"worker": [one.pid for one in processes]}
             | {name: [pid] for name, pid in stage.engine_pids.items() if name in ("kafka", "postgres")}
         )
+        if profile:
+            await around.enter_async_context(profiled(stage, processes[0].pid, variant.name))
         meter.start()
         begun = time.monotonic()
         await door.rollback()
@@ -136,6 +149,7 @@ async def measure(
         memory = max(resident_mb(one.pid) for one in processes)
         while await connection.fetchval("SELECT count(*) FROM outbox"):
             await alive("outbox")
+        await around.aclose()
         for one in processes:
             await asyncio.to_thread(stage.children.stop, one)
         faults = await recount(connection, work.referrals, pack)

@@ -40,3 +40,5 @@ PEERS = (
     _peer("faststream_batch", "FastStream + SQLAlchemy, batches"),
     AIOKAFKA_BATCH,
 )
+VARIANTS = {variant.name: variant for variant in (LEADLINE, *PEERS)}
+"""All that run in the pipeline, by name."""

@@ -1,0 +1,170 @@
+"""The benchmark's parts: each adds its figures to the report, one after the other."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from services.assessment.pack import AssessmentPack
+from services.kernel.pack import load_pack
+from services.kernel.settings import Settings
+from tests.bench import growth, inbox, latency, limit, machine, pipeline, relay, split
+from tests.bench.backlog import backlog
+from tests.bench.choice import Choice
+from tests.bench.run import Work, measure
+from tests.bench.say import say, table
+from tests.bench.stage import BenchFailed, Stage, staged
+from tests.bench.variants import LEADLINE
+
+
+class Bench:
+    """One run of the benchmark: its parts add to the report, one after the other."""
+
+    def __init__(self, stage: Stage, choice: Choice) -> None:
+        self.report: dict[str, Any] = {"scale": choice.scale.name, "machine": machine.facts(stage.engines)}
+        self.faults: list[str] = []
+        self.failed: dict[str, str] = {}
+        self._stage = stage
+        self._choice = choice
+        self._scale = choice.scale
+        self._settings = Settings()
+        self._pack = load_pack(self._settings.policy, AssessmentPack)
+        self._localities = [locality.code for locality in self._pack.localities]
+
+    async def run(self) -> None:
+        """Measure what was chosen. A part that fails is named in the report; the others go on."""
+        until = time.monotonic() + self._scale.most_seconds
+        for name in self._choice.parts:
+            begun = time.monotonic()
+            try:
+                async with asyncio.timeout(until - begun):
+                    await PARTS[name](self)
+            except (BenchFailed, TimeoutError) as error:
+                self.failed[name] = str(error) or "there was no time left: the machine is busy"
+                say(f"\n{name} FAILED: {self.failed[name]}")
+            self.report.setdefault("seconds_by_part", {})[name] = round(time.monotonic() - begun)
+
+    async def pipeline(self) -> None:
+        """Ours and the peers', interleaved."""
+        measured = await pipeline.run_pipeline(
+            self._stage,
+            self._scale,
+            self._pack,
+            variants=self._choice.variants,
+            profile=self._choice.profile,
+        )
+        self.faults += measured.faults
+        self.report |= pipeline.figures(measured, self._scale)
+        pipeline.show(measured)
+
+    async def mixture(self) -> None:
+        """One worker on what the topic really carries."""
+        work = Work(list(backlog(self._scale.mixed_referrals, self._localities)), with_others=True)
+        measured = await measure(self._stage, LEADLINE, work, self._pack, workers=1, partitions=4)
+        self.faults += [f"mixture: {fault}" for fault in measured.faults]
+        handled = len(work.referrals) / len(work.messages)
+        self._add(
+            "pipeline",
+            mixture_one_worker_events_s=round(measured.events_s),
+            mixture_handled_share=round(handled, 3),
+        )
+        table(
+            "the county's real mix of referral-events: the others are skipped by their header",
+            ["backlog", "events/s", "handled"],
+            [[f"{measured.events:,} events, one worker", f"{measured.events_s:,.0f}", f"{handled:.0%}"]],
+        )
+
+    async def limit(self) -> None:
+        """What neither the database nor the broker lets anybody exceed."""
+        work = Work(list(backlog(self._scale.part_events, self._localities)))
+        found = await limit.measure_limit(self._stage, work, self._pack, batch=self._settings.batch)
+        self.faults += [f"limit: {fault}" for fault in found.faults]
+        ours: int | None = self.report.get("pipeline", {}).get("one_worker_events_s")
+        self.report["limit"] = {
+            "events_s": round(found.events_s),
+            "database_events_s": round(found.database_events_s),
+            "broker_events_s": round(found.broker_events_s),
+        }
+        if ours is not None:
+            self._add("pipeline", share_of_limit=round(ours / found.events_s, 3))
+        limit.show(found, ours)
+
+    async def split(self) -> None:
+        """Where the worker's CPU time goes."""
+        work = Work(list(backlog(self._scale.part_events, self._localities)))
+        found = await split.measure_split(self._stage, work, batch=self._settings.batch)
+        self.report["cpu_us_per_event_by_stage"] = split.figures(found)
+        split.show(found)
+
+    async def relay(self) -> None:
+        """The relay alone."""
+        found = await relay.measure_relay(
+            self._stage, per_second=self._scale.relay_per_second, seconds=self._scale.relay_seconds
+        )
+        self.report["relay_ms"] = found.figures
+        relay.show(found)
+
+    async def latency(self) -> None:
+        """The whole system, from HTTP to the alert."""
+        found = await latency.measure_latency(self._stage, self._scale.latency_seconds, self._localities)
+        self.report["latency_ms"] = {str(each.per_second): each.figures for each in found}
+        latency.show(found)
+
+    async def growth(self) -> None:
+        """A store that grows: speed and memory of one worker from its first event to its last."""
+        grown = await growth.measure_growth(self._stage, self._scale.growth_events, self._localities)
+        self._add("growth", **growth.figures(grown))
+        growth.show(grown)
+
+    async def deadlines(self) -> None:
+        """Many open deadlines, and many that are due at once."""
+        scale = self._scale
+        due = await growth.measure_due(
+            self._stage, scale.open_deadlines, scale.due_deadlines, scale.due_burst
+        )
+        self._add("growth", **growth.due_figures(due))
+        growth.show_due(due)
+
+    async def inbox(self) -> None:
+        """One person's inbox when there are many alerts."""
+        found = await inbox.measure_inbox(self._stage, self._scale.alerts)
+        self.report["inbox"] = found.figures
+        inbox.show(found)
+
+    def _add(self, key: str, **figures: Any) -> None:
+        """Add figures to one of the report's sections, to which several parts contribute."""
+        self.report.setdefault(key, {}).update(figures)
+
+
+PARTS: Mapping[str, Callable[[Bench], Awaitable[None]]] = {
+    part.__name__: part
+    for part in (
+        Bench.pipeline,
+        Bench.mixture,
+        Bench.limit,
+        Bench.split,
+        Bench.relay,
+        Bench.growth,
+        Bench.deadlines,
+        Bench.inbox,
+        Bench.latency,
+    )
+}
+"""All parts in the order in which they run, which is that of importance: the last have what time is left."""
+
+
+async def bench(choice: Choice) -> dict[str, Any]:
+    """Measure what was chosen and return the report."""
+    begun = time.monotonic()
+    async with staged() as stage:
+        run = Bench(stage, choice)
+        for name, value in run.report["machine"].items():
+            say(f"{name}: {value}")
+        await run.run()
+    return {
+        **run.report,
+        "consistent": not run.faults and "pipeline" not in run.failed,
+        "faults": run.faults,
+        "failed": run.failed,
+        "seconds": round(time.monotonic() - begun),
+    }

@@ -1,0 +1,51 @@
+"""The shape of a whole run's report: what whoever reads `latest.json` may rely on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.bench.variants import PEERS
+
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "pipeline": (
+        "one_worker_events_s",
+        "two_workers_events_s",
+        "vs_best_per_event_peer",
+        "vs_best_batch_peer",
+        "share_of_limit",
+    ),
+    **{f"peers.{peer.name}": ("events_s",) for peer in PEERS},
+    "latency_ms.50": ("p50", "p99", "p999"),
+    "relay_ms": ("p50", "p99"),
+    "growth": (
+        "at_100k_events_s",
+        "at_1m_events_s",
+        "rss_mb_at_100k",
+        "rss_mb_at_1m",
+        "due_scan_ms",
+        "due_burst_per_s",
+    ),
+}
+"""Numbers by section; a dot leads into a section of a section."""
+
+
+def missing(report: Mapping[str, Any]) -> list[str]:
+    """Return, with dots, every key that a whole run's report needs and that is absent or no figure.
+
+    `consistent` must be there, too, whichever way it turned out.
+    """
+    absent = [] if isinstance(report.get("consistent"), bool) else ["consistent"]
+    for section, names in REQUIRED.items():
+        found = _section(report, section)
+        absent += [f"{section}.{name}" for name in names if not _is_figure(found.get(name))]
+    return absent
+
+
+def _section(report: Mapping[str, Any], dotted: str) -> Mapping[str, Any]:
+    found: Any = report
+    for name in dotted.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

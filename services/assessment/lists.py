@@ -6,10 +6,10 @@ from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.assessment.model import Case, Caseload
 from services.assessment.rows import COLUMNS, case_of
+from services.kernel.connection import Connection
 
 FILTER = """
     WHERE (CAST(:status AS text) IS NULL OR (status = 'closed') = (CAST(:status AS text) = 'closed'))
@@ -68,14 +68,14 @@ class Net:
     open_cases_without_deadline: int
 
 
-async def find_case(connection: AsyncConnection, case_id: UUID) -> Case | None:
+async def find_case(connection: Connection, case_id: UUID) -> Case | None:
     """Return one case or None."""
     row = (await connection.execute(ONE, {"id": case_id})).one_or_none()
     return None if row is None else case_of(row)
 
 
 async def list_cases(
-    connection: AsyncConnection, chosen: CaseFilter, *, sort: Sort, limit: int, offset: int
+    connection: Connection, chosen: CaseFilter, *, sort: Sort, limit: int, offset: int
 ) -> tuple[list[Case], int]:
     """Return one page of cases, by when they started, and how many there are in all."""
     parameters = asdict(chosen)
@@ -84,13 +84,13 @@ async def list_cases(
     return [case_of(row) for row in rows], int(total)
 
 
-async def caseloads(connection: AsyncConnection) -> dict[str, Caseload]:
+async def caseloads(connection: Connection) -> dict[str, Caseload]:
     """Return the caseloads of everybody who has ever been considered for a case, by id."""
     rows = await connection.execute(CASELOADS)
     return {row.practitioner_id: Caseload(row.practitioner_id, row.cases, row.points) for row in rows}
 
 
-async def count_net(connection: AsyncConnection, *, leaders: Sequence[str]) -> Net:
+async def count_net(connection: Connection, *, leaders: Sequence[str]) -> Net:
     """Count open cases afresh, from what the tables hold rather than from what was decided.
 
     A lead counts while they are among `leaders`, a deadline while it runs: a paused one reminds nobody.

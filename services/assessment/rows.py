@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
-from sqlalchemy import Row
-
 from schemas.events import DomainNeed, RuleFired
 from services.assessment.model import Case, CaseStatus
+from services.kernel.connection import Row
 
 COLUMNS = """
     case_id, version, status, child_id, family_id, referral_id, locality, team, lead_professional_id,
@@ -15,7 +14,7 @@ COLUMNS = """
 """
 
 
-def case_of(row: Row[tuple[Any, ...]]) -> Case:
+def case_of(row: Row) -> Case:
     """Return the case that a row with all COLUMNS holds."""
     return Case(
         case_id=row.case_id,

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import ReferralAccepted
 from services.assessment.allocation import Roster
@@ -12,6 +11,7 @@ from services.assessment.book import CaseBook
 from services.assessment.model import Case, Caseload, CompleteAssessment, ReviewPlan
 from services.assessment.pack import AssessmentPack
 from services.assessment.rows import COLUMNS, case_of
+from services.kernel.connection import Connection
 from services.kernel.service import Message
 
 CHILD_LOCKS = 7_301_946
@@ -86,7 +86,7 @@ class CaseStore:
         self.pack = pack
         self.roster = Roster.of(pack)
 
-    async def load(self, connection: AsyncConnection, messages: Sequence[Message]) -> CaseBook:
+    async def load(self, connection: Connection, messages: Sequence[Message]) -> CaseBook:
         """Return the book for a batch: the cases it names, all cases of children referred, and caseloads."""
         book = CaseBook(self.pack, self.roster)
         referrals = [message for message in messages if isinstance(message, ReferralAccepted)]
@@ -116,13 +116,13 @@ class CaseStore:
         book.caseloads = await _caseloads(connection, people)
         return book
 
-    async def save(self, connection: AsyncConnection, book: CaseBook) -> None:
+    async def save(self, connection: Connection, book: CaseBook) -> None:
         """Write every case and caseload that has changed, in one statement each."""
         await _save_cases(connection, [book.cases[case_id] for case_id in sorted(book.changed_cases)])
         await _save_caseloads(connection, [book.caseloads[one] for one in sorted(book.changed_caseloads)])
 
 
-async def _caseloads(connection: AsyncConnection, people: Iterable[str]) -> dict[str, Caseload]:
+async def _caseloads(connection: Connection, people: Iterable[str]) -> dict[str, Caseload]:
     """Return caseloads, locked in the order of ids; somebody new starts with an empty one."""
     wanted = sorted(people)
     found = await _locked(connection, wanted)
@@ -133,12 +133,12 @@ async def _caseloads(connection: AsyncConnection, people: Iterable[str]) -> dict
     return found
 
 
-async def _locked(connection: AsyncConnection, people: Sequence[str]) -> dict[str, Caseload]:
+async def _locked(connection: Connection, people: Sequence[str]) -> dict[str, Caseload]:
     rows = await connection.execute(LOAD_CASELOADS, {"ids": people})
     return {row.practitioner_id: Caseload(row.practitioner_id, row.cases, row.points) for row in rows}
 
 
-async def _save_cases(connection: AsyncConnection, cases: Sequence[Case]) -> None:
+async def _save_cases(connection: Connection, cases: Sequence[Case]) -> None:
     if not cases:
         return
     await connection.execute(
@@ -168,7 +168,7 @@ async def _save_cases(connection: AsyncConnection, cases: Sequence[Case]) -> Non
     )
 
 
-async def _save_caseloads(connection: AsyncConnection, caseloads: Sequence[Caseload]) -> None:
+async def _save_caseloads(connection: Connection, caseloads: Sequence[Caseload]) -> None:
     if not caseloads:
         return
     await connection.execute(

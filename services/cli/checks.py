@@ -183,7 +183,7 @@ async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[Check
     migrate = f"`leadline worker {name}` migrates it when it starts"
     try:
         async with store_of(settings, name) as engine, engine.connect() as connection:
-            missing = await missing_migrations(connection, name)
+            missing = await missing_migrations(engine, name)
             if missing:
                 yield Check(where, "problem", f"not at {' and '.join(sorted(missing))}", migrate)
                 return

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.headers import REQUIRED, REQUIRED_OF_SERVICES
 from services.cli.catalogue import SERVICES, ServiceName, service_of
@@ -17,6 +16,7 @@ from services.cli.output import london, more_rows, printable, progress_bar, show
 from services.cli.running import answered, current_settings
 from services.cli.stores import ask_each, store_of, waiting
 from services.kernel.clock import clock_of
+from services.kernel.connection import Connection, Engine
 from services.kernel.faults import Refused
 from services.kernel.replay import Replay, Settled
 from services.kernel.service import Service
@@ -74,7 +74,7 @@ def list_letters(
     wanted = state or [LetterState.PARKED, LetterState.WAITING]
     states: list[State] = [one.value for one in wanted]
 
-    async def ask(connection: AsyncConnection) -> list[Letter]:
+    async def ask(connection: Connection) -> list[Letter]:
         return await dead_letters.list_letters(connection, states=states, limit=limit + offset + 1)
 
     services = [service] if service else SERVICES
@@ -211,7 +211,7 @@ async def _shown(
 ) -> tuple[ServiceName, Letter, int]:
     """Return the service that has a letter, the letter, and how many events wait behind it."""
 
-    async def ask(connection: AsyncConnection) -> tuple[Letter, int] | None:
+    async def ask(connection: Connection) -> tuple[Letter, int] | None:
         letter = await dead_letters.get(connection, letter_id)
         return None if letter is None else (letter, await waiting(connection, letter.record.key))
 
@@ -276,7 +276,7 @@ async def _again(settling: Replay[Any], letter: Letter, *, by: str) -> list[Sett
         return []
 
 
-async def _parked(connection: AsyncConnection) -> list[Letter]:
+async def _parked(connection: Connection) -> list[Letter]:
     letters: list[Letter] = []
     while True:
         page = await dead_letters.list_letters(connection, states=["parked"], limit=PAGE, offset=len(letters))
@@ -285,7 +285,7 @@ async def _parked(connection: AsyncConnection) -> list[Letter]:
             return letters
 
 
-def _settling(service: Service[Any], engine: AsyncEngine, settings: Settings) -> Replay[Any]:
+def _settling(service: Service[Any], engine: Engine, settings: Settings) -> Replay[Any]:
     return Replay(service, engine, clock_of(settings), calendar=service.calendar)
 
 

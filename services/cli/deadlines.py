@@ -5,13 +5,13 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.cli.catalogue import SERVICES, ServiceName
 from services.cli.output import counted, london, more_rows, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import ask_each
 from services.kernel.clock import clock_of
+from services.kernel.connection import Connection
 from services.kernel.store import deadlines
 from services.kernel.store.deadlines import OpenDeadline
 
@@ -41,7 +41,7 @@ def list_deadlines(
     Example: leadline deadlines --state overdue
     """
 
-    async def ask(connection: AsyncConnection) -> list[OpenDeadline]:
+    async def ask(connection: Connection) -> list[OpenDeadline]:
         return await deadlines.list_open(connection, state=state, kind=kind, limit=limit + offset + 1)
 
     settings = current_settings()

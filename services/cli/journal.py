@@ -9,13 +9,13 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.events import REGISTRY
 from services.cli.catalogue import ServiceName
 from services.cli.output import counted, london, more_rows, progress_bar, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import JournalLine, extent, list_journal, pending_up_to, store_of
+from services.kernel.connection import Engine
 from services.kernel.settings import Settings
 from services.kernel.store.journal import requeue
 
@@ -159,6 +159,6 @@ async def _republish(
         return left
 
 
-async def _left(engine: AsyncEngine, last: int) -> int:
+async def _left(engine: Engine, last: int) -> int:
     async with engine.connect() as connection:
         return await pending_up_to(connection, last)

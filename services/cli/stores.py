@@ -13,14 +13,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
-from asyncpg import PostgresError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection as Synchronous
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.cli.catalogue import ServiceName
 from services.cli.running import Unable
-from services.kernel.database import create_engine
+from services.kernel.connection import Connection, Engine
+from services.kernel.database import STORE_ERRORS, create_engine, synchronously
 from services.kernel.settings import Settings
 
 NO_TABLE, NO_DATABASE = "42P01", "3D000"
@@ -62,12 +62,12 @@ class JournalLine:
 
 
 @asynccontextmanager
-async def store_of(settings: Settings, service: ServiceName) -> AsyncIterator[AsyncEngine]:
+async def store_of(settings: Settings, service: ServiceName) -> AsyncIterator[Engine]:
     """Give a service's store, close it at the end. Raises NoStore or Unable when it cannot answer."""
     engine = create_engine(settings, service)
     try:
         yield engine
-    except (OSError, SQLAlchemyError, PostgresError) as error:
+    except (OSError, SQLAlchemyError, *STORE_ERRORS) as error:
         if _sqlstate(error) in {NO_TABLE, NO_DATABASE}:
             sentence = f"The {service} service has no store yet: `leadline worker {service}` makes it."
             raise NoStore(sentence) from error
@@ -82,7 +82,7 @@ async def store_of(settings: Settings, service: ServiceName) -> AsyncIterator[As
 async def ask_each(
     settings: Settings,
     services: Sequence[ServiceName],
-    ask: Callable[[AsyncConnection], Awaitable[T]],
+    ask: Callable[[Connection], Awaitable[T]],
 ) -> dict[ServiceName, T]:
     """Ask the same of several stores; a service that has none is named on standard error and left out."""
     answers = {}
@@ -96,7 +96,7 @@ async def ask_each(
 
 
 async def list_journal(
-    connection: AsyncConnection,
+    connection: Connection,
     *,
     subject: UUID | None = None,
     child: UUID | None = None,
@@ -112,29 +112,29 @@ async def list_journal(
     return [JournalLine(*row) for row in rows]
 
 
-async def extent(connection: AsyncConnection, *, since: int) -> tuple[int, int]:
+async def extent(connection: Connection, *, since: int) -> tuple[int, int]:
     """Return how many events the journal has from a position on, and the position of the last one."""
     count, last = (await connection.execute(EXTENT, {"since": since})).one()
     return count, last
 
 
-async def pending_up_to(connection: AsyncConnection, position: int) -> int:
+async def pending_up_to(connection: Connection, position: int) -> int:
     """Return how many events up to a position are not yet on the bus."""
     return int((await connection.execute(OUTBOX_UP_TO, {"position": position})).scalar_one())
 
 
-async def outbox(connection: AsyncConnection) -> tuple[int, datetime | None]:
+async def outbox(connection: Connection) -> tuple[int, datetime | None]:
     """Return how many events are not yet on the bus, and when the oldest of them happened."""
     count, oldest = (await connection.execute(OUTBOX_OLDEST)).one()
     return count, oldest
 
 
-async def waiting(connection: AsyncConnection, key: bytes | None) -> int:
+async def waiting(connection: Connection, key: bytes | None) -> int:
     """Return how many events wait behind a parked one of the same key."""
     return int((await connection.execute(WAITING, {"key": key})).scalar_one())
 
 
-async def missing_migrations(connection: AsyncConnection, service: ServiceName) -> set[str]:
+async def missing_migrations(engine: Engine, service: ServiceName) -> set[str]:
     """Return the heads, the kernel's and the service's own, that a store has not reached.
 
     Raises Unable when the store has a migration that this program does not know.
@@ -142,7 +142,7 @@ async def missing_migrations(connection: AsyncConnection, service: ServiceName) 
     kernel = resources.files("services.kernel") / "migrations"
     own = resources.files(f"services.{service}") / "migrations" / "versions"
     script = ScriptDirectory(str(kernel), version_locations=[str(kernel / "versions"), str(own)])
-    current = await connection.run_sync(_revisions)
+    current = await synchronously(engine, _revisions)
     try:
         reached = {revision.revision for revision in script.get_all_current(current)}
     except (CommandError, ResolutionError):
@@ -150,7 +150,7 @@ async def missing_migrations(connection: AsyncConnection, service: ServiceName) 
     return set(script.get_heads()) - reached
 
 
-def _revisions(connection: Connection) -> tuple[str, ...]:
+def _revisions(connection: Synchronous) -> tuple[str, ...]:
     return MigrationContext.configure(connection).get_current_heads()
 
 

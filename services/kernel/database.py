@@ -1,69 +1,86 @@
-"""The engine of one service's store, its migrations, and which of its errors pass by themselves."""
+"""One service's store: its engine, its migrations, and which of its errors pass by themselves."""
 
 import asyncio
+from collections.abc import Callable
 from importlib import resources
+from typing import TypeVar
 
 import structlog
 from alembic import command
 from alembic.config import Config
+from asyncpg import InterfaceError, PostgresError, UniqueViolationError
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
+from services.kernel.connection import Engine
 from services.kernel.settings import Settings
 
 log = structlog.get_logger()
 
-TRANSIENT_STATES = frozenset({"40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03"})
-"""Serialization failure, deadlock, too many connections, lock not available, shutdowns."""
+T = TypeVar("T")
 
-UNIQUE_VIOLATION = "23505"
+TRANSIENT_STATES = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock not available."""
+
+TRANSIENT_CLASSES = ("08", "53", "57P", "58")
+"""Connection lost, resources exhausted (connections, disk), shutdowns, errors of the system below."""
+
+STORE_ERRORS = (PostgresError, InterfaceError)
+"""What a statement can raise, beside OSError and TimeoutError where nobody answers."""
+
 MIGRATION_LOCK = 7_301_944
 
 
-def create_engine(settings: Settings, service: str) -> AsyncEngine:
-    """Return the engine of a service's store. Connects when first used; dispose it when done."""
-    return create_async_engine(
-        settings.database_of(service),
-        pool_size=settings.database_pool,
-        max_overflow=0,
-        pool_pre_ping=True,
-        hide_parameters=True,  # an error's message must quote no value
-        connect_args={"server_settings": {"application_name": f"leadline-{service}", "TimeZone": "UTC"}},
-    )
+def create_engine(settings: Settings, service: str) -> Engine:
+    """Return the engine of a service's store. Connects when first used; dispose of it when done."""
+    address = settings.database_of(service)
+    return Engine(address, size=settings.database_pool, application=f"leadline-{service}")
 
 
 def is_transient(error: BaseException) -> bool:
     """Return whether trying again may succeed without anybody's help: the database is away or busy."""
-    if isinstance(error, (ConnectionError, TimeoutError, InterfaceError)):
-        return True
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return (
-            error.connection_invalidated
-            or isinstance(error, OperationalError)
-            or state in TRANSIENT_STATES
-            or state.startswith("08")
-        )
-    return isinstance(error, OSError)
+    if isinstance(error, PostgresError):
+        state = error.sqlstate or ""
+        return state in TRANSIENT_STATES or state.startswith(TRANSIENT_CLASSES)
+    if isinstance(error, InterfaceError):
+        return not isinstance(error, ValueError)  # a value that no statement takes stays one
+    return isinstance(error, (OSError, TimeoutError))
 
 
 def is_conflict(error: BaseException) -> bool:
     """Return whether somebody else has meanwhile written what must be unique: looking again shows it."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION
+    return isinstance(error, UniqueViolationError)
 
 
-async def migrate(engine: AsyncEngine, service: str) -> None:
+async def migrate(engine: Engine, service: str) -> None:
     """Bring a service's tables up to date: the kernel's branch and the service's own.
 
     Two processes that start together do not collide: an advisory lock lets one go first.
     """
-    async with engine.begin() as connection:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-        await connection.run_sync(_upgrade, service)
+
+    def upgrade(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        _upgrade(connection, service)
+
+    await synchronously(engine, upgrade)
 
 
-async def open_store(engine: AsyncEngine, service: str, *, patience_seconds: float = 60.0) -> None:
+async def synchronously(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Let `work` use one transaction of SQLAlchemy's own on a store: Alembic knows no other."""
+    alone = create_async_engine(engine.address, poolclass=NullPool, hide_parameters=True)
+    try:
+        async with alone.begin() as connection:
+            return await connection.run_sync(work)
+    except DBAPIError as error:
+        # Callers know one kind of error: the driver's.
+        raise (error.orig.__cause__ if error.orig is not None else None) or error from None
+    finally:
+        await alone.dispose()
+
+
+async def open_store(engine: Engine, service: str, *, patience_seconds: float = 60.0) -> None:
     """Migrate a store as soon as its database answers; raises its error when the patience is over."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + patience_seconds

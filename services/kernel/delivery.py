@@ -15,13 +15,13 @@ from typing import Generic
 from uuid import UUID, uuid5
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import EventParked
 from services.kernel import metrics
 from services.kernel.arrivals import Arrival, Reception
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
+from services.kernel.connection import Connection, Engine
 from services.kernel.database import is_conflict, is_transient
 from services.kernel.faults import InvalidMessage
 from services.kernel.publishing import Numbered, number, publish
@@ -59,7 +59,7 @@ class Delivery(Generic[B]):
     def __init__(
         self,
         service: Service[B],
-        engine: AsyncEngine,
+        engine: Engine,
         clock: Clock,
         *,
         calendar: WorkingCalendar,
@@ -128,7 +128,7 @@ class Delivery(Generic[B]):
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
 
-    async def _work(self, connection: AsyncConnection, arrivals: Sequence[Arrival]) -> Tally:
+    async def _work(self, connection: Connection, arrivals: Sequence[Arrival]) -> Tally:
         now = self._clock.now()
         tally = Tally()
         fresh = self._first(

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic
 from uuid import UUID, uuid5
 
+from asyncpg import PostgresError
 from pydantic_core import to_jsonable_python
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.events import Event
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
+from services.kernel.connection import Engine
 from services.kernel.database import is_conflict
 from services.kernel.envelope import MESSAGES
 from services.kernel.faults import Refused
@@ -29,7 +29,7 @@ class Desk(Generic[B]):
     """Executes one service's commands."""
 
     def __init__(
-        self, service: Service[B], engine: AsyncEngine, clock: Clock, *, calendar: WorkingCalendar
+        self, service: Service[B], engine: Engine, clock: Clock, *, calendar: WorkingCalendar
     ) -> None:
         self.service = service
         self.engine = engine
@@ -47,7 +47,7 @@ class Desk(Generic[B]):
         for _ in range(ATTEMPTS):
             try:
                 return await self._execute(command, key=key, respond=respond)
-            except DBAPIError as error:
+            except PostgresError as error:
                 if not is_conflict(error):
                     raise
         raise Refused("Others are changing this at the same moment: look again, then try again.")

@@ -5,11 +5,11 @@ from typing import Any
 
 from mode import Service as Part
 from prometheus_client import start_http_server
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kernel import metrics
 from services.kernel.buswatch import BusWatch
 from services.kernel.clock import Clock, clock_of
+from services.kernel.connection import Engine
 from services.kernel.database import create_engine, open_store
 from services.kernel.delivery import Delivery
 from services.kernel.intake import Intake
@@ -21,7 +21,7 @@ from services.kernel.settings import Settings
 from services.kernel.worker import create_app, run
 
 Build = Callable[[Settings], Service[Any]]
-Extras = Callable[[Settings, AsyncEngine, Clock], Sequence[Part]]
+Extras = Callable[[Settings, Engine, Clock], Sequence[Part]]
 
 LAG_SECONDS = 5.0
 
@@ -29,7 +29,7 @@ LAG_SECONDS = 5.0
 class StoreOpened(Part):
     """Migrates the store before anything else starts, and closes it after everything else has stopped."""
 
-    def __init__(self, engine: AsyncEngine, service: str) -> None:
+    def __init__(self, engine: Engine, service: str) -> None:
         super().__init__()
         self._engine = engine
         self._service = service
@@ -62,7 +62,7 @@ class LagReported(Part):
 def parts_of(
     service: Service[Any],
     settings: Settings,
-    engine: AsyncEngine,
+    engine: Engine,
     clock: Clock,
     *,
     extras: Sequence[Part] = (),

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from schemas.events import Event
 from services.kernel import deadlines
+from services.kernel.connection import Connection
 from services.kernel.deadlines import Deadline, DeadlineEvent, Intent
 from services.kernel.service import Book, Occasion, Produced
 from services.kernel.store import deadlines as deadline_store
@@ -30,7 +29,7 @@ def number(book: Book, produced: Sequence[Produced], occasion: Occasion) -> list
     return [Numbered(item, book.apply(item) if isinstance(item, Event) else 0, occasion) for item in produced]
 
 
-async def publish(connection: AsyncConnection, produced: Sequence[Numbered], *, now: datetime) -> list[Event]:
+async def publish(connection: Connection, produced: Sequence[Numbered], *, now: datetime) -> list[Event]:
     """Turn intents into deadline events, keep the deadlines table, append everything to the journal.
 
     Returns the events in the order in which they were appended.

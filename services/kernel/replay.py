@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Generic, Literal
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from services.kernel.arrivals import Reception
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
+from services.kernel.connection import Connection, Engine
 from services.kernel.delivery import frames
 from services.kernel.faults import InvalidMessage, Refused
 from services.kernel.publishing import number, publish
@@ -30,7 +29,7 @@ class Replay(Generic[B]):
     """Settles one service's dead letters."""
 
     def __init__(
-        self, service: Service[B], engine: AsyncEngine, clock: Clock, *, calendar: WorkingCalendar
+        self, service: Service[B], engine: Engine, clock: Clock, *, calendar: WorkingCalendar
     ) -> None:
         self._service = service
         self._engine = engine
@@ -102,7 +101,7 @@ class Replay(Generic[B]):
                 )
             return Settled(letter, "failed again", words)
 
-    async def _handle(self, connection: AsyncConnection, letter: Letter) -> None:
+    async def _handle(self, connection: Connection, letter: Letter) -> None:
         arrival = self._reception.receive(letter.record)
         if arrival is None:
             return  # of a type that this service no longer handles
@@ -116,9 +115,7 @@ class Replay(Generic[B]):
         await self._service.store.save(connection, book)
         await publish(connection, produced, now=now)
 
-    async def _open(
-        self, connection: AsyncConnection, dead_letter_id: UUID, *, waiting: bool = False
-    ) -> Letter:
+    async def _open(self, connection: Connection, dead_letter_id: UUID, *, waiting: bool = False) -> Letter:
         letter = await dead_letters.get(connection, dead_letter_id)
         if letter is None:
             raise Refused(f"There is no dead letter {dead_letter_id} here.", missing=True)

@@ -7,11 +7,11 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import Event
 from schemas.topics import Topic, published_by, read_by
 from services.kernel.calendar import WorkingCalendar
+from services.kernel.connection import Connection
 from services.kernel.deadlines import Intent
 
 
@@ -59,11 +59,11 @@ B = TypeVar("B", bound=Book)
 class Store(Protocol[B]):
     """Repository and unit of work of one service: all its SQL. The kernel owns the transaction."""
 
-    async def load(self, connection: AsyncConnection, messages: Sequence[Message]) -> B:
+    async def load(self, connection: Connection, messages: Sequence[Message]) -> B:
         """Return the book for a batch, its aggregates locked in the order of their ids."""
         ...
 
-    async def save(self, connection: AsyncConnection, book: B) -> None:
+    async def save(self, connection: Connection, book: B) -> None:
         """Write every aggregate that has changed, in bulk."""
         ...
 

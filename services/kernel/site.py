@@ -9,11 +9,10 @@ from aiokafka.errors import KafkaError
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from services.kernel.bus import Bus
 from services.kernel.clock import clock_of
-from services.kernel.database import create_engine, is_transient, open_store
+from services.kernel.database import STORE_ERRORS, create_engine, is_transient, open_store
 from services.kernel.desk import Desk
 from services.kernel.service import Service
 from services.kernel.settings import Settings
@@ -82,8 +81,8 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         lifespan=lifespan,
     )
     install_errors(app)
-    app.add_exception_handler(DBAPIError, _store_away)
-    app.add_exception_handler(OSError, _store_away)
+    for error in (*STORE_ERRORS, OSError):
+        app.add_exception_handler(error, _store_away)
     for item, desk in zip(served, desks, strict=True):
         app.include_router(item.router(desk))
         app.include_router(_operations(desk, bridge))

@@ -1,10 +1,10 @@
 """The notify service, wired."""
 
 import mode
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.topics import read_by
 from services.kernel.clock import Clock
+from services.kernel.connection import Engine
 from services.kernel.pack import PackError, load_pack
 from services.kernel.service import Service
 from services.kernel.settings import Settings
@@ -38,6 +38,6 @@ def build(settings: Settings) -> Service[NotifyBook]:
     )
 
 
-def extras(settings: Settings, engine: AsyncEngine, clock: Clock) -> list[mode.Service]:
+def extras(settings: Settings, engine: Engine, clock: Clock) -> list[mode.Service]:
     """Return what runs beside the worker: the mailer, if a mail server is configured."""
     return [] if settings.smtp is None else [Mailer(settings, engine, clock)]

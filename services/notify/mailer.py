@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import structlog
 from mode import Service
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kernel.clock import Clock, SystemClock
+from services.kernel.connection import Engine
 from services.kernel.database import is_transient
 from services.kernel.settings import Settings
 from services.notify import posting
@@ -35,7 +35,7 @@ class Mailer(Service):
     """
 
     def __init__(
-        self, settings: Settings, engine: AsyncEngine, clock: Clock, *, real: Clock | None = None
+        self, settings: Settings, engine: Engine, clock: Clock, *, real: Clock | None = None
     ) -> None:
         super().__init__()
         self._settings = settings

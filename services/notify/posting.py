@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kernel.connection import Connection
 
 QUEUE = text("""
     INSERT INTO e_mails (alert_id, state)
@@ -70,7 +71,7 @@ class Email:
     refusals: int = 0
 
 
-async def queue(connection: AsyncConnection, alert_ids: Sequence[UUID], *, configured: bool) -> None:
+async def queue(connection: Connection, alert_ids: Sequence[UUID], *, configured: bool) -> None:
     """Queue the e-mails of new alerts in the alerts' own transaction.
 
     Without a mail server they are recorded as `not_configured` and never sent later: a server that is
@@ -81,25 +82,25 @@ async def queue(connection: AsyncConnection, alert_ids: Sequence[UUID], *, confi
         await connection.execute(QUEUE, {"ids": list(alert_ids), "state": state})
 
 
-async def drop(connection: AsyncConnection, alert_ids: Sequence[UUID]) -> None:
+async def drop(connection: Connection, alert_ids: Sequence[UUID]) -> None:
     """Take out of the queue what its recipient has meanwhile seen in the inbox."""
     if alert_ids:
         await connection.execute(DROP, {"ids": list(alert_ids)})
 
 
-async def claim(connection: AsyncConnection, *, now: datetime) -> Email | None:
+async def claim(connection: Connection, *, now: datetime) -> Email | None:
     """Lock and return the next e-mail to be tried; those that another mailer holds are passed over."""
     row = (await connection.execute(CLAIM, {"now": now})).one_or_none()
-    return None if row is None else Email(**row._mapping)
+    return None if row is None else Email(**row)
 
 
-async def sent(connection: AsyncConnection, alert_id: UUID, *, now: datetime) -> None:
+async def sent(connection: Connection, alert_id: UUID, *, now: datetime) -> None:
     """Record that the mail server has taken an e-mail over."""
     await connection.execute(SENT, {"id": alert_id, "now": now})
 
 
 async def try_later(
-    connection: AsyncConnection, alert_id: UUID, *, refusals: int, reason: str, next_attempt_at: datetime
+    connection: Connection, alert_id: UUID, *, refusals: int, reason: str, next_attempt_at: datetime
 ) -> None:
     """Record why an e-mail did not go, and when it is tried again."""
     parameters = {
@@ -111,11 +112,11 @@ async def try_later(
     await connection.execute(LATER, parameters)
 
 
-async def give_up(connection: AsyncConnection, alert_id: UUID, *, refusals: int, reason: str) -> None:
+async def give_up(connection: Connection, alert_id: UUID, *, refusals: int, reason: str) -> None:
     """Record that an e-mail was refused for good."""
     await connection.execute(GIVE_UP, {"id": alert_id, "refusals": refusals, "reason": reason})
 
 
-async def figures(connection: AsyncConnection) -> dict[str, int]:
+async def figures(connection: Connection) -> dict[str, int]:
     """Return how many e-mails there are by state."""
     return {row[0]: row[1] for row in await connection.execute(FIGURES)}

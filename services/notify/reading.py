@@ -6,8 +6,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kernel.connection import Connection
 from services.notify.model import Alert
 from services.notify.store import ALERT, alert_of
 
@@ -90,20 +90,20 @@ class Inbox:
     urgent: int
 
 
-async def find(connection: AsyncConnection, alert_id: UUID) -> Alert | None:
+async def find(connection: Connection, alert_id: UUID) -> Alert | None:
     """Return one alert or None."""
     row = (await connection.execute(FIND, {"id": alert_id})).one_or_none()
     return None if row is None else alert_of(row)
 
 
-async def background(connection: AsyncConnection, alert_id: UUID) -> Background:
+async def background(connection: Connection, alert_id: UUID) -> Background:
     """Return an alert's cause, the inbox key of the event that raised it, and its e-mail's state."""
     row = (await connection.execute(CAUSE, {"id": alert_id})).one()
     return Background(row.causation_id, row.e_mail, row.e_mail_reason)
 
 
 async def list_alerts(
-    connection: AsyncConnection, chosen: AlertFilter, *, sort: Sort, limit: int, offset: int
+    connection: Connection, chosen: AlertFilter, *, sort: Sort, limit: int, offset: int
 ) -> tuple[list[Alert], int]:
     """Return one page of alerts and how many there are in all; by due date, those without one come last."""
     parameters = chosen.parameters()
@@ -112,14 +112,14 @@ async def list_alerts(
     return [alert_of(row) for row in rows], int(total)
 
 
-async def list_inboxes(connection: AsyncConnection, *, limit: int, offset: int) -> tuple[list[Inbox], int]:
+async def list_inboxes(connection: Connection, *, limit: int, offset: int) -> tuple[list[Inbox], int]:
     """Return one page of recipients, those with most to do first, and how many there are in all."""
     rows = await connection.execute(RECIPIENTS, {"limit": limit, "offset": offset})
     total = (await connection.execute(COUNT_RECIPIENTS)).scalar_one()
     return [Inbox(row.recipient_id, row.open, row.urgent) for row in rows], int(total)
 
 
-async def figures(connection: AsyncConnection) -> dict[str, Counter[str]]:
+async def figures(connection: Connection) -> dict[str, Counter[str]]:
     """Return how many alerts there are by kind, by urgency and by status."""
     counted: dict[str, Counter[str]] = {"by_kind": Counter(), "by_urgency": Counter(), "by_status": Counter()}
     for kind, urgency, status, count in await connection.execute(FIGURES):

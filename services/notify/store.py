@@ -1,14 +1,13 @@
 """Loads and saves the people and alerts of a batch. What pages read is in `reading`, e-mails in `posting`."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
 from schemas.events import AlertRaised, Event
 from schemas.events.codes import Role, Urgency
+from services.kernel.connection import Connection, Row
 from services.kernel.service import Message
 from services.notify import posting
 from services.notify.book import NotifyBook
@@ -82,7 +81,7 @@ class NotifyStore:
         self.pack = pack
         self._mails = mails
 
-    async def load(self, connection: AsyncConnection, messages: Sequence[Message]) -> NotifyBook:
+    async def load(self, connection: Connection, messages: Sequence[Message]) -> NotifyBook:
         """Return the book for a batch: the people around its events' children, its commands' alerts."""
         book = NotifyBook(self.pack)
         ids = {message.alert_id for message in messages if isinstance(message, AcknowledgeAlert)}
@@ -94,7 +93,7 @@ class NotifyStore:
             book.people = await _people(connection, sorted(children))
         return book
 
-    async def save(self, connection: AsyncConnection, book: NotifyBook) -> None:
+    async def save(self, connection: Connection, book: NotifyBook) -> None:
         """Write what has changed; queue the e-mails of new alerts, drop those of alerts already seen."""
         await _save_people(connection, [book.people[child_id] for child_id in sorted(book.changed_people)])
         changed = [book.alerts[alert_id] for alert_id in sorted(book.changed_alerts)]
@@ -105,7 +104,7 @@ class NotifyStore:
         await posting.drop(connection, seen)
 
 
-def alert_of(row: Row[Any]) -> Alert:
+def alert_of(row: Row) -> Alert:
     """Return the alert that a row holds."""
     raised = AlertRaised(
         child_id=row.child_id,
@@ -124,7 +123,7 @@ def alert_of(row: Row[Any]) -> Alert:
     return Alert(row.alert_id, row.version, row.status, raised, row.acknowledged_at, row.acknowledged_by)
 
 
-async def _people(connection: AsyncConnection, children: Sequence[UUID]) -> dict[UUID, People]:
+async def _people(connection: Connection, children: Sequence[UUID]) -> dict[UUID, People]:
     referrers = {
         row.child_id: Referrer(row.agency_id, row.locality, row.referred_at)
         for row in await connection.execute(LOAD_REFERRERS, {"children": children})
@@ -139,7 +138,7 @@ async def _people(connection: AsyncConnection, children: Sequence[UUID]) -> dict
     }
 
 
-async def _save_people(connection: AsyncConnection, changed: Sequence[People]) -> None:
+async def _save_people(connection: Connection, changed: Sequence[People]) -> None:
     referrers = [(people.child_id, people.referrer) for people in changed if people.referrer is not None]
     if referrers:
         await connection.execute(
@@ -170,7 +169,7 @@ async def _save_people(connection: AsyncConnection, changed: Sequence[People]) -
         )
 
 
-async def _save_alerts(connection: AsyncConnection, changed: Sequence[Alert]) -> None:
+async def _save_alerts(connection: Connection, changed: Sequence[Alert]) -> None:
     if not changed:
         return
     facts = [alert.facts for alert in changed]

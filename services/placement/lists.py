@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kernel.connection import Connection
 from services.placement.tables import PLACEMENTS
 
 FILTER = """
@@ -58,26 +58,26 @@ class PlacementFilter:
 
 
 async def list_placements(
-    connection: AsyncConnection, chosen: PlacementFilter, *, limit: int, offset: int
+    connection: Connection, chosen: PlacementFilter, *, limit: int, offset: int
 ) -> tuple[list[dict[str, Any]], int]:
     """Return one page of placements, the newest request first, and how many there are in all."""
     parameters = asdict(chosen)
     rows = await connection.execute(LIST, {**parameters, "limit": limit, "offset": offset})
     total = (await connection.execute(COUNT, parameters)).scalar_one()
-    return [dict(row._mapping) for row in rows], int(total)
+    return [dict(row) for row in rows], int(total)
 
 
-async def find_placement(connection: AsyncConnection, placement_id: UUID) -> dict[str, Any] | None:
+async def find_placement(connection: Connection, placement_id: UUID) -> dict[str, Any] | None:
     """Return one placement with its objectives in words, or None."""
     row = (await connection.execute(FIND, {"id": placement_id})).one_or_none()
     if row is None:
         return None
     objectives = await connection.execute(OBJECTIVES, {"id": placement_id})
-    return dict(row._mapping) | {"objectives": [dict(each._mapping) for each in objectives]}
+    return dict(row) | {"objectives": [dict(each) for each in objectives]}
 
 
-async def figures(connection: AsyncConnection) -> Mapping[str, Any]:
+async def figures(connection: Connection) -> Mapping[str, Any]:
     """Return how many placements and exit interviews there are in which state, and the history's size."""
     placements = (await connection.execute(FIGURES)).one()
     history = (await connection.execute(HISTORY)).one()
-    return {**placements._mapping, "looked_after_history": dict(history._mapping)}
+    return {**placements, "looked_after_history": dict(history)}

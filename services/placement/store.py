@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events.codes import Location, NeedDomain, PlacementKind
+from services.kernel.connection import Connection, Row
 from services.kernel.service import Message
 from services.placement.book import PlacementBook
 from services.placement.model import (
@@ -66,7 +66,7 @@ SAVE_CHILDREN = text("""
 class PlacementStore:
     """Repository and unit of work of the placement service."""
 
-    async def load(self, connection: AsyncConnection, messages: Sequence[Message]) -> PlacementBook:
+    async def load(self, connection: Connection, messages: Sequence[Message]) -> PlacementBook:
         """Return the book for a batch, its aggregates locked.
 
         A request locks every case of its child, so that two requests for one child go one after the other;
@@ -76,7 +76,7 @@ class PlacementStore:
         book = PlacementBook()
         where = CASES_OF_CHILDREN if any(isinstance(each, RequestPlacement) for each in messages) else None
         for row in await KNOWN_CASES.load(connection, wanted["case"], where=where):
-            book.cases[row.case_id] = KnownCase(**row._mapping)
+            book.cases[row.case_id] = KnownCase(**row)
         children = [
             book.cases[each.case_id].child_id
             for each in messages
@@ -90,14 +90,14 @@ class PlacementStore:
         for row in rows:
             book.placements[row.placement_id] = placement_of(row, objectives.get(row.placement_id, ()))
         for row in await EPISODES.load(connection, wanted["episode"]):
-            book.episodes[row.episode_id] = Episode(**row._mapping)
+            book.episodes[row.episode_id] = Episode(**row)
         for row in await REVIEWS.load(connection, wanted["review"]):
-            book.reviews[row.review_id] = LookedAfterReview(**row._mapping)
+            book.reviews[row.review_id] = LookedAfterReview(**row)
         for row in await MISSING.load(connection, wanted["missing"]):
-            book.missing[row.missing_id] = MissingEpisode(**row._mapping)
+            book.missing[row.missing_id] = MissingEpisode(**row)
         return book
 
-    async def save(self, connection: AsyncConnection, book: PlacementBook) -> None:
+    async def save(self, connection: Connection, book: PlacementBook) -> None:
         """Write all that has changed, one statement per table.
 
         IntegrityError when another transaction has meanwhile given the child a live placement.
@@ -121,9 +121,9 @@ class PlacementStore:
             )
 
 
-def placement_of(row: Row[Any], objectives: Iterable[Objective]) -> Placement:
+def placement_of(row: Row, objectives: Iterable[Objective]) -> Placement:
     """Return the placement that a row and its objectives hold."""
-    columns = dict(row._mapping)
+    columns = dict(row)
     return Placement(
         **columns
         | {
@@ -163,7 +163,7 @@ def _changed(items: Mapping[UUID, Any], changed: set[UUID]) -> list[Any]:
 
 
 async def _objectives(
-    connection: AsyncConnection, placement_ids: Sequence[UUID]
+    connection: Connection, placement_ids: Sequence[UUID]
 ) -> Mapping[UUID, list[Objective]]:
     found: defaultdict[UUID, list[Objective]] = defaultdict(list)
     if placement_ids:
@@ -173,7 +173,7 @@ async def _objectives(
 
 
 async def _save_objectives(
-    connection: AsyncConnection, placements: Sequence[Placement], book: PlacementBook
+    connection: Connection, placements: Sequence[Placement], book: PlacementBook
 ) -> None:
     """Write objectives that are new in this batch, and the outcomes of those that it answered."""
     fresh = [

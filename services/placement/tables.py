@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
+
+from services.kernel.connection import Connection, Row
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Table:
         return ", ".join(self.columns)
 
     async def load(
-        self, connection: AsyncConnection, ids: Iterable[UUID], *, where: str | None = None
-    ) -> Sequence[Row[Any]]:
+        self, connection: Connection, ids: Iterable[UUID], *, where: str | None = None
+    ) -> Sequence[Row]:
         """Return the rows that `ids` name, locked in the order of their keys; no query without ids."""
         wanted = sorted(set(ids))
         if not wanted:
             return []
         condition = where or f"{self.key} = ANY(CAST(:ids AS uuid[]))"
         statement = f"SELECT {self.listed} FROM {self.name} WHERE {condition} ORDER BY {self.key} FOR UPDATE"  # noqa: S608 - ours
-        return (await connection.execute(text(statement), {"ids": wanted})).all()
+        return await connection.execute(text(statement), {"ids": wanted})
 
-    async def save(self, connection: AsyncConnection, items: Iterable[object]) -> None:
+    async def save(self, connection: Connection, items: Iterable[object]) -> None:
         """Write items in one statement, new ones and changed ones alike."""
         rows = sorted(items, key=lambda item: str(getattr(item, self.key)))
         if not rows:

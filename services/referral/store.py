@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
+from services.kernel.connection import Connection, Row
 from services.kernel.service import Message
 from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral, Intake, ReceiveReferral, Referral
@@ -96,7 +96,7 @@ class ReferralStore:
     def __init__(self, pack: ReferralPack) -> None:
         self.pack = pack
 
-    async def load(self, connection: AsyncConnection, messages: Sequence[Message]) -> ReferralBook:
+    async def load(self, connection: Connection, messages: Sequence[Message]) -> ReferralBook:
         """Return the book for a batch: referrals named by id or by an agency's reference, locked."""
         ids = [message.referral_id for message in messages if isinstance(message, DecideReferral)]
         references = [
@@ -115,7 +115,7 @@ class ReferralStore:
                 book.add(_referral(row))
         return book
 
-    async def save(self, connection: AsyncConnection, book: ReferralBook) -> None:
+    async def save(self, connection: Connection, book: ReferralBook) -> None:
         """Write every referral that has changed, in one statement.
 
         IntegrityError when another transaction has meanwhile taken the same agency's reference.
@@ -146,7 +146,7 @@ class ReferralStore:
         )
 
 
-async def find(connection: AsyncConnection, referral_id: UUID) -> Referral | None:
+async def find(connection: Connection, referral_id: UUID) -> Referral | None:
     """Return one referral or None."""
     rows = await connection.execute(LOAD_ONE, {"id": referral_id})
     row = rows.one_or_none()
@@ -154,7 +154,7 @@ async def find(connection: AsyncConnection, referral_id: UUID) -> Referral | Non
 
 
 async def list_referrals(
-    connection: AsyncConnection, chosen: ReferralFilter, *, sort: Sort, limit: int, offset: int
+    connection: Connection, chosen: ReferralFilter, *, sort: Sort, limit: int, offset: int
 ) -> tuple[list[Referral], int]:
     """Return one page of referrals and how many there are in all."""
     parameters = chosen.parameters()
@@ -163,12 +163,12 @@ async def list_referrals(
     return [_referral(row) for row in rows], int(total)
 
 
-async def figures(connection: AsyncConnection) -> list[tuple[str, str, int]]:
+async def figures(connection: Connection) -> list[tuple[str, str, int]]:
     """Return how many referrals there are by kind of agency and status."""
     return [(row[0], row[1], row[2]) for row in await connection.execute(FIGURES)]
 
 
-def _referral(row: Row[tuple[Any, ...]]) -> Referral:
+def _referral(row: Row) -> Referral:
     intake = Intake(
         child_id=row.child_id,
         family_id=row.family_id,

@@ -143,12 +143,11 @@ async def _scan(stage: Stage, store: str, due: int) -> float:
     """Return the milliseconds in which the scanner's own statement claims what is due."""
     engine = create_engine(stage.settings(store), "assessment")
     try:
-        async with engine.connect() as connection:
+        async with engine.begin() as connection:
             await deadlines.count_due(connection, now=START)  # connected, types known
             begun = time.monotonic()
             claimed = await deadlines.claim_due(connection, now=START, limit=due)
             spent = time.monotonic() - begun
-            await connection.rollback()
     finally:
         await engine.dispose()
     if len(claimed) != due:

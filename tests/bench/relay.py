@@ -9,11 +9,11 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaConsumer
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.events import AssessmentStarted
 from schemas.topics import ASSESSMENT
 from services.kernel.calendar import WorkingCalendar
+from services.kernel.connection import Engine
 from services.kernel.database import create_engine
 from services.kernel.publishing import entry
 from services.kernel.service import Occasion
@@ -78,7 +78,7 @@ def _spans(committed: Mapping[str, float], received: Mapping[str, float]) -> lis
     return [received[event_id] - committed[event_id] for event_id in counted]
 
 
-async def _write(engine: AsyncEngine, count: int, per_second: int, committed: dict[str, float]) -> None:
+async def _write(engine: Engine, count: int, per_second: int, committed: dict[str, float]) -> None:
     begun = time.monotonic()
     for number in range(count):
         await asyncio.sleep(max(0.0, begun + number / per_second - time.monotonic()))

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.embedded.engines import Engines
 from schemas.topics import PARTNER
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import SystemClock
+from services.kernel.connection import Engine
 from services.kernel.database import create_engine, migrate
 from services.kernel.delivery import Delivery
 from services.kernel.intake import Intake
@@ -53,7 +53,7 @@ def settings(engines: Engines) -> Settings:
 
 
 @pytest.fixture
-async def store(settings: Settings, topics: Engines) -> AsyncIterator[AsyncEngine]:
+async def store(settings: Settings, topics: Engines) -> AsyncIterator[Engine]:
     """The placement store, empty."""
     engine = create_engine(settings, "placement")
     await migrate(engine, "placement")
@@ -64,7 +64,7 @@ async def store(settings: Settings, topics: Engines) -> AsyncIterator[AsyncEngin
 
 
 @asynccontextmanager
-async def placement_running(settings: Settings, store: AsyncEngine) -> AsyncIterator[None]:
+async def placement_running(settings: Settings, store: Engine) -> AsyncIterator[None]:
     """The placement service reads the bus into its store."""
     delivery = Delivery(build(settings), store, SystemClock(), calendar=WorkingCalendar())
     intake = Intake(
@@ -95,12 +95,12 @@ async def run_import(
     )
 
 
-async def rows(engine: AsyncEngine, sql: str) -> list[Any]:
+async def rows(engine: Engine, sql: str) -> list[Any]:
     async with engine.connect() as connection:
         return [tuple(row) for row in await connection.execute(text(sql))]
 
 
-async def everything(engine: AsyncEngine) -> list[Any]:
+async def everything(engine: Engine) -> list[Any]:
     """All that the service keeps, to compare before and after."""
     return [
         await rows(engine, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES if table != "journal"
@@ -145,7 +145,7 @@ def distinct_episodes(directory: Path) -> tuple[int, int]:
 
 
 async def test_five_years_of_returns_arrive_whole_and_a_second_run_adds_nothing(
-    sample_returns: Path, settings: Settings, store: AsyncEngine
+    sample_returns: Path, settings: Settings, store: Engine
 ) -> None:
     """Every row is taken or refused with a reason; what is stored is what an independent count finds."""
     progress: list[tuple[int, int]] = []
@@ -194,7 +194,7 @@ async def test_five_years_of_returns_arrive_whole_and_a_second_run_adds_nothing(
     assert await everything(store) == before
 
 
-async def test_nothing_personal_travels(sample_returns: Path, settings: Settings, store: AsyncEngine) -> None:
+async def test_nothing_personal_travels(sample_returns: Path, settings: Settings, store: Engine) -> None:
     """Neither the council's numbers of children nor birthdays, postcodes, pupil numbers or ethnicity."""
     async with placement_running(settings, store):
         await run_import(sample_returns, settings)
@@ -231,7 +231,7 @@ async def test_nothing_personal_travels(sample_returns: Path, settings: Settings
 
 
 async def test_an_import_that_nobody_handles_says_so_and_waits_on_the_bus(
-    tmp_path: Path, settings: Settings, store: AsyncEngine
+    tmp_path: Path, settings: Settings, store: Engine
 ) -> None:
     """The service may come later, and the import may be run again: there is one episode."""
     (tmp_path / "2026-episodes.csv").write_text(

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from sqlalchemy import text
 
 from deploy.embedded.engines import Engines
 from schemas import events as e
@@ -128,8 +129,8 @@ async def make_mail(engines: Engines) -> AsyncIterator[MakeMail]:
             real = MovableClock(datetime(2026, 1, 1, tzinfo=UTC))
             bench = Bench(build(settings), engine, MovableClock(), settings)
             async with engine.begin() as connection:
-                tables = (await connection.exec_driver_sql(TABLES)).scalar_one()
-                await connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+                tables = (await connection.execute(text(TABLES))).scalar_one()
+                await connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
             return Mail(bench, Mailer(settings, engine, bench.clock, real=real), real, office)
 
         yield make

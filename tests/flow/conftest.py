@@ -9,12 +9,12 @@ from uuid import UUID, uuid5
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.embedded.engines import Engines
 from schemas.events import REGISTRY, Event
 from schemas.topics import TOPICS
 from services.kernel.calendar import WorkingCalendar
+from services.kernel.connection import Engine
 from services.kernel.database import create_engine, migrate
 from services.kernel.delivery import Delivery
 from services.kernel.desk import Desk
@@ -48,7 +48,7 @@ class Bench:
     """One service with everything around it that is ours."""
 
     service: Service[Any]
-    engine: AsyncEngine
+    engine: Engine
     clock: MovableClock
     settings: Settings
     delivery: Delivery[Any] = field(init=False)

@@ -6,10 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import Event, PlanReviewed, ReferralAccepted, ReferralMade
 from schemas.topics import PARTNER
+from services.kernel.connection import Connection
 from services.kernel.faults import InvalidMessage
 from services.kernel.service import Message, Occasion, Produced, Service
 from services.kernel.settings import Settings
@@ -36,7 +36,7 @@ class Ledger:
 class LedgerStore:
     """Keeps the counts in a table of its own; one level violates a CHECK on purpose."""
 
-    async def load(self, connection: AsyncConnection, messages: Sequence[Message]) -> Ledger:
+    async def load(self, connection: Connection, messages: Sequence[Message]) -> Ledger:
         """Return the counts of the children in the batch."""
         await connection.execute(
             text(
@@ -51,7 +51,7 @@ class LedgerStore:
         )
         return Ledger({row[0]: row[1] for row in rows})
 
-    async def save(self, connection: AsyncConnection, book: Ledger) -> None:
+    async def save(self, connection: Connection, book: Ledger) -> None:
         """Write the counts."""
         for child_id, count in book.counts.items():
             await connection.execute(

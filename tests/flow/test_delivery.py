@@ -7,7 +7,7 @@ from typing import cast
 from uuid import UUID
 
 import pytest
-from sqlalchemy.exc import IntegrityError, OperationalError
+from asyncpg import CannotConnectNowError, UniqueViolationError
 
 from schemas.events import Event, EventParked, PlanReviewed, ReferralAccepted, RuleFired
 from schemas.events.codes import Concern
@@ -217,19 +217,13 @@ async def test_a_database_that_is_away_for_a_moment_is_waited_for(
 
     async def away(connection: object, book: object) -> None:
         if next(failures, None) is not None:
-            raise OperationalError("save", {}, ConnectionError())
+            raise CannotConnectNowError("starting up")
         await save(connection, book)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench_.service.store, "save", away)
     await bench_.deliver(accepted(1), accepted(2))
     assert await children_done(bench_) == [1, 2]
     assert await letters(bench_) == []
-
-
-class TakenError(Exception):
-    """What the driver raises when somebody else was first."""
-
-    sqlstate = "23505"
 
 
 @pytest.mark.parametrize(("conflicts", "parked"), [(1, []), (2, [("parked", "failed")])])
@@ -241,7 +235,7 @@ async def test_an_event_that_meets_somebody_else_s_write_looks_once_more_before_
 
     async def taken(connection: object, book: object) -> None:
         if next(failures, None) is not None:
-            raise IntegrityError("save", {}, TakenError())
+            raise UniqueViolationError("taken")
         await save(connection, book)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench_.service.store, "save", taken)

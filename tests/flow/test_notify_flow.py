@@ -159,7 +159,7 @@ async def test_journal_holds_what_the_table_says(notify: Bench) -> None:
     assert len(rows) == len(published)
     for row in rows:
         event = published[row.alert_id].model_dump()
-        assert {name: row._mapping[name] for name in event} == event
+        assert {name: row[name] for name in event} == event
 
 
 @pytest.mark.parametrize("event_class", list(HANDLERS), ids=lambda event_class: event_class.wire_type)

@@ -8,10 +8,10 @@ from uuid import UUID, uuid5
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas import events as e
 from schemas.events.codes import Location, NeedDomain, PlacementKind
+from services.kernel.connection import Connection
 from services.kernel.faults import Refused
 from services.kernel.settings import Settings
 from services.kernel.web import install_errors
@@ -380,7 +380,7 @@ async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_delivery_ev
     save = placement.service.store.save
     crashes = iter([ConnectionError("the database went away")])
 
-    async def crash_once(connection: AsyncConnection, book: PlacementBook) -> None:
+    async def crash_once(connection: Connection, book: PlacementBook) -> None:
         await save(connection, book)
         for error in crashes:
             raise error

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
+from services.kernel.connection import Connection, Row
 from services.kernel.record import Record
 
 PARK = text("""
@@ -91,7 +91,7 @@ class Letter:
     parked_at: datetime | None = None
 
 
-async def park(connection: AsyncConnection, letters: Sequence[Letter], *, now: datetime) -> set[UUID]:
+async def park(connection: Connection, letters: Sequence[Letter], *, now: datetime) -> set[UUID]:
     """Set records aside; return the ids of those that were not already there."""
     if not letters:
         return set()
@@ -117,7 +117,7 @@ async def park(connection: AsyncConnection, letters: Sequence[Letter], *, now: d
     return {row[0] for row in rows}
 
 
-async def blocked(connection: AsyncConnection, keys: Iterable[bytes]) -> set[bytes]:
+async def blocked(connection: Connection, keys: Iterable[bytes]) -> set[bytes]:
     """Return those of the keys that have an event set aside, so that later events must wait."""
     wanted = list(set(keys))
     if not wanted:
@@ -126,7 +126,7 @@ async def blocked(connection: AsyncConnection, keys: Iterable[bytes]) -> set[byt
 
 
 async def list_letters(
-    connection: AsyncConnection, *, states: Sequence[State] | None = None, limit: int = 50, offset: int = 0
+    connection: Connection, *, states: Sequence[State] | None = None, limit: int = 50, offset: int = 0
 ) -> list[Letter]:
     """Return dead letters in the order of their arrival; all states when none is named."""
     rows = await connection.execute(
@@ -135,19 +135,19 @@ async def list_letters(
     return [_letter(row) for row in rows]
 
 
-async def get(connection: AsyncConnection, dead_letter_id: UUID) -> Letter | None:
+async def get(connection: Connection, dead_letter_id: UUID) -> Letter | None:
     """Return one dead letter, locked, or None."""
     row = (await connection.execute(GET, {"id": dead_letter_id})).one_or_none()
     return None if row is None else _letter(row)
 
 
-async def waiting_behind(connection: AsyncConnection, key: bytes) -> list[Letter]:
+async def waiting_behind(connection: Connection, key: bytes) -> list[Letter]:
     """Return the waiting events of a case that no parked event holds up any longer, locked, in order."""
     return [_letter(row) for row in await connection.execute(BEHIND, {"key": key})]
 
 
 async def settle(
-    connection: AsyncConnection,
+    connection: Connection,
     dead_letter_id: UUID,
     *,
     state: Literal["replayed", "discarded"],
@@ -159,7 +159,7 @@ async def settle(
 
 
 async def failed_again(
-    connection: AsyncConnection, dead_letter_id: UUID, *, reason: str, words: str, traceback: str | None
+    connection: Connection, dead_letter_id: UUID, *, reason: str, words: str, traceback: str | None
 ) -> None:
     """Record that a replay failed: the letter stays parked, with the fresh reason."""
     await connection.execute(
@@ -167,7 +167,7 @@ async def failed_again(
     )
 
 
-async def count(connection: AsyncConnection) -> dict[tuple[str, str], int]:
+async def count(connection: Connection) -> dict[tuple[str, str], int]:
     """Return how many dead letters there are by state and reason."""
     return {(row[0], row[1]): row[2] for row in await connection.execute(COUNT)}
 
@@ -176,7 +176,7 @@ def _headers_to_json(record: Record) -> str:
     return json.dumps([[name, value.decode("latin-1")] for name, value in record.headers])
 
 
-def _letter(row: Row[tuple[object, ...]]) -> Letter:
+def _letter(row: Row) -> Letter:
     headers = tuple((name, value.encode("latin-1")) for name, value in json.loads(row.headers))
     return Letter(
         dead_letter_id=row.dead_letter_id,

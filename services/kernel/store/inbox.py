@@ -5,7 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kernel.connection import Connection
 
 CLAIM = text("""
     INSERT INTO inbox (message_id, received_at)
@@ -17,7 +18,7 @@ CLAIM = text("""
 """)
 
 
-async def claim(connection: AsyncConnection, ids: Sequence[UUID], *, now: datetime) -> set[UUID]:
+async def claim(connection: Connection, ids: Sequence[UUID], *, now: datetime) -> set[UUID]:
     """Claim messages in this transaction; return those that no earlier delivery has committed.
 
     A concurrent transaction that claims the same message makes this one wait for its outcome.

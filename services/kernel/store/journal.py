@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kernel.connection import Connection
 
 OUTBOX_CHANNEL = "outbox"
 
@@ -31,10 +32,14 @@ WAKE = text("SELECT pg_notify('outbox', '')")
 COUNT = text("SELECT type, count(*) FROM journal GROUP BY type ORDER BY type")
 PENDING = text("SELECT count(*) FROM outbox")
 REQUEUE = text("""
-    INSERT INTO outbox (position) SELECT position FROM journal
-    WHERE position >= :since
-    ORDER BY position
-    ON CONFLICT DO NOTHING
+    WITH added AS (
+        INSERT INTO outbox (position) SELECT position FROM journal
+        WHERE position >= :since
+        ORDER BY position
+        ON CONFLICT DO NOTHING
+        RETURNING position
+    )
+    SELECT count(*), pg_notify('outbox', '') FROM added
 """)
 
 
@@ -52,7 +57,7 @@ class Entry:
     data: str
 
 
-async def append(connection: AsyncConnection, entries: Sequence[Entry], *, now: datetime) -> None:
+async def append(connection: Connection, entries: Sequence[Entry], *, now: datetime) -> None:
     """Write events into the journal, in order, mark them as not yet published and wake the relay at commit.
 
     Raises IntegrityError when an aggregate already has an event of the same number: somebody else has
@@ -77,18 +82,16 @@ async def append(connection: AsyncConnection, entries: Sequence[Entry], *, now: 
     await connection.execute(WAKE)
 
 
-async def count_by_type(connection: AsyncConnection) -> dict[str, int]:
+async def count_by_type(connection: Connection) -> dict[str, int]:
     """Return how many events of each wire type were ever published."""
     return {row[0]: row[1] for row in await connection.execute(COUNT)}
 
 
-async def pending(connection: AsyncConnection) -> int:
+async def pending(connection: Connection) -> int:
     """Return how many events are not yet on the bus."""
     return int((await connection.execute(PENDING)).scalar_one())
 
 
-async def requeue(connection: AsyncConnection, *, since: int = 0) -> int:
+async def requeue(connection: Connection, *, since: int = 0) -> int:
     """Mark every journal event from a position on as not yet published; return how many were added."""
-    result = await connection.execute(REQUEUE, {"since": since})
-    await connection.execute(WAKE)
-    return int(result.rowcount)
+    return int((await connection.execute(REQUEUE, {"since": since})).one()[0])

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kernel.connection import Connection
 
 CLAIM = text("""
     INSERT INTO requests (key, fingerprint, status, body, received_at)
@@ -26,7 +27,7 @@ class Answer:
     body: Any
 
 
-async def claim(connection: AsyncConnection, key: str, *, fingerprint: str, now: datetime) -> Answer | None:
+async def claim(connection: Connection, key: str, *, fingerprint: str, now: datetime) -> Answer | None:
     """Claim a key in this transaction: None when it is new, else the earlier answer.
 
     A concurrent request of the same key makes this one wait for its outcome.
@@ -38,6 +39,6 @@ async def claim(connection: AsyncConnection, key: str, *, fingerprint: str, now:
     return Answer(row.fingerprint, row.status, json.loads(row.body))
 
 
-async def answer(connection: AsyncConnection, key: str, *, status: int, body: object) -> None:
+async def answer(connection: Connection, key: str, *, status: int, body: object) -> None:
     """Keep the answer of a claimed request."""
     await connection.execute(ANSWER, {"key": key, "status": status, "body": json.dumps(body)})

@@ -70,7 +70,7 @@ class SqlStore:
         cases = self._table("cases")
         children = [one.event.child_id for one in fresh]
         rows = await connection.execute(select(cases).where(cases.c.child_id.in_(children)))
-        return [case_of(row) for row in rows]
+        return [case_of(row) for row in rows]  # type: ignore[arg-type]  # has the columns as attributes
 
     async def _caseloads(self, connection: AsyncConnection, people: Sequence[str]) -> dict[str, Caseload]:
         """Return caseloads, locked in order; somebody new starts with an empty one."""

@@ -6,15 +6,15 @@ from contextlib import suppress
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
-from schemas.events.base import REGISTRY, dataschema_uri
 from schemas.topics import published_by
 from services.kernel import metrics
-from services.kernel.envelope import Envelope, encode
+from services.kernel.outgoing import Encoder
+from services.kernel.publisher import Publisher
 from services.kernel.settings import Settings
 from services.kernel.store.relaying import Mark, Pending, Relaying
 
@@ -39,24 +39,6 @@ def lost(marks: Mapping[int, Mark], ends: Mapping[int, int], *, cluster_id: str)
     )
 
 
-def envelope_of(pending: Pending, *, source: str) -> Envelope:
-    """Return the CloudEvent of a journal entry: the same bytes every time."""
-    event_class = REGISTRY.get(pending.type)
-    return Envelope(
-        id=str(pending.event_id),
-        source=source,
-        type=pending.type,
-        time=pending.time,
-        data=pending.data.encode(),
-        subject=str(pending.subject),
-        key=str(pending.key),
-        dataschema=None if event_class is None else dataschema_uri(event_class),
-        sequence=pending.sequence,
-        correlationid=str(pending.correlation_id),
-        causationid=str(pending.causation_id),
-    )
-
-
 class Relay(Service):
     """Publishes one service's outbox. Of several processes one relays; another takes over when it dies.
 
@@ -69,6 +51,7 @@ class Relay(Service):
         self._settings = settings
         self._service = service
         self._topic = published_by(service).name
+        self._encoder = Encoder(f"/leadline/{service}")
         self._woken = asyncio.Event()
         self._cluster_id = ""
         self._ends: dict[int, int] = {}
@@ -97,29 +80,25 @@ class Relay(Service):
             if self.should_stop:
                 return
         await relaying.listen(self._woken.set)
-        producer = AIOKafkaProducer(
-            **self._settings.kafka_client(),
-            acks="all",
-            enable_idempotence=self._settings.kafka_idempotent,
-            linger_ms=0,
-            max_batch_size=256 * 1024,
-            max_request_size=4 * 1024 * 1024,
-        )
-        await producer.start()
+        publisher = Publisher(self._settings, self._topic)
+        await publisher.start()
         try:
             await self._check(relaying)
-            await self._publish_for_ever(relaying, producer)
+            await self._publish_for_ever(relaying, publisher)
         finally:
-            await producer.stop()
+            await publisher.stop()
 
-    async def _publish_for_ever(self, relaying: Relaying, producer: AIOKafkaProducer) -> None:
+    async def _publish_for_ever(self, relaying: Relaying, publisher: Publisher) -> None:
         loop = asyncio.get_running_loop()
         checked_at = loop.time()
         while not self.should_stop:
+            # Cleared before the read: whoever commits after it, wakes us. So a read that was not full has
+            # seen everything unless we were woken meanwhile, and needs no second, empty one to prove it.
             self._woken.clear()
             pending = await relaying.pending(BATCH)
             if pending:
-                await self._send(relaying, producer, pending)
+                await self._send(relaying, publisher, pending)
+            if len(pending) == BATCH or self._woken.is_set():
                 continue
             metrics.OUTBOX_PENDING.labels(self._service).set(0)
             if loop.time() - checked_at > CHECK_SECONDS:
@@ -128,20 +107,13 @@ class Relay(Service):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._settings.relay_seconds)
 
-    async def _send(self, relaying: Relaying, producer: AIOKafkaProducer, pending: Sequence[Pending]) -> None:
-        source = f"/leadline/{self._service}"
-        sends = []
-        for row in pending:
-            key, value, headers = encode(envelope_of(row, source=source))
-            sends.append(await producer.send(self._topic, value, key, headers=headers))
+    async def _send(self, relaying: Relaying, publisher: Publisher, pending: Sequence[Pending]) -> None:
         # All or none: an event that failed must not be overtaken by a later one of its key, so nothing of
         # this batch leaves the outbox and all of it is sent again, in order; inboxes drop the duplicates.
-        receipts = await asyncio.gather(*sends)
-        if any(receipt.offset < self._ends.get(receipt.partition, 0) for receipt in receipts):
+        receipts = await publisher.publish(map(self._encoder.encode, pending))
+        if any(receipt.begin < self._ends.get(receipt.partition, 0) for receipt in receipts):
             await self._republish(relaying)  # offsets that were handed out before: the broker was emptied
-        ends: dict[int, int] = {}
-        for receipt in receipts:
-            ends[receipt.partition] = max(receipt.offset + 1, ends.get(receipt.partition, 0))
+        ends = {receipt.partition: receipt.end for receipt in receipts}  # a partition's last is its highest
         await relaying.sent([row.position for row in pending], ends, cluster_id=self._cluster_id)
         self._ends |= ends
         metrics.PUBLISHED.labels(self._service).inc(len(pending))

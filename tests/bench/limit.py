@@ -18,9 +18,8 @@ from services.assessment.pack import AssessmentPack
 from services.kernel.clock import clock_of
 from services.kernel.database import create_engine
 from services.kernel.delivery import Delivery
-from services.kernel.envelope import encode
+from services.kernel.outgoing import Encoder
 from services.kernel.record import Record
-from services.kernel.relay import envelope_of
 from services.kernel.store.relaying import PENDING, Pending
 from tests.bench.backlog import Message
 from tests.bench.recount import recount
@@ -118,7 +117,8 @@ async def measure_limit(stage: Stage, work: Work, pack: AssessmentPack, *, batch
                 async with stage.connection(f"{store}_assessment") as connection:
                     await connection.execute("TRUNCATE outbox")  # nobody publishes here
                     faults = await recount(connection, work.referrals, pack)
-    outgoing = [encode(envelope_of(Pending(*row), source="/leadline/assessment")) for row in rows]
+    encoder = Encoder("/leadline/assessment")
+    outgoing = [encoder.encode(Pending(*row)) for row in rows]
     await stage.fill(REFERRAL.name, work.messages)
     seconds = await _move(stage, len(work.messages), outgoing)
     return Limit(max(speeds.values()), speeds, len(work.referrals) / seconds, tuple(faults))

@@ -1,20 +1,30 @@
 """The relay on the real broker: in order, once acknowledged gone from the outbox, and never for ever lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from deploy.embedded.engines import Engines
-from schemas.events import ReferralMade
+from schemas.events import REGISTRY, ReferralMade
+from schemas.events.base import dataschema_uri
 from schemas.events.codes import AgencyKind, Concern
+from schemas.topics import REFERRAL
+from services.kernel.envelope import Envelope, encode
+from services.kernel.outgoing import Message
+from services.kernel.publisher import Publisher, Receipt
 from services.kernel.relay import Relay, lost
-from services.kernel.store.relaying import Mark
+from services.kernel.store.journal import Entry, append
+from services.kernel.store.relaying import PENDING, Mark, Pending, Relaying
 from services.referral.app import build
 from tests.flow.conftest import Bench, MakeBench
 
@@ -38,13 +48,24 @@ async def referral(topics: Engines, bench: MakeBench) -> Bench:
 
 
 @asynccontextmanager
-async def relaying(bench: Bench) -> AsyncIterator[Relay]:
-    relay = Relay(bench.settings, service="referral")
+async def relaying(bench: Bench, *, looks_every: float = 1.0) -> AsyncIterator[Relay]:
+    settings = bench.settings.model_copy(update={"relay_seconds": looks_every})
+    relay = Relay(settings, service="referral")
     await relay.start()
     try:
         yield relay
     finally:
         await relay.stop()
+
+
+@asynccontextmanager
+async def driver(bench: Bench) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    url = make_url(bench.settings.database_of("referral")).set(drivername="postgresql")
+    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def drained(bench: Bench) -> None:
@@ -53,8 +74,8 @@ async def drained(bench: Bench) -> None:
             await asyncio.sleep(0.02)
 
 
-async def on_the_bus(bench: Bench, children: set[UUID]) -> list[tuple[str, str]]:
-    """Return key and event id of every event of these children that the broker holds, in its order."""
+async def records_of(bench: Bench, children: set[UUID]) -> list[ConsumerRecord[bytes, bytes]]:
+    """Return every record of these children that the broker holds, in the order of their partitions."""
     consumer = AIOKafkaConsumer(
         "referral-events", bootstrap_servers=bench.settings.kafka, auto_offset_reset="earliest"
     )
@@ -65,13 +86,28 @@ async def on_the_bus(bench: Bench, children: set[UUID]) -> list[tuple[str, str]]
         for place, end in ends.items():
             while await consumer.position(place) < end:
                 records += (await consumer.getmany(place, timeout_ms=1000)).get(place, [])
-        return [
-            (record.key.decode(), dict(record.headers)["ce_id"].decode())
-            for record in records
-            if UUID(record.key.decode()) in children
-        ]
+        return [record for record in records if record.key and UUID(record.key.decode()) in children]
     finally:
         await consumer.stop()
+
+
+async def on_the_bus(bench: Bench, children: set[UUID]) -> list[tuple[str, str]]:
+    """Return key and event id of every event of these children that the broker holds, in its order."""
+    return [
+        ((record.key or b"").decode(), dict(record.headers)["ce_id"].decode())
+        for record in await records_of(bench, children)
+    ]
+
+
+async def write(bench: Bench, events: Sequence[tuple[UUID, str]]) -> list[str]:
+    """Commit an event for each key and data, as a transaction of the service would; return their ids."""
+    entries = [
+        Entry(uuid4(), "referral.received.v1", uuid4(), 1, key, uuid4(), uuid4(), data)
+        for key, data in events
+    ]
+    async with bench.engine.begin() as connection:
+        await append(connection, entries, now=bench.clock.now())
+    return [str(entry.event_id) for entry in entries]
 
 
 async def journal_of(bench: Bench) -> list[tuple[str, str]]:
@@ -93,6 +129,134 @@ async def test_the_outbox_reaches_the_bus_in_order_and_is_empty_then(referral: B
         await referral.deliver(*map(made, children))
         await drained(referral)
     assert by_key(await on_the_bus(referral, children)) == by_key(await journal_of(referral))
+
+
+async def test_what_is_on_the_bus_is_the_journal_byte_for_byte(referral: Bench) -> None:
+    """Ids, numbers, times and data come out of the database as the envelope would have written them."""
+    child = uuid4()
+    async with relaying(referral):
+        await referral.deliver(made(child))
+        await drained(referral)
+    expected = [
+        encode(
+            Envelope(
+                id=str(row[0]),
+                source="/leadline/referral",
+                type=row[1],
+                time=row[5],
+                data=row[8].encode(),
+                subject=str(row[2]),
+                key=str(row[4]),
+                dataschema=dataschema_uri(REGISTRY[row[1]]),
+                sequence=row[3],
+                correlationid=str(row[6]),
+                causationid=str(row[7]),
+            )
+        )
+        for row in await referral.rows(
+            "SELECT event_id, type, subject, sequence, key, time, correlation_id, causation_id, data::text"
+            " FROM journal ORDER BY position"
+        )
+    ]
+    found = [
+        (record.key, record.value, list(record.headers)) for record in await records_of(referral, {child})
+    ]
+    assert found == expected
+
+
+async def test_a_backlog_larger_than_any_record_batch_goes_out_in_order(referral: Bench) -> None:
+    """Several reads of the outbox, several record batches of a partition: none overtakes, none twice."""
+    children = [uuid4() for _ in range(3)]
+    data = '{"text": "' + "x" * 2000 + '"}'
+    await write(referral, [(children[number % 3], data) for number in range(2500)])
+    async with relaying(referral):
+        await drained(referral)
+    assert by_key(await on_the_bus(referral, set(children))) == by_key(await journal_of(referral))
+
+
+async def test_behind_an_event_that_fails_nothing_of_its_partition_goes_out(referral: Bench) -> None:
+    """The broker refuses it: what is before may be on the bus, what is behind is not, and all of it waits."""
+    child = uuid4()
+    refused = '{"text": "' + "x" * REFERRAL.max_message_bytes + '"}'
+    before, bad, behind = await write(referral, [(child, "{}"), (child, refused), (child, "{}")])
+    async with relaying(referral):
+        async with asyncio.timeout(30):
+            while not await on_the_bus(referral, {child}):
+                await asyncio.sleep(0.05)
+        assert {event for _, event in await on_the_bus(referral, {child})} == {before}
+        assert len(await referral.rows("SELECT 1 FROM outbox")) == 3
+        async with driver(referral) as connection:
+            await connection.execute(
+                "DELETE FROM outbox WHERE position = (SELECT position FROM journal WHERE event_id = $1)", bad
+            )
+        await drained(referral)
+    events = [event for _, event in await on_the_bus(referral, {child})]
+    assert events[-2:] == [before, behind]
+    assert set(events[:-1]) == {before}
+
+
+async def test_what_is_committed_while_the_relay_publishes_wakes_it(
+    referral: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not look again by itself for an hour, and yet the event goes out at once."""
+    first, second = uuid4(), uuid4()
+    publish = Publisher.publish
+
+    async def meanwhile(self: Publisher, messages: Iterable[Message]) -> list[Receipt]:
+        monkeypatch.setattr(Publisher, "publish", publish)
+        await write(referral, [(second, "{}")])
+        return await publish(self, messages)
+
+    monkeypatch.setattr(Publisher, "publish", meanwhile)
+    async with relaying(referral, looks_every=3600.0):
+        await write(referral, [(first, "{}")])
+        await drained(referral)
+    assert len(await on_the_bus(referral, {first, second})) == 2
+
+
+async def test_a_wake_up_costs_one_read_and_one_removal(
+    referral: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that was not full has seen everything; a second, empty one would cost the next event time."""
+    reads: list[int] = []
+    pending = Relaying.pending
+
+    async def counted(self: Relaying, limit: int) -> list[Pending]:
+        rows = await pending(self, limit)
+        reads.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Relaying, "pending", counted)
+    async with relaying(referral, looks_every=3600.0):
+        async with asyncio.timeout(30):
+            while not reads:
+                await asyncio.sleep(0.02)
+        for _ in range(3):
+            await write(referral, [(uuid4(), "{}")])
+            await drained(referral)
+    assert reads == [0, 1, 1, 1]
+
+
+async def test_a_read_touches_what_is_pending_and_not_the_journal_behind_it(referral: Bench) -> None:
+    """However the planner sees the tables: a journal of years must not be read for ten new events."""
+    await write(referral, [(uuid4(), "{}") for _ in range(20_000)])
+    async with driver(referral) as connection:
+        await connection.execute("DELETE FROM outbox WHERE position <= 19990")
+        for seen in ("SELECT 1", "ANALYZE journal", "ANALYZE outbox"):
+            await connection.execute(seen)
+            plan = await connection.fetchval(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {PENDING.replace('$1', '1000')}"
+            )
+            assert read_of("journal", json.loads(plan)[0]["Plan"]) == 10, seen
+
+
+def read_of(table: str, node: dict[str, Any]) -> int:
+    """Return how many rows of a table a plan has read, whether or not it then dropped them."""
+    below = sum(read_of(table, child) for child in node.get("Plans", ()))
+    if node.get("Relation Name") != table:
+        return below
+    dropped = node.get("Rows Removed by Filter", 0)
+    return below + round(float(node["Actual Rows"] + dropped) * float(node["Actual Loops"]))
 
 
 async def test_a_second_relay_stands_by_and_takes_over(referral: Bench) -> None:

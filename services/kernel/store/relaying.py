@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
-from uuid import UUID
+from typing import Any, NamedTuple, Self
 
 import asyncpg
 from sqlalchemy.engine import make_url
@@ -13,34 +12,38 @@ from sqlalchemy.engine import make_url
 RELAY_LOCK = 7_301_945
 REQUEUE_BATCH = 5000
 
+# An array and not a join: with a long journal the planner may merge-join, which reads the journal from its
+# first entry for every batch. Ids as text: that is how they travel, and the driver's UUID objects cost
+# more than everything else about a row.
 PENDING = """
-    SELECT o.position, j.event_id, j.type, j.subject, j.sequence, j.key, j.time, j.correlation_id,
-           j.causation_id, j.data
-    FROM outbox o JOIN journal j USING (position)
-    ORDER BY o.position LIMIT $1
+    SELECT position, event_id::text, type, subject::text, sequence, key::text, time, correlation_id::text,
+           causation_id::text, data
+    FROM journal
+    WHERE position = ANY (ARRAY(SELECT position FROM outbox ORDER BY position LIMIT $1))
+    ORDER BY position
 """
-MARK = """
+SENT = """
+    WITH gone AS (DELETE FROM outbox WHERE position = ANY($1::bigint[]))
     INSERT INTO bus_marks (topic, partition, cluster_id, end_offset)
-    SELECT $1, partition, $2, end_offset
-    FROM unnest($3::integer[], $4::bigint[]) AS mark (partition, end_offset)
+    SELECT $2, partition, $3, end_offset
+    FROM unnest($4::integer[], $5::bigint[]) AS mark (partition, end_offset)
     ON CONFLICT (topic, partition) DO UPDATE SET
         cluster_id = excluded.cluster_id, end_offset = excluded.end_offset
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """One event of the journal that is not yet on the bus."""
+class Pending(NamedTuple):
+    """One event of the journal that is not yet on the bus; ids are text, as they travel."""
 
     position: int
-    event_id: UUID
+    event_id: str
     type: str
-    subject: UUID
+    subject: str
     sequence: int
-    key: UUID
+    key: str
     time: datetime
-    correlation_id: UUID
-    causation_id: UUID
+    correlation_id: str
+    causation_id: str
     data: str
 
 
@@ -87,7 +90,7 @@ class Relaying:
 
     async def pending(self, limit: int) -> list[Pending]:
         """Return the oldest events that are not yet on the bus, in order."""
-        return [Pending(*row) for row in await self._connection.fetch(PENDING, limit)]
+        return list(map(Pending._make, await self._connection.fetch(PENDING, limit)))
 
     async def count_pending(self) -> int:
         """Return how many events are not yet on the bus."""
@@ -95,13 +98,9 @@ class Relaying:
 
     async def sent(self, positions: Sequence[int], marks: Mapping[int, int], *, cluster_id: str) -> None:
         """Remove events that the broker has acknowledged and remember the end of each partition."""
-        async with self._connection.transaction():
-            await self._connection.execute(
-                "DELETE FROM outbox WHERE position = ANY($1::bigint[])", list(positions)
-            )
-            await self._connection.execute(
-                MARK, self._topic, cluster_id, list(marks.keys()), list(marks.values())
-            )
+        await self._connection.execute(
+            SENT, positions, self._topic, cluster_id, list(marks.keys()), list(marks.values())
+        )
 
     async def marks(self) -> dict[int, Mark]:
         """Return what the broker had acknowledged, by partition."""

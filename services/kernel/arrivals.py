@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID, uuid5
+from typing import NamedTuple
+from uuid import UUID
 
 from pydantic import ValidationError
 
 from schemas.events import Event
 from schemas.topics import TOPICS, Topic
 from services.kernel import envelope as envelopes
+from services.kernel import ids
 from services.kernel.envelope import MESSAGES, Envelope
 from services.kernel.faults import InvalidMessage
 from services.kernel.record import Record
@@ -17,8 +19,7 @@ from services.kernel.record import Record
 BY_NAME: Mapping[str, Topic] = {topic.name: topic for topic in TOPICS}
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One record that concerns this service: an event, or the fault that keeps it from being one."""
 
     record: Record
@@ -91,7 +92,7 @@ class Reception:
             # would not do: a broker that lost its data hands the same offsets out again.
             digest = hashlib.sha256(record.value or b"").hexdigest()
             place = f"{record.topic}/{record.partition}/{record.offset}/{digest}"
-            message_id = uuid5(MESSAGES, place)
+            message_id = ids.derived(MESSAGES, place)
         shown = wire_type.replace("\x00", "")[:200] if wire_type is not None else None
         return Arrival(record=record, message_id=message_id, correlation=message_id, type=shown, fault=fault)
 
@@ -113,6 +114,6 @@ def _event(event_class: type[Event], envelope: Envelope) -> Event:
 
 def _correlation(envelope: Envelope, message_id: UUID) -> UUID:
     try:
-        return UUID(envelope.correlationid) if envelope.correlationid else message_id
+        return ids.read(envelope.correlationid) if envelope.correlationid else message_id
     except ValueError:
         return message_id

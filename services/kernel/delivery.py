@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import structlog
 
@@ -24,6 +24,7 @@ from services.kernel.clock import Clock
 from services.kernel.connection import Connection, Engine
 from services.kernel.database import is_conflict, is_transient
 from services.kernel.faults import InvalidMessage
+from services.kernel.ids import derived
 from services.kernel.publishing import Numbered, number, publish
 from services.kernel.record import Record
 from services.kernel.service import B, Occasion, Produced, Service
@@ -210,7 +211,7 @@ def letter_of(arrival: Arrival, *, state: dead_letters.State) -> Letter:
     """Return the dead letter of an arrival; it has a fault, or waits behind one."""
     cause = arrival.fault.__cause__ if arrival.fault is not None else None
     return Letter(
-        dead_letter_id=uuid5(arrival.message_id, "dead letter"),
+        dead_letter_id=derived(arrival.message_id, "dead letter"),
         state=state,
         record=arrival.record,
         message_id=arrival.message_id,

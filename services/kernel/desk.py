@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Generic
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from asyncpg import PostgresError
 from pydantic_core import to_jsonable_python
@@ -15,6 +15,7 @@ from services.kernel.connection import Engine
 from services.kernel.database import is_conflict
 from services.kernel.envelope import MESSAGES
 from services.kernel.faults import Refused
+from services.kernel.ids import derived
 from services.kernel.publishing import number, publish
 from services.kernel.service import B, Command, Occasion, Service
 from services.kernel.store import requests
@@ -75,4 +76,4 @@ class Desk(Generic[B]):
 
 def request_id(service: str, key: str) -> UUID:
     """Return the message id of a request: what its decision creates is derived from it."""
-    return uuid5(MESSAGES, f"/leadline/{service}/requests\n{key}")
+    return derived(MESSAGES, f"/leadline/{service}/requests\n{key}")

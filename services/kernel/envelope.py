@@ -1,10 +1,11 @@
 """CloudEvents 1.0 in Kafka's binary mode: attributes in `ce_*` headers, the value is the JSON data alone."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import UUID, uuid5
+from typing import NamedTuple
+from uuid import UUID
 
 from services.kernel.faults import InvalidMessage
+from services.kernel.ids import derived
 from services.kernel.record import Record
 
 MESSAGES = UUID("6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10")
@@ -13,8 +14,7 @@ MESSAGES = UUID("6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10")
 Headers = list[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One CloudEvent as it travels. `data` is the undecoded JSON.
 
     `sequence` is the aggregate's version; `correlationid` names the first cause of a chain of events,
@@ -42,7 +42,7 @@ class Envelope:
 
 def message_id(source: str, event_id: str) -> UUID:
     """Return the inbox's key of a CloudEvent."""
-    return uuid5(MESSAGES, f"{source}\n{event_id}")
+    return derived(MESSAGES, f"{source}\n{event_id}")
 
 
 def timestamp(moment: datetime) -> str:

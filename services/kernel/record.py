@@ -1,10 +1,9 @@
 """One Kafka record as the kernel sees it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What the broker handed over, undecoded."""
 
     topic: str

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,7 @@ from schemas.topics import Topic, published_by, read_by
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.connection import Connection
 from services.kernel.deadlines import Intent
+from services.kernel.ids import derived
 
 
 class Command(BaseModel):
@@ -39,7 +40,7 @@ class Occasion:
 
     def id(self, name: str) -> UUID:
         """Return the id of something that this decision creates."""
-        return uuid5(self.cause, name)
+        return derived(self.cause, name)
 
 
 class Book(Protocol):

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -74,7 +73,7 @@ async def assessment(bench: MakeBench) -> Bench:
 @pytest.fixture
 async def parked(referral: Bench) -> UUID:
     """A partner's referral with personal data in place of the agreed fields, set aside."""
-    await referral.delivery.deliver([replace(referral.record(made()), value=PERSONAL)])
+    await referral.delivery.deliver([referral.record(made())._replace(value=PERSONAL)])
     ((letter_id,),) = await referral.rows("SELECT dead_letter_id FROM dead_letters")
     return UUID(str(letter_id))
 
@@ -112,7 +111,7 @@ async def test_what_a_partner_wrote_is_shown_only_on_demand(
     """Value, key and foreign headers may hold personal data by mistake; `--value` shows them."""
     record = referral.record(made())
     headers = (*record.headers, ("child", b"Alice Header"))
-    await referral.delivery.deliver([replace(record, value=PERSONAL, key=b"Alice Key", headers=headers)])
+    await referral.delivery.deliver([record._replace(value=PERSONAL, key=b"Alice Key", headers=headers)])
     ((letter,),) = await referral.rows("SELECT dead_letter_id FROM dead_letters")
     shown = (await cli("dead-letters", "show", str(letter), *form)).stdout
     assert "partner.referral_made.v1" in shown
@@ -164,7 +163,7 @@ async def test_a_replay_releases_what_waits_behind_in_order(cli: Cli, assessment
 
 async def test_replaying_all_leaves_a_case_alone_after_its_first_failure(cli: Cli, assessment: Bench) -> None:
     """What comes later in the case of a failing event is not tried; other cases are."""
-    broken = [replace(assessment.record(accepted(1, referral=n)), value=b"{}") for n in (1, 2)]
+    broken = [assessment.record(accepted(1, referral=n))._replace(value=b"{}") for n in (1, 2)]
     await assessment.delivery.deliver(broken)
     async with assessment.engine.begin() as connection:
         await connection.execute(text("UPDATE dead_letters SET state = 'parked'"))

@@ -1,8 +1,8 @@
 """The journal (every event this service ever published) and the outbox (those not yet on the bus)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,18 +17,19 @@ APPEND = text("""
             (event_id, type, subject, sequence, key, time, correlation_id, causation_id, data)
         SELECT event_id, type, subject, sequence, key, :time, correlation_id, causation_id, data::json
         FROM unnest(
-            CAST(:event_ids AS uuid[]), CAST(:types AS text[]), CAST(:subjects AS uuid[]),
-            CAST(:sequences AS integer[]), CAST(:keys AS uuid[]), CAST(:correlations AS uuid[]),
-            CAST(:causes AS uuid[]), CAST(:datas AS text[])
+            CAST(:event_id AS uuid[]), CAST(:type AS text[]), CAST(:subject AS uuid[]),
+            CAST(:sequence AS integer[]), CAST(:key AS uuid[]), CAST(:correlation_id AS uuid[]),
+            CAST(:causation_id AS uuid[]), CAST(:data AS text[])
         ) WITH ORDINALITY AS incoming
             (event_id, type, subject, sequence, key, correlation_id, causation_id, data, ordinal)
         ORDER BY ordinal
         RETURNING position
+    ), queued AS (
+        INSERT INTO outbox (position) SELECT position FROM fresh
     )
-    INSERT INTO outbox (position) SELECT position FROM fresh
+    SELECT pg_notify('outbox', '')
 """)
 
-WAKE = text("SELECT pg_notify('outbox', '')")
 COUNT = text("SELECT type, count(*) FROM journal GROUP BY type ORDER BY type")
 PENDING = text("SELECT count(*) FROM outbox")
 REQUEUE = text("""
@@ -43,8 +44,7 @@ REQUEUE = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One event to be published. `data` is its JSON."""
 
     event_id: UUID
@@ -65,21 +65,8 @@ async def append(connection: Connection, entries: Sequence[Entry], *, now: datet
     """
     if not entries:
         return
-    await connection.execute(
-        APPEND,
-        {
-            "time": now,
-            "event_ids": [entry.event_id for entry in entries],
-            "types": [entry.type for entry in entries],
-            "subjects": [entry.subject for entry in entries],
-            "sequences": [entry.sequence for entry in entries],
-            "keys": [entry.key for entry in entries],
-            "correlations": [entry.correlation_id for entry in entries],
-            "causes": [entry.causation_id for entry in entries],
-            "datas": [entry.data for entry in entries],
-        },
-    )
-    await connection.execute(WAKE)
+    columns = zip(*entries, strict=True)
+    await connection.execute(APPEND, {"time": now, **dict(zip(Entry._fields, columns, strict=True))})
 
 
 async def count_by_type(connection: Connection) -> dict[str, int]:

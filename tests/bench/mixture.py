@@ -1,57 +1,125 @@
-"""What `referral-events` really carries: for each accepted referral several events that assessment skips."""
+"""What the topics really carry: for each accepted referral all the events of a county's month about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from random import Random
 from uuid import UUID, uuid5
 
-from schemas.events import (
-    DeadlineDue,
-    DeadlineMet,
-    DeadlineOverdue,
-    DeadlineScheduled,
-    Event,
-    ReferralClosed,
-    ReferralReceived,
-    ReferralRedirected,
-)
+from schemas import events as e
+from schemas.events import Event
 from schemas.events.base import dataschema_uri
-from schemas.events.codes import AgencyKind
+from schemas.events.codes import AgencyKind, Location, NeedDomain, PlacementKind
+from schemas.topics import ASSESSMENT, DEADLINES, PLACEMENT, REFERRAL, Topic
 from services.kernel.envelope import Envelope, encode
-from tests.bench.backlog import RULES, SOURCE, START, Message, Referral, message
+from tests.bench.backlog import RULES, START, Message, Referral, event_of, message
 
-PER_100_ACCEPTED: dict[type[Event], int] = {
-    ReferralReceived: 168,
-    DeadlineScheduled: 168,
-    DeadlineMet: 136,
-    DeadlineDue: 64,
-    ReferralRedirected: 28,
-    ReferralClosed: 8,
-    DeadlineOverdue: 4,
+ACCEPTED = 112
+MONTH: Mapping[str, Mapping[type[Event], int]] = {
+    REFERRAL.name: {
+        e.ReferralReceived: 168,
+        e.DeadlineScheduled: 168,
+        e.DeadlineDue: 91,
+        e.DeadlineOverdue: 6,
+        e.ReferralAccepted: ACCEPTED,
+        e.ReferralRedirected: 44,
+        e.ReferralClosed: 6,
+        e.DeadlineMet: 162,
+    },
+    ASSESSMENT.name: {
+        e.AssessmentStarted: 107,
+        e.LeadProfessionalAssigned: 107,
+        e.DeadlineScheduled: 176,
+        e.AssessmentCompleted: 66,
+        e.ThresholdMet: 56,
+        e.ThresholdNotMet: 10,
+        e.DeadlineMet: 82,
+        e.PlanReviewed: 16,
+        e.CaseClosed: 13,
+    },
+    PLACEMENT.name: {
+        e.PlacementRequested: 28,
+        e.PlacementStarted: 27,
+        e.DeadlineScheduled: 46,
+        e.DeadlineDueSoon: 4,
+        e.DeadlineDue: 4,
+        e.PlacementReviewed: 6,
+        e.DeadlineMet: 10,
+        e.PlacementEnded: 13,
+        e.DeadlineWaived: 13,
+        e.ExitInterviewDue: 13,
+        e.DeadlineOverdue: 4,
+        e.ExitInterviewOverdue: 4,
+        e.ExitInterviewCompleted: 4,
+    },
 }
-"""Counted in the referral service's journal after a demo of the simulated county (seed 42)."""
+"""Counted in the journals after a demo of the simulated county (30 days, seed 42), in a child's order."""
 
 DUE_AT = START + timedelta(days=1)
+LEADS = 40
+"""So many lead professionals share the cases."""
+
+MOMENTS = (
+    "decided_at",
+    "started_at",
+    "assigned_at",
+    "completed_at",
+    "reviewed_at",
+    "closed_at",
+    "requested_at",
+    "raised_at",
+    "met_at",
+    "waived_at",
+)
+DAYS = ("started_on", "reviewed_on", "ended_on", "held_on")
+PEOPLE = ("decided_by", "completed_by", "reviewed_by", "requested_by", "held_by", "waived_by")
+
+REASONS: Mapping[type[Event], str] = {
+    e.ReferralClosed: "no_further_action",
+    e.LeadProfessionalAssigned: "least_weighted_caseload",
+    e.CaseClosed: "outcomes_met",
+    e.PlacementEnded: "E8",
+    e.DeadlineWaived: "placement_ended",
+}
 
 
 def mixed(referrals: Sequence[Referral], *, seed: int = 42) -> list[Message]:
-    """Return the referrals' messages among the others that belong to them, in the county's mix."""
-    chance = Random(seed)
-    messages = []
+    """Return the referrals' messages among the others of `referral-events`, in the county's mix."""
+    return [made for made, _ in told(REFERRAL, referrals, team_of={}, seed=seed)]
+
+
+def mixed_for(events: int) -> int:
+    """Return of how many referrals about so many messages of `referral-events` come."""
+    return round(events * ACCEPTED / sum(MONTH[REFERRAL.name].values()))
+
+
+def told(
+    topic: Topic, referrals: Sequence[Referral], *, team_of: Mapping[str, str], seed: int = 42
+) -> list[tuple[Message, Event]]:
+    """Return what one topic carries about the referrals: messages with their events, in the county's mix.
+
+    `team_of` names the team of each locality. The order of a child's events is the one of life; each
+    referral is accepted exactly once, the rest falls as a month's counts have it.
+    """
+    chance = Random(f"{seed} {topic.name}")
+    found: list[tuple[Message, Event]] = []
     for referral in referrals:
-        for event_class, per_hundred in PER_100_ACCEPTED.items():
-            count = per_hundred // 100 + (chance.random() < per_hundred % 100 / 100)
-            messages += [_message(_event(event_class, referral), number) for number in range(count)]
-        messages.append(message(referral))
-    return messages
+        for event_class, count in MONTH[topic.name].items():
+            if event_class is e.ReferralAccepted:
+                found.append((message(referral), event_of(referral)))
+                continue
+            whole, rest = divmod(count, ACCEPTED)
+            for number in range(whole + (chance.random() < rest / ACCEPTED)):
+                event = _event(event_class, topic, referral, number, team_of.get(referral.locality, "none"))
+                found.append((_message(event, topic, number), event))
+    return found
 
 
-def _message(event: Event, number: int) -> Message:
-    event_id = str(uuid5(event.subject, f"{event.wire_type}/{number}"))
+def _message(event: Event, topic: Topic, number: int) -> Message:
+    event_id = str(uuid5(event.subject, f"{topic.name}/{event.wire_type}/{number}"))
     return encode(
         Envelope(
             id=event_id,
-            source=SOURCE,
+            source=f"/leadline/{topic.owner}",
             type=event.wire_type,
             time=START,
             data=event.encode(),
@@ -65,35 +133,71 @@ def _message(event: Event, number: int) -> Message:
     )
 
 
-def _event(event_class: type[Event], referral: Referral) -> Event:
-    return event_class.model_validate(dict(_fields(referral)))
+def _event(event_class: type[Event], topic: Topic, referral: Referral, number: int, team: str) -> Event:
+    """Return an event of one referral's story: of all that may be known, it takes the fields it has."""
+    case_id, placement_id = (uuid5(referral.referral_id, name) for name in ("case", "placement"))
+    known: dict[str, object] = {
+        "child_id": referral.child_id,
+        "referral_id": referral.referral_id,
+        "agency": AgencyKind.SCHOOL,
+        "agency_id": "school-0123",
+        "locality": referral.locality,
+        "team": team,
+        "concerns": referral.concerns,
+        "received_at": referral.received_at,
+        "channel": "http",
+        "recommended": "redirect",
+        "policy_version": "cambridgeshire-2026.1",
+        "rules": RULES,
+        "to": "early_help",
+        "reason": REASONS.get(event_class),
+        "case_id": case_id,
+        "indicated_level": referral.level,
+        "level": referral.level,
+        "lead_professional_id": f"W-{case_id.int % LEADS:04d}",
+        "needs": ({"domain": NeedDomain.SAFETY, "level": referral.level},),
+        "outcome": "continue",
+        "placement_id": placement_id,
+        "kind": PlacementKind.INDEPENDENT_FOSTER,
+        "need_group": NeedDomain.SAFETY,
+        "location": Location.IN_COUNTY,
+        "provider_id": "provider-01",
+        "review_number": 1,
+        "outcomes": (),
+        "due_at": DUE_AT,
+        **dict.fromkeys(MOMENTS, START),
+        **dict.fromkeys(DAYS, START.date()),
+        **dict.fromkeys(PEOPLE, "W-0101"),
+    }
+    if event_class in DEADLINES:
+        known |= _deadline(event_class, topic, referral, number, case_id, placement_id)
+    return event_class.model_validate(known)
 
 
-def _fields(referral: Referral) -> Iterator[tuple[str, object]]:
-    """Yield every field that one of these events may need; each takes those that are its own."""
-    yield "child_id", referral.child_id
-    yield "referral_id", referral.referral_id
-    yield "agency", AgencyKind.SCHOOL
-    yield "agency_id", "school-0123"
-    yield "locality", referral.locality
-    yield "concerns", referral.concerns
-    yield "received_at", referral.received_at
-    yield "channel", "http"
-    yield "decided_at", START
-    yield "decided_by", "W-0101"
-    yield "recommended", "redirect"
-    yield "policy_version", "cambridgeshire-2026.1"
-    yield "rules", RULES
-    yield "to", "early_help"
-    yield "reason", "no_further_action"
-    yield "deadline_id", UUID(int=referral.referral_id.int ^ 1)
-    yield "about", referral.referral_id
-    yield "kind", "triage_decision"
-    yield "due_at", DUE_AT
-    yield "trigger_at", referral.received_at
-    yield "due_soon_at", START
-    yield "due_from", START
-    yield "rule", "1:working_days:next_day"
-    yield "raised_at", START
-    yield "met_at", START
-    yield "late", False
+def _deadline(
+    event_class: type[Event],
+    topic: Topic,
+    referral: Referral,
+    number: int,
+    case_id: UUID,
+    placement_id: UUID,
+) -> dict[str, object]:
+    """Return what only deadlines have: each topic's service has its own kinds, about its own aggregates."""
+    about, kind = {
+        REFERRAL.name: (referral.referral_id, "triage_decision"),
+        ASSESSMENT.name: (case_id, "plan_review" if number else "assessment"),
+        PLACEMENT.name: (placement_id, "placement_review_first"),
+    }[topic.name]
+    if topic is PLACEMENT and event_class is e.DeadlineOverdue:
+        kind = "exit_interview"
+    return {
+        "deadline_id": uuid5(about, f"deadline/{kind}/{number}"),
+        "about": about,
+        "case_id": None if topic is REFERRAL else case_id,
+        "kind": kind,
+        "trigger_at": referral.received_at,
+        "due_soon_at": START,
+        "due_from": START,
+        "rule": "1:working_days:next_day",
+        "late": False,
+    }

@@ -8,11 +8,25 @@ from typing import Any
 from services.assessment.pack import AssessmentPack
 from services.kernel.pack import load_pack
 from services.kernel.settings import Settings
-from tests.bench import growth, inbox, latency, limit, machine, pipeline, relay, split
+from services.notify.pack import NotifyPack
+from tests.bench import (
+    backlogs,
+    catch_up,
+    cost,
+    growth,
+    inbox,
+    latency,
+    limit,
+    machine,
+    pipeline,
+    relay,
+    split,
+)
 from tests.bench.backlog import backlog
 from tests.bench.choice import Choice
+from tests.bench.mixture import mixed_for
 from tests.bench.run import Work, measure
-from tests.bench.say import say, table
+from tests.bench.say import say
 from tests.bench.stage import BenchFailed, Stage, staged
 from tests.bench.variants import LEADLINE
 
@@ -57,23 +71,6 @@ class Bench:
         self.report |= pipeline.figures(measured, self._scale)
         pipeline.show(measured)
 
-    async def mixture(self) -> None:
-        """One worker on what the topic really carries."""
-        work = Work(list(backlog(self._scale.mixed_referrals, self._localities)), with_others=True)
-        measured = await measure(self._stage, LEADLINE, work, self._pack, workers=1, partitions=4)
-        self.faults += [f"mixture: {fault}" for fault in measured.faults]
-        handled = len(work.referrals) / len(work.messages)
-        self._add(
-            "pipeline",
-            mixture_one_worker_events_s=round(measured.events_s),
-            mixture_handled_share=round(handled, 3),
-        )
-        table(
-            "the county's real mix of referral-events: the others are skipped by their header",
-            ["backlog", "events/s", "handled"],
-            [[f"{measured.events:,} events, one worker", f"{measured.events_s:,.0f}", f"{handled:.0%}"]],
-        )
-
     async def limit(self) -> None:
         """What neither the database nor the broker lets anybody exceed."""
         work = Work(list(backlog(self._scale.part_events, self._localities)))
@@ -116,6 +113,17 @@ class Bench:
         self._add("growth", **growth.figures(grown))
         growth.show(grown)
 
+    async def catch_up(self) -> None:
+        """Start-up and catch-up after an outage during which the county's feed went on."""
+        away = self._scale.away_seconds
+        referrals = backlog(mixed_for(round(away * catch_up.RATE)), self._localities)
+        found = await catch_up.measure_catch_up(
+            self._stage, Work(list(referrals), with_others=True), self._pack, away=away
+        )
+        self.faults += [f"catch_up: {fault}" for fault in found.faults]
+        self._add("growth", catch_up=found.figures)
+        catch_up.show(found)
+
     async def deadlines(self) -> None:
         """Many open deadlines, and many that are due at once."""
         scale = self._scale
@@ -131,6 +139,23 @@ class Bench:
         self.report["inbox"] = found.figures
         inbox.show(found)
 
+    async def cost(self) -> None:
+        """CPU time and bytes on disk of one event, for each service, on a county's month."""
+        scale, stage = self._scale, self._stage
+        referrals = list(backlog(scale.cost_referrals, self._localities))
+        work = Work(referrals, with_others=True)
+        measured = await measure(stage, LEADLINE, work, self._pack, workers=1, partitions=4)
+        self.faults += [f"cost: assessment: {fault}" for fault in measured.faults]
+        self._add("pipeline", mixture_one_worker_events_s=round(measured.events_s))
+        costs = [cost.of_assessment(measured, handled=work.distinct, published=work.published)]
+        team_of, pack = self._pack.team_of_locality, load_pack(self._settings.policy, NotifyPack)
+        costs.append(await cost.measure_cost(stage, backlogs.of_referral(scale.county, self._localities)))
+        costs.append(await cost.measure_cost(stage, backlogs.of_placement(referrals, team_of)))
+        costs.append(await cost.measure_cost(stage, backlogs.of_notify(referrals, team_of, pack)))
+        self.faults += [f"cost: {each.service}: {fault}" for each in costs for fault in each.faults]
+        self.report["cost"] = {each.service: each.figures for each in costs}
+        cost.show(costs)
+
     def _add(self, key: str, **figures: Any) -> None:
         """Add figures to one of the report's sections, to which several parts contribute."""
         self.report.setdefault(key, {}).update(figures)
@@ -140,14 +165,15 @@ PARTS: Mapping[str, Callable[[Bench], Awaitable[None]]] = {
     part.__name__: part
     for part in (
         Bench.pipeline,
-        Bench.mixture,
         Bench.limit,
         Bench.split,
         Bench.relay,
+        Bench.latency,
+        Bench.cost,
         Bench.growth,
+        Bench.catch_up,
         Bench.deadlines,
         Bench.inbox,
-        Bench.latency,
     )
 }
 """All parts in the order in which they run, which is that of importance: the last have what time is left."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.assessment.pack import AssessmentPack
 from tests.bench.backlog import backlog
-from tests.bench.run import Measured, Work, measure
+from tests.bench.run import SHARES, Measured, Work, measure
 from tests.bench.say import say, table
 from tests.bench.scale import Scale
 from tests.bench.stage import Stage
@@ -36,15 +36,20 @@ class Pipeline:
     """What all rounds have measured."""
 
     runs: dict[Course, list[Measured]] = field(default_factory=lambda: defaultdict(list))
+    warm_up: Measured | None = None
 
     @property
     def faults(self) -> list[str]:
         """Return what any recount found wrong."""
+        warm_up = () if self.warm_up is None else self.warm_up.faults
         return [
-            f"{course.words}: {fault}"
-            for course, runs in self.runs.items()
-            for run in runs
-            for fault in run.faults
+            *(f"warm-up: {fault}" for fault in warm_up),
+            *(
+                f"{course.words}: {fault}"
+                for course, runs in self.runs.items()
+                for run in runs
+                for fault in run.faults
+            ),
         ]
 
     def events_s(self, course: Course) -> float:
@@ -52,21 +57,29 @@ class Pipeline:
         return median(run.events_s for run in self.runs[course])
 
     def ratio(self, ours: Course, peers: Iterable[Course]) -> float:
-        """Return how many times as fast as the best of the peers we are: the median over the rounds."""
-        others = [self.runs[peer] for peer in peers]
-        return median(
-            run.events_s / max(runs[number].events_s for runs in others)
-            for number, run in enumerate(self.runs[ours])
-        )
+        """Return how many times as fast as the best of the peers we are.
+
+        Compared within each round in which all took part; the median over these rounds.
+        """
+        others = [[run.events_s for run in self.runs[peer]] for peer in peers]
+        best: list[float] = [max(speeds) for speeds in zip(*others, strict=False)]
+        return median(run.events_s / peer for run, peer in zip(self.runs[ours], best, strict=False))
 
 
 def courses(scale: Scale, variants: Collection[str] = tuple(VARIANTS)) -> list[Course]:
-    """Return who of the variants runs in each round."""
-    few, *more = scale.partitions
+    """Return who of the variants runs in every round."""
+    few = scale.partitions
     found = [Course(LEADLINE, 1, few), *(Course(peer, 1, few) for peer in PEERS)]
     found += [Course(LEADLINE, 2, few), Course(AIOKAFKA_BATCH, 2, few)]
-    for many in more:
-        found += [Course(each, workers, many) for each in (LEADLINE, AIOKAFKA_BATCH) for workers in (1, 2)]
+    return [course for course in found if course.variant.name in variants]
+
+
+def wide_courses(scale: Scale, variants: Collection[str] = tuple(VARIANTS)) -> list[Course]:
+    """Return who of the variants runs once, on many partitions."""
+    if not scale.wide_partitions:
+        return []
+    pairs = [(each, workers) for each in (LEADLINE, AIOKAFKA_BATCH) for workers in (1, 2)]
+    found = [Course(each, workers, scale.wide_partitions) for each, workers in pairs]
     return [course for course in found if course.variant.name in variants]
 
 
@@ -75,33 +88,46 @@ async def run_pipeline(
 ) -> Pipeline:
     """Run every variant's courses once per round, in an order that turns with the rounds.
 
+    Before the first one, a worker of ours warms the engines up; that run is recounted and not reported.
     `profile`: look into our own workers while they work, and show where they spend their time.
     """
     localities = [locality.code for locality in pack.localities]
     referrals = list(backlog(scale.events, localities))
-    large, small = Work(referrals), Work(referrals[: scale.single_events])
+    works = {count: Work(referrals[:count]) for count in _sizes(scale)}
     pipeline = Pipeline()
+
+    async def run(course: Course, events: int, *, profile: bool = False) -> Measured:
+        return await measure(
+            stage,
+            course.variant,
+            works[events],
+            pack,
+            workers=course.workers,
+            partitions=course.partitions,
+            profile=profile,
+        )
+
+    pipeline.warm_up = await run(Course(LEADLINE, 1, scale.partitions), scale.warm_up_events)
     order = courses(scale, variants)
     begun = time.monotonic()
     for number in range(scale.rounds):
         if number and time.monotonic() - begun > scale.rounds_seconds:
             say(f"  no round {number + 1}: round {number} has taken the time of all")
             break
-        for course in order:
-            work = small if course.variant.single else large
-            measured = await measure(
-                stage,
-                course.variant,
-                work,
-                pack,
-                workers=course.workers,
-                partitions=course.partitions,
-                profile=profile and course.variant is LEADLINE,
-            )
+        now = [course for course in order if number < scale.single_rounds or not course.variant.single]
+        for course in now if number else [*now, *wide_courses(scale, variants)]:
+            wide = course.partitions == scale.wide_partitions
+            events = scale.wide_events if wide else scale.events_of.get(course.variant.name, scale.events)
+            measured = await run(course, events, profile=profile and course.variant is LEADLINE)
             pipeline.runs[course].append(measured)
             say(f"  round {number + 1}: {course.words}: {measured.events_s:,.0f} events/s")
         order = [*order[1:], order[0]]  # nobody is always first, or always after the same one
     return pipeline
+
+
+def _sizes(scale: Scale) -> set[int]:
+    """Return how large the backlogs are; all begin with the same events."""
+    return {scale.warm_up_events, scale.events, *scale.events_of.values(), scale.wide_events}
 
 
 def show(pipeline: Pipeline) -> None:
@@ -136,12 +162,24 @@ def show(pipeline: Pipeline) -> None:
         "broker us",
     ]
     table(
-        "consume, decide, commit, publish (us: CPU microseconds per event)",
+        "consume, decide, commit, publish (medians; us: CPU microseconds per event)",
         [*heads, "events per CPU s", "stored B", "MB", "strangers", "consistent"],
         rows,
     )
+    table(
+        "where both cores went: shares of the machine's CPU time until everything was published",
+        ["pipeline", *SHARES],
+        [
+            [course.words, *(f"{_median_share(runs, name):.0%}" for name in SHARES)]
+            for course, runs in pipeline.runs.items()
+        ],
+    )
     for fault in pipeline.faults:
         say(f"  INCONSISTENT {fault}")
+
+
+def _median_share(runs: Sequence[Measured], name: str) -> float:
+    return median(run.shares[name] for run in runs)
 
 
 def figures(pipeline: Pipeline, scale: Scale) -> dict[str, Any]:
@@ -149,7 +187,7 @@ def figures(pipeline: Pipeline, scale: Scale) -> dict[str, Any]:
 
     A figure is left out when those it needs did not run.
     """
-    few = scale.partitions[0]
+    few = scale.partitions
     one, two = Course(LEADLINE, 1, few), Course(LEADLINE, 2, few)
     single = [Course(peer, 1, few) for peer in PEERS if peer.single]
     batch = [Course(peer, 1, few) for peer in PEERS if not peer.single]
@@ -190,5 +228,6 @@ def _course(course: Course, runs: Sequence[Measured]) -> Mapping[str, Any]:
         },
         "events_per_cpu_second": round(median(run.events / sum(run.cpu_seconds.values()) for run in runs)),
         "stored_bytes_per_event": round(median(run.stored_bytes / run.events for run in runs)),
+        "machine_shares": {name: round(_median_share(runs, name), 3) for name in SHARES},
         "rounds": [asdict(run) for run in runs],
     }

@@ -5,6 +5,8 @@ from typing import Any
 
 from tests.bench.variants import PEERS
 
+SERVICES = ("referral", "assessment", "placement", "notify")
+
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "pipeline": (
         "one_worker_events_s",
@@ -24,6 +26,18 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
         "due_scan_ms",
         "due_burst_per_s",
     ),
+    "growth.catch_up": ("events", "start_to_first_commit_s", "caught_up_s"),
+    **{
+        f"cost.{service}": (
+            "events_read",
+            "events_handled",
+            "events_published",
+            "events_s",
+            "events_per_cpu_second",
+            "stored_bytes_per_event",
+        )
+        for service in SERVICES
+    },
 }
 """Numbers by section; a dot leads into a section of a section."""
 

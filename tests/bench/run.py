@@ -1,6 +1,7 @@
 """One run: a backlog, a number of worker processes of one variant, and what it took them."""
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -19,6 +20,8 @@ from tests.bench.stage import BenchFailed, Stage
 from tests.bench.variants import Variant
 
 POLL_SECONDS = 0.02
+CORES = os.cpu_count() or 1
+SHARES = ("worker", "postgres", "kafka", "client", "strangers", "idle")
 PATIENCE_SECONDS = 1800.0
 EVENTS_OF_A_CASE = 3
 """assessment.started, lead_professional.assigned and deadline.scheduled."""
@@ -64,6 +67,8 @@ class Measured:
     """Until the last event that came of it was on the bus."""
     cpu_seconds: dict[str, float]
     """By process tree, until everything was published."""
+    client_seconds: float
+    """CPU seconds of the benchmark itself meanwhile: it looks whether the work is done."""
     resident_mb: float
     """Of the largest worker, at the end."""
     stored_bytes: int
@@ -82,6 +87,18 @@ class Measured:
     def published_s(self) -> float:
         """Return events per second until all that came of them was published."""
         return self.events / self.publish_seconds
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Return which share of the machine's CPU time went where; all of them together make 1.
+
+        `idle` is what nobody has used, waiting for the disk included.
+        """
+        whole = self.publish_seconds * CORES
+        used = {**self.cpu_seconds, "client": self.client_seconds}
+        found = {name: used.get(name, 0.0) / whole for name in SHARES} | {"strangers": self.strangers}
+        found["idle"] = max(0.0, 1.0 - sum(found.values()))
+        return found
 
     def cpu_us(self, name: str) -> float:
         """Return the CPU microseconds per event of one process tree."""
@@ -125,7 +142,7 @@ async def measure(
         if profile:
             await around.enter_async_context(profiled(stage, processes[0].pid, variant.name))
         meter.start()
-        begun = time.monotonic()
+        begun, own = time.monotonic(), time.process_time()
         await door.rollback()
 
         async def alive(condition: str) -> None:
@@ -145,7 +162,7 @@ async def measure(
         while await stage.ends(bus, ASSESSMENT) < work.published:
             await alive("bus")
         published = time.monotonic() - begun
-        used, strangers = meter.used(), meter.strangers()
+        used, strangers, client = meter.used(), meter.strangers(), time.process_time() - own
         memory = max(resident_mb(one.pid) for one in processes)
         while await connection.fetchval("SELECT count(*) FROM outbox"):
             await alive("outbox")
@@ -168,6 +185,7 @@ async def measure(
         commit_seconds=committed,
         publish_seconds=published,
         cpu_seconds=used,
+        client_seconds=client,
         resident_mb=memory,
         stored_bytes=grown,
         strangers=strangers,

@@ -1,7 +1,7 @@
 """Who is measured: our worker and its peers, each a program that runs until SIGTERM."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,13 @@ def _peer(module: str, words: str, *, single: bool = False) -> Variant:
     return Variant(module, words, argv, f"bench-{module.replace('_', '-')}", single)
 
 
-LEADLINE = Variant(
-    "leadline",
-    "leadline worker assessment",
-    (sys.executable, "-m", "services.cli.main", "worker", "assessment"),
-    "assessment",
-)
+def worker_of(service: str) -> Variant:
+    """Return one of our own workers."""
+    argv = (sys.executable, "-m", "services.cli.main", "worker", service)
+    return Variant(f"worker-{service}", f"leadline worker {service}", argv, service)
+
+
+LEADLINE = replace(worker_of("assessment"), name="leadline")
 WEB_NOTIFY = Variant(
     "web-notify",
     "leadline web notify",

@@ -36,6 +36,7 @@ def measured(variant: str, *, seconds: float = 2.0) -> Measured:
         commit_seconds=seconds,
         publish_seconds=seconds,
         cpu_seconds={"worker": 1.0},
+        client_seconds=0.1,
         resident_mb=100.0,
         stored_bytes=1000,
         strangers=0.0,

@@ -6,7 +6,7 @@ from typing import Any
 from mode import Service as Part
 from prometheus_client import start_http_server
 
-from services.kernel import metrics
+from services.kernel import garbage, metrics
 from services.kernel.buswatch import BusWatch
 from services.kernel.clock import Clock, clock_of
 from services.kernel.connection import Engine
@@ -107,4 +107,6 @@ def run_worker(name: str, build: Build, settings: Settings, *, extras: Extras | 
         start_http_server(settings.metrics_port)
     more = extras(settings, engine, clock) if extras is not None else ()
     parts = parts_of(service, settings, engine, clock, extras=more)
-    return run(create_app(f"leadline-{name}", services=parts))
+    app = create_app(f"leadline-{name}", services=parts)
+    garbage.look_less_often()
+    return run(app)

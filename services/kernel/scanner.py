@@ -4,11 +4,11 @@ from collections import Counter
 
 import structlog
 from mode import Service
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kernel import deadlines, metrics
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
+from services.kernel.connection import Engine
 from services.kernel.database import is_transient
 from services.kernel.publishing import deadline_entries
 from services.kernel.service import Occasion
@@ -19,29 +19,28 @@ log = structlog.get_logger()
 
 
 async def scan_once(
-    engine: AsyncEngine, clock: Clock, *, service: str, calendar: WorkingCalendar, limit: int = 500
+    engine: Engine, clock: Clock, *, service: str, calendar: WorkingCalendar, limit: int = 500
 ) -> int:
     """Raise the due states of up to `limit` deadlines in one transaction; return how many there were.
 
     Rows are claimed with SKIP LOCKED, so that two scanners share the work and never raise one twice.
     """
     now = clock.now()
-    raised: Counter[str] = Counter()
     async with engine.begin() as connection:
         claimed = await deadline_store.claim_due(connection, now=now, limit=limit)
-        changed, entries = [], []
+        raised, changed, entries = [], [], []
         for deadline in claimed:
             # The cause of a raised state is the deadline itself: a second run makes the same id.
             occasion = Occasion(now, deadline.deadline_id, deadline.deadline_id, calendar)
             events = deadlines.raise_due(deadline, now=now)
-            raised.update(event.name for event in events)
             after, fresh = deadline_entries(deadline, events, occasion)
+            raised.extend(events)
             changed.append(after)
             entries.extend(fresh)
-        await deadline_store.save(connection, changed)
+        await deadline_store.save_raised(connection, changed)
         await journal.append(connection, entries, now=now)
-    for state, count in raised.items():
-        metrics.DEADLINES_RAISED.labels(service, state.removeprefix("deadline.")).inc(count)
+    for name, count in Counter(event.name for event in raised).items():
+        metrics.DEADLINES_RAISED.labels(service, name.removeprefix("deadline.")).inc(count)
     return len(claimed)
 
 
@@ -50,7 +49,7 @@ class Scanner(Service):
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: Engine,
         clock: Clock,
         *,
         service: str,

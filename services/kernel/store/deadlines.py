@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
+from services.kernel.connection import Connection
 from services.kernel.deadline_rules import Schedule as Dates
 from services.kernel.deadlines import Deadline
 
@@ -41,6 +42,15 @@ SAVE = text(f"""
         due_from = excluded.due_from, due_at = excluded.due_at, next_at = excluded.next_at
 """)  # noqa: S608 - the columns are ours
 
+SAVE_RAISED = text("""
+    UPDATE deadlines SET version = raised.version, state = raised.state, next_at = raised.next_at
+    FROM unnest(
+        CAST(:deadline_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:states AS text[]),
+        CAST(:next_ats AS timestamptz[])
+    ) AS raised (deadline_id, version, state, next_at)
+    WHERE deadlines.deadline_id = raised.deadline_id
+""")
+
 COUNT_DUE = text("SELECT count(*) FROM deadlines WHERE next_at <= :now")
 
 LIST_OPEN = text("""
@@ -67,7 +77,7 @@ class OpenDeadline:
     due_at: datetime
 
 
-async def load(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, Deadline]:
+async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Deadline]:
     """Return deadlines by id, locked; an unknown one is an absent Deadline."""
     wanted = set(ids)
     found = {wanted_id: Deadline(wanted_id) for wanted_id in wanted}
@@ -77,17 +87,17 @@ async def load(connection: AsyncConnection, ids: Iterable[UUID]) -> dict[UUID, D
     return found
 
 
-async def claim_due(connection: AsyncConnection, *, now: datetime, limit: int) -> list[Deadline]:
+async def claim_due(connection: Connection, *, now: datetime, limit: int) -> list[Deadline]:
     """Lock and return deadlines that time has changed; rows another scanner holds are passed over."""
-    return [_deadline(row) for row in await connection.execute(CLAIM_DUE, {"now": now, "limit": limit})]
+    return list(map(_deadline, await connection.execute(CLAIM_DUE, {"now": now, "limit": limit})))
 
 
-async def count_due(connection: AsyncConnection, *, now: datetime) -> int:
+async def count_due(connection: Connection, *, now: datetime) -> int:
     """Return how many deadlines wait for the scanner."""
     return int((await connection.execute(COUNT_DUE, {"now": now})).scalar_one())
 
 
-async def save(connection: AsyncConnection, deadlines: Sequence[Deadline]) -> None:
+async def save(connection: Connection, deadlines: Sequence[Deadline]) -> None:
     """Write deadlines in one statement, new ones and changed ones alike."""
     if not deadlines:
         return
@@ -112,8 +122,23 @@ async def save(connection: AsyncConnection, deadlines: Sequence[Deadline]) -> No
     )
 
 
+async def save_raised(connection: Connection, deadlines: Sequence[Deadline]) -> None:
+    """Write how far claimed deadlines have come. What never moves by time alone is left as it is."""
+    if not deadlines:
+        return
+    await connection.execute(
+        SAVE_RAISED,
+        {
+            "deadline_ids": [deadline.deadline_id for deadline in deadlines],
+            "versions": [deadline.version for deadline in deadlines],
+            "states": [deadline.state for deadline in deadlines],
+            "next_ats": [deadline.next_at for deadline in deadlines],
+        },
+    )
+
+
 async def list_open(
-    connection: AsyncConnection,
+    connection: Connection,
     *,
     state: str | None = None,
     kind: str | None = None,
@@ -127,7 +152,7 @@ async def list_open(
     return [OpenDeadline(row.about, row.kind, row.state, row.due_at) for row in rows]
 
 
-async def list_about(connection: AsyncConnection, *abouts: UUID) -> list[OpenDeadline]:
+async def list_about(connection: Connection, *abouts: UUID) -> list[OpenDeadline]:
     """Return every deadline of aggregates, met ones included, the earliest first."""
     rows = await connection.execute(LIST_ABOUT, {"abouts": list(abouts)})
     return [OpenDeadline(row.about, row.kind, row.state, row.due_at) for row in rows]
@@ -140,16 +165,9 @@ def _dates(deadline: Deadline) -> Dates:
     return deadline.dates
 
 
-def _deadline(row: Row[tuple[object, ...]]) -> Deadline:
+def _deadline(row: Sequence[Any]) -> Deadline:
+    # In the order of COLUMNS: a field by its name costs a look-up in each row.
+    identity, version, state, about, child_id, case_id, kind, rule, trigger_at, *moments = row
     return Deadline(
-        deadline_id=row.deadline_id,
-        version=row.version,
-        state=row.state,
-        about=row.about,
-        child_id=row.child_id,
-        case_id=row.case_id,
-        kind=row.kind,
-        rule=row.rule,
-        trigger_at=row.trigger_at,
-        dates=Dates(due_soon_at=row.due_soon_at, due_from=row.due_from, due_at=row.due_at),
+        identity, version, state, about, child_id, case_id, kind, rule, trigger_at, Dates(*moments)
     )

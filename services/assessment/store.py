@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import text
 
-from schemas.events import ReferralAccepted
+from schemas.events import DomainNeed, ReferralAccepted, RuleFired
 from services.assessment.allocation import Roster
 from services.assessment.book import CaseBook
 from services.assessment.model import Case, Caseload, CompleteAssessment, ReviewPlan
@@ -155,8 +155,8 @@ async def _save_cases(connection: Connection, cases: Sequence[Case]) -> None:
             "leads": [case.lead_professional_id for case in cases],
             "levels": [case.level for case in cases],
             "points": [case.points for case in cases],
-            "needs": [json.dumps([need.model_dump(mode="json") for need in case.needs]) for case in cases],
-            "rules": [json.dumps([rule.model_dump(mode="json") for rule in case.rules]) for case in cases],
+            "needs": [_json(case.needs) for case in cases],
+            "rules": [_json(case.rules) for case in cases],
             "policy_versions": [case.policy_version for case in cases],
             "reviews": [case.reviews for case in cases],
             "started_ats": [case.started_at for case in cases],
@@ -179,3 +179,7 @@ async def _save_caseloads(connection: Connection, caseloads: Sequence[Caseload])
             "points": [caseload.points for caseload in caseloads],
         },
     )
+
+
+def _json(items: Sequence[DomainNeed | RuleFired]) -> str:
+    return json.dumps([item.model_dump(mode="json") for item in items]) if items else "[]"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from struct import iter_unpack
+from types import TracebackType
+from typing import Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
@@ -68,11 +70,18 @@ class Publisher:
             max_batch_size=BATCH_BYTES,
         )
 
-    async def start(self) -> None:
-        """Connect. Raises KafkaError."""
-        await self._producer.start()
+    async def __aenter__(self) -> Self:
+        """Connect. Raises KafkaError when no broker answers."""
+        try:
+            await self._producer.start()
+        except BaseException:
+            await self._producer.stop()
+            raise
+        return self
 
-    async def stop(self) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Send what is under way and disconnect."""
         await self._producer.stop()
 

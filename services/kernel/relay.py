@@ -6,13 +6,12 @@ from contextlib import suppress
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from mode import Service
 
 from schemas.topics import published_by
 from services.kernel import metrics
+from services.kernel.broker import Broker
 from services.kernel.outgoing import Encoder
 from services.kernel.publisher import Publisher
 from services.kernel.settings import Settings
@@ -80,15 +79,14 @@ class Relay(Service):
             if self.should_stop:
                 return
         await relaying.listen(self._woken.set)
-        publisher = Publisher(self._settings, self._topic)
-        await publisher.start()
-        try:
-            await self._check(relaying)
-            await self._publish_for_ever(relaying, publisher)
-        finally:
-            await publisher.stop()
+        async with (
+            Broker(self._settings, self._topic) as broker,
+            Publisher(self._settings, self._topic) as publisher,
+        ):
+            await self._check(relaying, broker)
+            await self._publish_for_ever(relaying, broker, publisher)
 
-    async def _publish_for_ever(self, relaying: Relaying, publisher: Publisher) -> None:
+    async def _publish_for_ever(self, relaying: Relaying, broker: Broker, publisher: Publisher) -> None:
         loop = asyncio.get_running_loop()
         checked_at = loop.time()
         while not self.should_stop:
@@ -102,7 +100,7 @@ class Relay(Service):
                 continue
             metrics.OUTBOX_PENDING.labels(self._service).set(0)
             if loop.time() - checked_at > CHECK_SECONDS:
-                await self._check(relaying)
+                await self._check(relaying, broker)
                 checked_at = loop.time()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._settings.relay_seconds)
@@ -118,9 +116,9 @@ class Relay(Service):
         self._ends |= ends
         metrics.PUBLISHED.labels(self._service).inc(len(pending))
 
-    async def _check(self, relaying: Relaying) -> None:
+    async def _check(self, relaying: Relaying, broker: Broker) -> None:
         marks = await relaying.marks()
-        self._cluster_id, ends = await self._broker()
+        self._cluster_id, ends = await broker.holds()
         if lost(marks, ends, cluster_id=self._cluster_id):
             await self._republish(relaying)
         self._ends = {partition: mark.end_offset for partition, mark in marks.items()}
@@ -131,21 +129,3 @@ class Relay(Service):
         log.warning("the broker has lost events, publishing the journal again", events=count)
         message = "the broker holds less than it had acknowledged"
         raise BusLost(message)
-
-    async def _broker(self) -> tuple[str, dict[int, int]]:
-        """Return the broker's cluster id and the end offset of each partition of our topic."""
-        admin = AIOKafkaAdminClient(**self._settings.kafka_client())
-        await admin.start()
-        try:
-            cluster = await admin.describe_cluster()
-        finally:
-            await admin.close()
-        consumer = AIOKafkaConsumer(**self._settings.kafka_client())
-        await consumer.start()
-        try:
-            await consumer._client.force_metadata_update()
-            partitions = consumer.partitions_for_topic(self._topic) or set()
-            ends = await consumer.end_offsets([TopicPartition(self._topic, number) for number in partitions])
-        finally:
-            await consumer.stop()
-        return cluster["cluster_id"] or "", {place.partition: end for place, end in ends.items()}

@@ -15,7 +15,7 @@ class Choice:
     parts: tuple[str, ...]
     variants: tuple[str, ...]
     profile: bool
-    """Whether our worker is looked into during the pipeline."""
+    """Whether workers are looked into during the pipeline."""
     whole: bool
     """Whether nothing is left out and nobody looks into it: only then the figures stand for the revision."""
 

@@ -54,7 +54,7 @@ def choose(arguments: Sequence[str] | None = None) -> Choice:
     parser.add_argument(
         "--profile",
         action="store_true",
-        help=f"look into our worker during the pipeline with {PROFILER}, which slows it a little",
+        help=f"look into a worker of each variant in the pipeline with {PROFILER}, which slows it",
     )
     given = parser.parse_args(arguments)
     if given.profile and shutil.which(PROFILER) is None:

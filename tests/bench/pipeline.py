@@ -89,7 +89,7 @@ async def run_pipeline(
     """Run every variant's courses once per round, in an order that turns with the rounds.
 
     Before the first one, a worker of ours warms the engines up; that run is recounted and not reported.
-    `profile`: look into our own workers while they work, and show where they spend their time.
+    `profile`: look into one worker of each while it works, and show where it spends its time.
     """
     localities = [locality.code for locality in pack.localities]
     referrals = list(backlog(scale.events, localities))
@@ -118,7 +118,7 @@ async def run_pipeline(
         for course in now if number else [*now, *wide_courses(scale, variants)]:
             wide = course.partitions == scale.wide_partitions
             events = scale.wide_events if wide else scale.events_of.get(course.variant.name, scale.events)
-            measured = await run(course, events, profile=profile and course.variant is LEADLINE)
+            measured = await run(course, events, profile=profile)
             pipeline.runs[course].append(measured)
             say(f"  round {number + 1}: {course.words}: {measured.events_s:,.0f} events/s")
         order = [*order[1:], order[0]]  # nobody is always first, or always after the same one

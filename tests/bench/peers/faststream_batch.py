@@ -9,7 +9,15 @@ from faststream.kafka.annotations import KafkaMessage
 from schemas.events import ReferralAccepted
 from services.kernel.settings import Settings
 from tests.bench.peers.deciding import Incoming
-from tests.bench.peers.program import BATCH, HANDLED, TOPIC, relaying, told_to_stop
+from tests.bench.peers.program import (
+    BATCH,
+    FETCH_BYTES,
+    HANDLED,
+    SESSION_SECONDS,
+    TOPIC,
+    relaying,
+    told_to_stop,
+)
 from tests.bench.peers.sql_store import SqlStore
 
 GROUP = "bench-faststream-batch"
@@ -29,6 +37,9 @@ async def main() -> None:
         ack_policy=AckPolicy.NACK_ON_ERROR,
         batch=True,
         max_records=BATCH,
+        max_partition_fetch_bytes=FETCH_BYTES,
+        session_timeout_ms=int(SESSION_SECONDS * 1000),
+        heartbeat_interval_ms=int(SESSION_SECONDS / 3 * 1000),
     )
     async def on_referrals(events: list[ReferralAccepted], message: KafkaMessage) -> None:
         headers = message.batch_headers

@@ -8,6 +8,7 @@ import faust
 from faust.types import StreamT
 
 from schemas.events import ReferralAccepted
+from services.kernel.garbage import look_less_often
 from services.kernel.relay import Relay
 from services.kernel.settings import Settings
 from tests.bench.peers.deciding import Incoming
@@ -60,4 +61,6 @@ def create_app(settings: Settings) -> faust.App:
 
 if __name__ == "__main__":
     sys.argv = [sys.argv[0], "worker", "--loglevel", "warn", "--without-web"]
-    create_app(Settings()).main()
+    app = create_app(Settings())
+    look_less_often()  # as our worker does, and all other peers
+    app.main()

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 from alembic import command
 from alembic.config import Config
-from asyncpg import InterfaceError, PostgresError, UniqueViolationError
+from asyncpg import InterfaceError, InternalClientError, PostgresError, UniqueViolationError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -27,7 +27,7 @@ TRANSIENT_STATES = frozenset({"40001", "40P01", "55P03"})
 TRANSIENT_CLASSES = ("08", "53", "57P", "58")
 """Connection lost, resources exhausted (connections, disk), shutdowns, errors of the system below."""
 
-STORE_ERRORS = (PostgresError, InterfaceError)
+STORE_ERRORS = (PostgresError, InterfaceError, InternalClientError)
 """What a statement can raise, beside OSError and TimeoutError where nobody answers."""
 
 MIGRATION_LOCK = 7_301_944
@@ -46,7 +46,9 @@ def is_transient(error: BaseException) -> bool:
         return state in TRANSIENT_STATES or state.startswith(TRANSIENT_CLASSES)
     if isinstance(error, InterfaceError):
         return not isinstance(error, ValueError)  # a value that no statement takes stays one
-    return isinstance(error, (OSError, TimeoutError))
+    # The driver's internal error: the server has said goodbye on a connection that nobody used, and the
+    # connection is not closed yet.
+    return isinstance(error, (OSError, TimeoutError, InternalClientError))
 
 
 def is_conflict(error: BaseException) -> bool:

@@ -9,36 +9,39 @@ from sqlalchemy import text
 
 from services.kernel.connection import Connection
 
-CLAIM = text("""
+KEEP = text("""
     INSERT INTO requests (key, fingerprint, status, body, received_at)
-    VALUES (:key, :fingerprint, 0, 'null', :now)
-    ON CONFLICT DO NOTHING RETURNING key
+    VALUES (:key, :fingerprint, :status, CAST(:body AS json), :now)
 """)
-ANSWER = text("UPDATE requests SET status = :status, body = CAST(:body AS json) WHERE key = :key")
 FIND = text("SELECT fingerprint, status, body::text AS body FROM requests WHERE key = :key")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered to an earlier request of the same key."""
+    """What was answered to a request. `fingerprint` tells whether another one is the same."""
 
     fingerprint: str
     status: int
     body: Any
 
 
-async def claim(connection: Connection, key: str, *, fingerprint: str, now: datetime) -> Answer | None:
-    """Claim a key in this transaction: None when it is new, else the earlier answer.
+async def keep(connection: Connection, key: str, answer: Answer, *, now: datetime) -> None:
+    """Keep the answer of a request, in the transaction that did what was asked.
 
-    A concurrent request of the same key makes this one wait for its outcome.
+    UniqueViolationError when the key has an answer already: then nothing of this transaction may stay. A
+    concurrent request of the same key makes this one wait for its outcome.
     """
-    claimed = await connection.execute(CLAIM, {"key": key, "fingerprint": fingerprint, "now": now})
-    if claimed.one_or_none() is not None:
-        return None
-    row = (await connection.execute(FIND, {"key": key})).one()
-    return Answer(row.fingerprint, row.status, json.loads(row.body))
+    parameters = {
+        "key": key,
+        "fingerprint": answer.fingerprint,
+        "status": answer.status,
+        "body": json.dumps(answer.body),
+        "now": now,
+    }
+    await connection.execute(KEEP, parameters)
 
 
-async def answer(connection: Connection, key: str, *, status: int, body: object) -> None:
-    """Keep the answer of a claimed request."""
-    await connection.execute(ANSWER, {"key": key, "status": status, "body": json.dumps(body)})
+async def find(connection: Connection, key: str) -> Answer | None:
+    """Return what was answered to an earlier request of this key, or None."""
+    row = (await connection.execute(FIND, {"key": key})).one_or_none()
+    return None if row is None else Answer(row.fingerprint, row.status, json.loads(row.body))

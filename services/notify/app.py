@@ -9,7 +9,7 @@ from services.kernel.pack import PackError, load_pack
 from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.notify.book import NotifyBook
-from services.notify.handlers import COMMANDS, HANDLERS
+from services.notify.handlers import COMMANDS, HANDLERS, handlers_under
 from services.notify.mailer import Mailer
 from services.notify.pack import NotifyPack
 from services.notify.policy import unrouted
@@ -31,7 +31,7 @@ def build(settings: Settings) -> Service[NotifyBook]:
     return Service(
         name="notify",
         store=NotifyStore(pack, mails=settings.smtp is not None),
-        handlers=HANDLERS,
+        handlers=handlers_under(pack),
         commands=COMMANDS,
         calendar=pack.working_calendar,
         lets_pass=frozenset(topic.name for topic in read_by("notify")),

@@ -17,7 +17,10 @@ class NotifyBook:
     pack: NotifyPack
     people: dict[UUID, People] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
-    changed_people: set[UUID] = field(default_factory=set)
+    changed_referrers: set[UUID] = field(default_factory=set)
+    """The children whose referrer is another one now."""
+    changed_cases: dict[UUID, UUID] = field(default_factory=dict)
+    """The child by the id of each case that is new or different."""
     changed_alerts: set[UUID] = field(default_factory=set)
 
     def people_of(self, child_id: UUID) -> People:
@@ -26,9 +29,13 @@ class NotifyBook:
 
     def keep(self, people: People) -> None:
         """Take in what an event has taught about a child's people."""
-        if people != self.people_of(people.child_id):
-            self.people[people.child_id] = people
-            self.changed_people.add(people.child_id)
+        known = self.people_of(people.child_id)
+        self.people[people.child_id] = people
+        if people.referrer != known.referrer:
+            self.changed_referrers.add(people.child_id)
+        self.changed_cases |= {
+            case.case_id: people.child_id for case in people.cases if case not in known.cases
+        }
 
     def alert(self, alert_id: UUID) -> Alert:
         """Return an alert; an unknown one is absent."""

@@ -8,6 +8,7 @@ from services.kernel.service import Command, Handler, Occasion, Produced
 from services.notify import policy
 from services.notify.book import NotifyBook
 from services.notify.model import AcknowledgeAlert
+from services.notify.pack import NotifyPack
 
 
 def on_news(book: NotifyBook, event: Event, occasion: Occasion) -> Sequence[Produced]:
@@ -62,5 +63,19 @@ HANDLERS: dict[type[Event], Handler] = {
     e.DeadlineWaived: on_news,
     e.EventParked: on_news,
 }
+
+
+def handlers_under(pack: NotifyPack) -> dict[type[Event], Handler]:
+    """Return the handlers of events that teach us something or may alert somebody under this pack.
+
+    The others are most of what a topic carries: left out here, they are skipped by their header, without
+    being decoded or claimed.
+    """
+    return {
+        event: handler
+        for event, handler in HANDLERS.items()
+        if handler is on_news_of_people or not pack.is_silent(event.name)
+    }
+
 
 COMMANDS: dict[type[Command], Handler] = {AcknowledgeAlert: acknowledge_alert}

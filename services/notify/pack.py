@@ -82,6 +82,10 @@ class NotifyPack(Pack):
                 return self._rules[subject]
         return None
 
+    def is_silent(self, name: str) -> bool:
+        """Return whether no rule alerts anybody of an event of this name, whatever a deadline's kind."""
+        return all(rule.on.partition(":")[0] != name for rule in self.alerts)
+
     @cached_property
     def team_by_code(self) -> Mapping[str, Team]:
         """Every team by its code."""

@@ -1,4 +1,4 @@
-"""Every SQL statement about e-mails: queued with their alert, claimed by one mailer, settled once."""
+"""SQL about e-mails: claimed by one mailer, settled once. `store` queues them with their alerts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,6 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.connection import Connection
-
-QUEUE = text("""
-    INSERT INTO e_mails (alert_id, state)
-    SELECT alert_id, :state FROM unnest(CAST(:ids AS uuid[])) AS fresh (alert_id)
-""")
 
 # SKIP LOCKED: an e-mail that a mailer is just sending goes; whoever acknowledges does not wait for it.
 DROP = text("""
@@ -24,14 +19,17 @@ DROP = text("""
     )
 """)
 
+# The e-mail first and alone, so that the index of the queue leads to one row however long the queue is.
 CLAIM = text("""
-    SELECT e_mails.attempts, e_mails.refusals, alerts.alert_id, alerts.recipient_id, alerts.kind,
+    WITH claimed AS (
+        SELECT alert_id, attempts, refusals FROM e_mails
+        WHERE state = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
+        ORDER BY position LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    )
+    SELECT claimed.attempts, claimed.refusals, alerts.alert_id, alerts.recipient_id, alerts.kind,
            alerts.says, alerts.next_step, alerts.about, alerts.case_id, alerts.due_at, alerts.raised_at
-    FROM e_mails JOIN alerts USING (alert_id)
-    WHERE e_mails.state = 'queued'
-      AND (e_mails.next_attempt_at IS NULL OR e_mails.next_attempt_at <= :now)
-    ORDER BY e_mails.position LIMIT 1
-    FOR UPDATE OF e_mails SKIP LOCKED
+    FROM claimed JOIN alerts USING (alert_id)
 """)
 
 SENT = text("""
@@ -69,17 +67,6 @@ class Email:
     raised_at: datetime
     attempts: int = 0
     refusals: int = 0
-
-
-async def queue(connection: Connection, alert_ids: Sequence[UUID], *, configured: bool) -> None:
-    """Queue the e-mails of new alerts in the alerts' own transaction.
-
-    Without a mail server they are recorded as `not_configured` and never sent later: a server that is
-    added after weeks must not flood people with what they have long read in their inbox.
-    """
-    if alert_ids:
-        state = "queued" if configured else "not_configured"
-        await connection.execute(QUEUE, {"ids": list(alert_ids), "state": state})
 
 
 async def drop(connection: Connection, alert_ids: Sequence[UUID]) -> None:

@@ -27,28 +27,36 @@ LOAD_ALERTS = text(f"""
 # People are read without locks: a child's referrer has one writer (the worker that reads the child's
 # partition of referral-events), and so has a case (assessment-events). Locks would only make workers wait
 # for each other that read the same child on different topics.
-LOAD_REFERRERS = text("""
-    SELECT child_id, agency_id, locality, referred_at FROM referrers
-    WHERE child_id = ANY(CAST(:children AS uuid[]))
-""")
-LOAD_CASES = text("""
-    SELECT case_id, child_id, opened_at, status, lead_professional_id, team, locality FROM cases
-    WHERE child_id = ANY(CAST(:children AS uuid[])) ORDER BY case_id
+# One statement, and no join: each half finds its rows over its own index, whatever the planner believes.
+LOAD_PEOPLE = text("""
+    SELECT child_id, locality, agency_id, referred_at,
+           CAST(NULL AS uuid) AS case_id, CAST(NULL AS timestamptz) AS opened_at, NULL AS status,
+           NULL AS lead_professional_id, NULL AS team
+    FROM referrers WHERE child_id = ANY(CAST(:children AS uuid[]))
+    UNION ALL
+    SELECT child_id, locality, NULL, NULL, case_id, opened_at, status, lead_professional_id, team
+    FROM cases WHERE child_id = ANY(CAST(:children AS uuid[]))
+    ORDER BY case_id
 """)
 
+# One statement for an alert and its e-mail: a batch of events mostly brings both.
 SAVE_ALERTS = text(f"""
-    INSERT INTO alerts ({ALERT})
-    SELECT * FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:statuses AS text[]),
-        CAST(:recipients AS text[]), CAST(:roles AS text[]), CAST(:kinds AS text[]),
-        CAST(:urgencies AS text[]), CAST(:says AS text[]), CAST(:next_steps AS text[]),
-        CAST(:abouts AS uuid[]), CAST(:cases AS uuid[]), CAST(:children AS uuid[]),
-        CAST(:due_ats AS timestamptz[]), CAST(:raised_ats AS timestamptz[]),
-        CAST(:acknowledged_ats AS timestamptz[]), CAST(:acknowledgers AS text[])
+    WITH saved AS (
+        INSERT INTO alerts ({ALERT})
+        SELECT * FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:statuses AS text[]),
+            CAST(:recipients AS text[]), CAST(:roles AS text[]), CAST(:kinds AS text[]),
+            CAST(:urgencies AS text[]), CAST(:says AS text[]), CAST(:next_steps AS text[]),
+            CAST(:abouts AS uuid[]), CAST(:cases AS uuid[]), CAST(:children AS uuid[]),
+            CAST(:due_ats AS timestamptz[]), CAST(:raised_ats AS timestamptz[]),
+            CAST(:acknowledged_ats AS timestamptz[]), CAST(:acknowledgers AS text[])
+        )
+        ON CONFLICT (alert_id) DO UPDATE SET
+            version = excluded.version, status = excluded.status,
+            acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by
     )
-    ON CONFLICT (alert_id) DO UPDATE SET
-        version = excluded.version, status = excluded.status,
-        acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by
+    INSERT INTO e_mails (alert_id, state)
+    SELECT alert_id, :e_mail FROM unnest(CAST(:mailed AS uuid[])) AS fresh (alert_id)
 """)  # noqa: S608 - the columns are ours
 
 SAVE_REFERRERS = text("""
@@ -95,13 +103,48 @@ class NotifyStore:
 
     async def save(self, connection: Connection, book: NotifyBook) -> None:
         """Write what has changed; queue the e-mails of new alerts, drop those of alerts already seen."""
-        await _save_people(connection, [book.people[child_id] for child_id in sorted(book.changed_people)])
+        await _save_referrers(
+            connection, [book.people[child_id] for child_id in sorted(book.changed_referrers)]
+        )
+        await _save_cases(connection, book)
         changed = [book.alerts[alert_id] for alert_id in sorted(book.changed_alerts)]
-        await _save_alerts(connection, changed)
-        fresh = [alert for alert in changed if alert.version == 1 and alert.facts.urgency in E_MAILED]
-        await posting.queue(connection, [alert.alert_id for alert in fresh], configured=self._mails)
+        await self._save_alerts(connection, changed)
         seen = [alert.alert_id for alert in changed if alert.status == "acknowledged"]
         await posting.drop(connection, seen)
+
+    async def _save_alerts(self, connection: Connection, changed: Sequence[Alert]) -> None:
+        """Write alerts, and queue the e-mails of those that are new and not routine.
+
+        Without a mail server e-mails are recorded as `not_configured` and never sent later: a server that is
+        added after weeks must not flood people with what they have long read in their inbox.
+        """
+        if not changed:
+            return
+        facts = [alert.facts for alert in changed]
+        fresh = [alert for alert in changed if alert.version == 1 and alert.facts.urgency in E_MAILED]
+        await connection.execute(
+            SAVE_ALERTS,
+            {
+                "ids": [alert.alert_id for alert in changed],
+                "versions": [alert.version for alert in changed],
+                "statuses": [alert.status for alert in changed],
+                "recipients": [raised.recipient_id for raised in facts],
+                "roles": [raised.role.value for raised in facts],
+                "kinds": [raised.kind for raised in facts],
+                "urgencies": [raised.urgency.value for raised in facts],
+                "says": [raised.says for raised in facts],
+                "next_steps": [raised.next_step for raised in facts],
+                "abouts": [raised.about for raised in facts],
+                "cases": [raised.case_id for raised in facts],
+                "children": [raised.child_id for raised in facts],
+                "due_ats": [raised.due_at for raised in facts],
+                "raised_ats": [raised.raised_at for raised in facts],
+                "acknowledged_ats": [alert.acknowledged_at for alert in changed],
+                "acknowledgers": [alert.acknowledged_by for alert in changed],
+                "mailed": [alert.alert_id for alert in fresh],
+                "e_mail": "queued" if self._mails else "not_configured",
+            },
+        )
 
 
 def alert_of(row: Row) -> Alert:
@@ -124,12 +167,12 @@ def alert_of(row: Row) -> Alert:
 
 
 async def _people(connection: Connection, children: Sequence[UUID]) -> dict[UUID, People]:
-    referrers = {
-        row.child_id: Referrer(row.agency_id, row.locality, row.referred_at)
-        for row in await connection.execute(LOAD_REFERRERS, {"children": children})
-    }
+    referrers: dict[UUID, Referrer] = {}
     cases: dict[UUID, list[Case]] = {}
-    for row in await connection.execute(LOAD_CASES, {"children": children}):
+    for row in await connection.execute(LOAD_PEOPLE, {"children": children}):
+        if row.case_id is None:
+            referrers[row.child_id] = Referrer(row.agency_id, row.locality, row.referred_at)
+            continue
         case = Case(row.case_id, row.opened_at, row.status, row.lead_professional_id, row.team, row.locality)
         cases.setdefault(row.child_id, []).append(case)
     return {
@@ -138,7 +181,7 @@ async def _people(connection: Connection, children: Sequence[UUID]) -> dict[UUID
     }
 
 
-async def _save_people(connection: Connection, changed: Sequence[People]) -> None:
+async def _save_referrers(connection: Connection, changed: Sequence[People]) -> None:
     referrers = [(people.child_id, people.referrer) for people in changed if people.referrer is not None]
     if referrers:
         await connection.execute(
@@ -150,47 +193,22 @@ async def _save_people(connection: Connection, changed: Sequence[People]) -> Non
                 "referred_ats": [referrer.referred_at for _, referrer in referrers],
             },
         )
-    cases = sorted(
-        ((case, people.child_id) for people in changed for case in people.cases),
-        key=lambda pair: pair[0].case_id,
-    )
-    if cases:
+
+
+async def _save_cases(connection: Connection, book: NotifyBook) -> None:
+    changed = sorted(book.changed_cases.items())
+    cases = [(book.people[child_id].find_case(case_id), child_id) for case_id, child_id in changed]
+    known = [(case, child_id) for case, child_id in cases if case is not None]
+    if known:
         await connection.execute(
             SAVE_CASES,
             {
-                "ids": [case.case_id for case, _ in cases],
-                "children": [child_id for _, child_id in cases],
-                "opened_ats": [case.opened_at for case, _ in cases],
-                "statuses": [case.status for case, _ in cases],
-                "leads": [case.lead_professional_id for case, _ in cases],
-                "teams": [case.team for case, _ in cases],
-                "localities": [case.locality for case, _ in cases],
+                "ids": [case.case_id for case, _ in known],
+                "children": [child_id for _, child_id in known],
+                "opened_ats": [case.opened_at for case, _ in known],
+                "statuses": [case.status for case, _ in known],
+                "leads": [case.lead_professional_id for case, _ in known],
+                "teams": [case.team for case, _ in known],
+                "localities": [case.locality for case, _ in known],
             },
         )
-
-
-async def _save_alerts(connection: Connection, changed: Sequence[Alert]) -> None:
-    if not changed:
-        return
-    facts = [alert.facts for alert in changed]
-    await connection.execute(
-        SAVE_ALERTS,
-        {
-            "ids": [alert.alert_id for alert in changed],
-            "versions": [alert.version for alert in changed],
-            "statuses": [alert.status for alert in changed],
-            "recipients": [raised.recipient_id for raised in facts],
-            "roles": [raised.role.value for raised in facts],
-            "kinds": [raised.kind for raised in facts],
-            "urgencies": [raised.urgency.value for raised in facts],
-            "says": [raised.says for raised in facts],
-            "next_steps": [raised.next_step for raised in facts],
-            "abouts": [raised.about for raised in facts],
-            "cases": [raised.case_id for raised in facts],
-            "children": [raised.child_id for raised in facts],
-            "due_ats": [raised.due_at for raised in facts],
-            "raised_ats": [raised.raised_at for raised in facts],
-            "acknowledged_ats": [alert.acknowledged_at for alert in changed],
-            "acknowledgers": [alert.acknowledged_by for alert in changed],
-        },
-    )

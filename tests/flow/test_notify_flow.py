@@ -1,7 +1,7 @@
 """Alerts on the real store: the right person, at once, once."""
 
 import asyncio
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -149,6 +149,24 @@ async def test_journey_tells_each_person_of_each_step(notify: Bench) -> None:
     }
     assert await notify.journal_types() == ["alert.raised.v1"] * 10
     assert [row[0] for row in await notify.rows("SELECT status FROM cases")] == ["closed"]
+
+
+async def test_silent_event_leaves_no_trace(notify: Bench) -> None:
+    """A deadline that is met was told by its own event: it is skipped by its header, not even claimed."""
+    met = e.DeadlineMet(**overdue().model_dump(exclude={"raised_at"}), met_at=MONDAY, late=False)
+    before = await state(notify)
+    await notify.deliver(met)
+    assert await state(notify) == before
+    assert await notify.rows("SELECT 1 FROM inbox") == []
+
+
+async def test_known_case_is_written_only_when_it_changes(notify: Bench) -> None:
+    """The second assignment says nothing new; the referrer is nobody's news after the referral."""
+    await notify.deliver(received(1), started(), assigned())
+    written = "SELECT xmin::text FROM cases UNION ALL SELECT xmin::text FROM referrers ORDER BY 1"
+    before = await notify.rows(written)
+    await notify.deliver(assigned().model_copy(update={"assigned_at": MONDAY + timedelta(hours=1)}))
+    assert await notify.rows(written) == before
 
 
 async def test_journal_holds_what_the_table_says(notify: Bench) -> None:

@@ -19,7 +19,7 @@ from services.kernel.pack import PackError, load_pack
 from services.kernel.service import Occasion
 from services.kernel.settings import Settings
 from services.notify.app import build
-from services.notify.handlers import HANDLERS
+from services.notify.handlers import HANDLERS, handlers_under, on_news_of_people
 from services.notify.model import AcknowledgeAlert, Alert, Case, People, Referrer
 from services.notify.pack import AlertRule, NotifyPack
 from services.notify.policy import decide_acknowledgement, decide_alerts, evolve, learn
@@ -142,6 +142,14 @@ def test_service_builds_under_every_council_that_ships(council: str) -> None:
     """Each pack says of every event whom it alerts or that it is silent; later events never wait."""
     service = build(Settings(policy=POLICIES / f"{council}.yaml"))
     assert service.lets_pass == {topic.name for topic in read_by("notify")}
+
+
+def test_events_that_alert_nobody_and_teach_nothing_are_not_read() -> None:
+    """Silence costs nothing; what teaches is read although it is silent, and so is a kind that speaks."""
+    spoken = [rule for rule in PACK.alerts if rule.on == "deadline.due:triage_decision"]
+    under = handlers_under(pack_with(*spoken))
+    taught = {event for event, handler in HANDLERS.items() if handler is on_news_of_people}
+    assert set(under) == taught | {e.DeadlineDue}
 
 
 def test_pack_that_forgets_an_event_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy.engine import make_url
 
@@ -27,11 +27,13 @@ from tests.bench.stage import BenchFailed, Stage, until
 
 SERVICES = ("referral", "assessment", "placement", "notify")
 PROGRAMS = ("web", "mail", *(f"worker-{service}" for service in SERVICES))
-WARM_UP_SECONDS = 1.0
-"""Requests of the first second are not counted."""
+START_UP_RATE = 50
+"""The system is warmed up at this rate, whatever is measured: a JVM compiles what it has run often."""
+WARM_UP_SECONDS = 10.0
+"""The first requests of every rate are not counted; of a short measurement the first third is not."""
 SETTLE_SECONDS = 60.0
-LOOK_BACK = 200
-"""Positions become visible out of order between transactions; so many are looked at again."""
+GAP_SECONDS = 10.0
+"""A position that has not become visible by then never will: its transaction was rolled back."""
 SEEN_EVERY = 20
 """Every so many alerts are also looked up over HTTP: what is measured is what people see."""
 
@@ -95,12 +97,19 @@ async def measure_latency(
             await stage.joined(group, 1, topic.partitions, topic.name)
         pids = {name: running.supervisor.pid(name) for name in PROGRAMS}
         pids |= {name: pid for name, pid in stage.engine_pids.items() if name in ("kafka", "postgres")}
+        warm_up = max(map(warm_up_seconds, rates.values()))
+        await _one_rate(stage, running.site, START_UP_RATE, warm_up, localities, pids)
         return [
             await _one_rate(stage, running.site, rate, seconds, localities, pids)
             for rate, seconds in rates.items()
         ]
     finally:
         await asyncio.to_thread(system.__exit__, None, None, None)
+
+
+def warm_up_seconds(seconds: float) -> float:
+    """Return how long requests go out before those that are counted, in a measurement of so many seconds."""
+    return min(WARM_UP_SECONDS, seconds / 2)
 
 
 async def _one_rate(
@@ -111,35 +120,37 @@ async def _one_rate(
     localities: Sequence[str],
     pids: Mapping[str, int],
 ) -> Latency:
-    count = int(per_second * (seconds + WARM_UP_SECONDS))
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+    warm_up = int(per_second * warm_up_seconds(seconds))
+    counted = int(per_second * seconds)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=site, limits=limits, timeout=30.0)
-        )
+        connector = TCPConnector(limit=64)
+        session = ClientSession(site, connector=connector, timeout=ClientTimeout(30.0), raise_for_status=True)
+        client = await stack.enter_async_context(session)
         moments: Moments = defaultdict(dict)
-        made = await _refer(client, count, localities)
+        made = await _refer(client, warm_up + counted, localities)
         await _quiet(stage)
         watch = Watch(stage, moments)
         await stack.enter_async_context(watch)
         meter = CpuMeter({name: [pid] for name, pid in pids.items()})
+        children = list(made)
+        begun = time.monotonic() + 0.5
+        accepting = asyncio.create_task(_accept(client, made, per_second, moments, begun))
+        await asyncio.sleep(begun + warm_up / per_second - time.monotonic())
         meter.start()
         own = time.process_time()
-        http_seconds = await _accept(client, made, per_second, moments)
-        await _all_alerted(moments, list(made))
+        http_seconds = await accepting
+        await _all_alerted(moments, children)
         used = {**meter.used(), "client": time.process_time() - own}
-        await _look_up(client, watch, list(made)[::SEEN_EVERY])
-    warm = int(per_second * WARM_UP_SECONDS)
-    counted = list(made)[warm:]
+        await _look_up(client, watch, children[::SEEN_EVERY])
     return Latency(
         per_second,
-        [moments[child_id] for child_id in counted],
-        http_seconds[warm:],
-        {name: seconds / count * 1000 for name, seconds in used.items()},
+        [moments[child_id] for child_id in children[warm_up:]],
+        http_seconds[warm_up:],
+        {name: cpu_seconds / counted * 1000 for name, cpu_seconds in used.items()},
     )
 
 
-async def _refer(client: httpx.AsyncClient, count: int, localities: Sequence[str]) -> dict[UUID, str]:
+async def _refer(client: ClientSession, count: int, localities: Sequence[str]) -> dict[UUID, str]:
     """Refer so many children; return their referrals by child."""
     gate = asyncio.Semaphore(8)
 
@@ -153,12 +164,14 @@ async def _refer(client: httpx.AsyncClient, count: int, localities: Sequence[str
             "concerns": ["N1"],
             "immediate_risk": False,
         }
-        async with gate:
-            answer = await client.post("/referrals", json=body, headers={"Idempotency-Key": f"r-{child_id}"})
-        answer.raise_for_status()
-        return child_id, answer.json()["referral_id"]
+        async with gate, client.post("/referrals", json=body, headers=_once(f"r-{child_id}")) as answer:
+            return child_id, (await answer.json())["referral_id"]
 
     return dict(await asyncio.gather(*(one(number) for number in range(count))))
+
+
+def _once(key: str) -> dict[str, str]:
+    return {"Idempotency-Key": key}
 
 
 async def _quiet(stage: Stage) -> None:
@@ -173,7 +186,7 @@ async def _quiet(stage: Stage) -> None:
 
 
 async def _accept(
-    client: httpx.AsyncClient, made: Mapping[UUID, str], per_second: int, moments: Moments
+    client: ClientSession, made: Mapping[UUID, str], per_second: int, moments: Moments, begun: float
 ) -> list[float]:
     """Accept the referrals on a fixed timetable, whether or not earlier answers have come."""
     body = {"decided_by": "W-0101", "outcome": "accept", "override_reason": "professional-judgement"}
@@ -182,13 +195,11 @@ async def _accept(
         await asyncio.sleep(at - time.monotonic())
         # Time runs from when the request was due: a client that is late has waited, too.
         moments[child_id]["http"] = at
-        answer = await client.post(
-            f"/referrals/{referral_id}/decision", json=body, headers={"Idempotency-Key": f"d-{child_id}"}
-        )
-        answer.raise_for_status()
+        address = f"/referrals/{referral_id}/decision"
+        async with client.post(address, json=body, headers=_once(f"d-{child_id}")) as answer:
+            await answer.read()
         return time.monotonic() - at
 
-    begun = time.monotonic() + 0.5
     return await asyncio.gather(
         *(
             one(child_id, referral_id, begun + number / per_second)
@@ -205,11 +216,12 @@ async def _all_alerted(moments: Moments, children: Sequence[UUID]) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _look_up(client: httpx.AsyncClient, watch: "Watch", children: Sequence[UUID]) -> None:
+async def _look_up(client: ClientSession, watch: "Watch", children: Sequence[UUID]) -> None:
     for child_id in children:
-        answer = await client.get(f"/alerts/{watch.alerts[child_id]}")
-        if answer.status_code != httpx.codes.OK or answer.json()["child_id"] != str(child_id):
-            raise BenchFailed(f"an alert that was committed is not to be seen: {answer.status_code}")
+        async with client.get(f"/alerts/{watch.alerts[child_id]}") as answer:
+            shown = await answer.json()
+        if shown["child_id"] != str(child_id):
+            raise BenchFailed(f"an alert that was committed is not to be seen: {child_id}")
 
 
 class Watch:
@@ -257,17 +269,23 @@ class Watch:
         condition: str,
         since: int,
     ) -> None:
-        query = f"SELECT position, key, subject FROM journal WHERE position > $1 AND {condition}"
-        begun = since
+        query = (
+            f"SELECT position, key, subject, {condition} AS wanted FROM journal"
+            " WHERE position > $1 OR position = ANY($2::bigint[]) ORDER BY position"
+        )
+        gaps = Gaps(since)
         while True:
             await woken.wait()
             woken.clear()
             now = time.monotonic()  # the notification comes with the commit, the query after it
-            for position, child_id, subject in await connection.fetch(query, max(begun, since - LOOK_BACK)):
-                since = max(since, position)
-                self._moments[child_id].setdefault(hop, now)
-                if hop == "alert":
-                    self.alerts[child_id] = subject
+            for position, child_id, subject, wanted in await connection.fetch(
+                query, gaps.last, gaps.open(now)
+            ):
+                gaps.seen(position, now)
+                if wanted:
+                    self._moments[child_id].setdefault(hop, now)
+                    if hop == "alert":
+                        self.alerts[child_id] = subject
 
     async def _arrivals(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -295,6 +313,27 @@ class Watch:
                     hop = hops.get(dict(record.headers)["ce_type"])
                     if hop is not None:
                         self._moments[UUID(record.key.decode())].setdefault(hop, now)
+
+
+class Gaps:
+    """The last position seen, and those before it that are missing: transactions commit out of order."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self._missing: dict[int, float] = {}
+
+    def open(self, now: float) -> list[int]:
+        """Return the positions that may still become visible."""
+        self._missing = {
+            position: since for position, since in self._missing.items() if now - since < GAP_SECONDS
+        }
+        return list(self._missing)
+
+    def seen(self, position: int, now: float) -> None:
+        """Note a position that has become visible; new ones come in order."""
+        if self._missing.pop(position, None) is None:
+            self._missing |= dict.fromkeys(range(self.last + 1, position), now)
+            self.last = position
 
 
 def show(found: Sequence[Latency]) -> None:

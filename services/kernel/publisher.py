@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
-from struct import iter_unpack
+from struct import unpack_from
 from types import TracebackType
 from typing import Self
 
@@ -31,13 +31,13 @@ SEED = 0x9747B28C
 @lru_cache(KEYS_REMEMBERED)
 def murmur2(key: bytes) -> int:
     """Return the hash by which Kafka's own clients choose a partition, in any language."""
-    whole = len(key) & ~3
+    words = len(key) // 4
     found = SEED ^ len(key)
-    for (word,) in iter_unpack("<I", key[:whole]):
+    for word in unpack_from(f"<{words}I", key):
         mixed = word * MULTIPLIER & MASK
-        found = found * MULTIPLIER & MASK ^ (mixed ^ mixed >> 24) * MULTIPLIER & MASK
-    if whole < len(key):
-        found = (found ^ int.from_bytes(key[whole:], "little")) * MULTIPLIER & MASK
+        found = (found * MULTIPLIER ^ (mixed ^ mixed >> 24) * MULTIPLIER) & MASK
+    if words * 4 < len(key):
+        found = (found ^ int.from_bytes(key[words * 4 :], "little")) * MULTIPLIER & MASK
     found = (found ^ found >> 13) * MULTIPLIER & MASK
     return found ^ found >> 15
 

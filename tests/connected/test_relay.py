@@ -259,6 +259,13 @@ def read_of(table: str, node: dict[str, Any]) -> int:
     return below + round(float(node["Actual Rows"] + dropped) * float(node["Actual Loops"]))
 
 
+async def test_only_the_removal_of_what_is_published_does_not_wait_for_the_disk(referral: Bench) -> None:
+    """A crash may bring pending rows back; it may not take an event that somebody has committed."""
+    async with Relaying(referral.settings.database_of("referral"), REFERRAL.name) as own:
+        assert await own._connection.fetchval("SHOW synchronous_commit") == "off"
+    assert [row[0] for row in await referral.rows("SHOW synchronous_commit")] == ["on"]
+
+
 async def test_a_second_relay_stands_by_and_takes_over(referral: Bench) -> None:
     """Two processes never publish at once; when the first stops the second goes on."""
     children = [uuid4() for _ in range(10)]

@@ -55,6 +55,16 @@ class Mark:
     end_offset: int
 
 
+SESSION = {
+    "application_name": "leadline-relay",
+    "TimeZone": "UTC",
+    # A removal need not wait for the disk: if the database crashes before it is written, the events are
+    # still pending, the marks are as old as they, and the events go out twice. What a service commits is
+    # on the disk before the relay can see it.
+    "synchronous_commit": "off",
+}
+
+
 class Relaying:
     """One connection that relays. Leaving the context closes it and so gives up the lock."""
 
@@ -66,9 +76,7 @@ class Relaying:
 
     async def __aenter__(self) -> Self:
         """Connect."""
-        self._connection = await asyncpg.connect(
-            self._dsn, server_settings={"application_name": "leadline-relay", "TimeZone": "UTC"}
-        )
+        self._connection = await asyncpg.connect(self._dsn, server_settings=SESSION)
         return self
 
     async def __aexit__(

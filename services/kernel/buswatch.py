@@ -1,6 +1,7 @@
 """Notices that another broker answers at the address, so that the intake starts from its first event."""
 
 import asyncio
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -22,7 +23,7 @@ class BusWatch(Service):
     The relay publishes the journal again (relay.py); this makes the consuming side read it from the start.
     """
 
-    def __init__(self, intake: Intake, settings: Settings) -> None:
+    def __init__(self, intake: Intake[Any], settings: Settings) -> None:
         super().__init__()
         self._intake = intake
         self._settings = settings

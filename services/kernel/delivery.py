@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic
+from typing import Generic, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -54,6 +54,14 @@ class Tally:
             metrics.MESSAGES.labels(service, wire_type, outcome).inc(count)
 
 
+class Prepared(NamedTuple):
+    """A poll's records, decoded. `begun` is `time.monotonic()` of when that began."""
+
+    arrivals: Sequence[Arrival]
+    skipped: int
+    begun: float
+
+
 class Delivery(Generic[B]):
     """Delivers records to one service's handlers."""
 
@@ -72,22 +80,33 @@ class Delivery(Generic[B]):
         self._clock = clock
         self._calendar = calendar
         self._retry_seconds = retry_seconds
+        self._batch_events = metrics.BATCH_EVENTS.labels(service.name)
+        self._batch_seconds = metrics.BATCH_SECONDS.labels(service.name)
         types = {event_class.wire_type: event_class for event_class in service.handlers}
         self._reception = Reception(service.name, types, max_value_bytes)
 
+    def prepare(self, records: Sequence[Record]) -> Prepared:
+        """Decode records; what does not concern this service is only counted. Changes nothing."""
+        begun = time.monotonic()
+        receive = self._reception.receive
+        arrivals = [arrival for record in records if (arrival := receive(record)) is not None]
+        return Prepared(arrivals, len(records) - len(arrivals), begun)
+
     async def deliver(self, records: Sequence[Record]) -> None:
-        """Bring records into effect, in order. Returns when all are committed or parked.
+        """Bring records into effect, in order: `prepare` and `settle` at once."""
+        await self.settle(self.prepare(records))
+
+    async def settle(self, prepared: Prepared) -> None:
+        """Bring what was decoded into effect, in order. Returns when all is committed or parked.
 
         Raises when the database stays away for longer than `retry_seconds`.
         """
-        begun = time.monotonic()
-        arrivals = [arrival for record in records if (arrival := self._reception.receive(record)) is not None]
         tally = Tally()
-        tally.counts["other", "skipped"] = len(records) - len(arrivals)
-        if arrivals:
-            await self._settle(arrivals, tally)
-            metrics.BATCH_EVENTS.labels(self.service.name).observe(len(arrivals))
-            metrics.BATCH_SECONDS.labels(self.service.name).observe(time.monotonic() - begun)
+        tally.counts["other", "skipped"] = prepared.skipped
+        if prepared.arrivals:
+            await self._settle(prepared.arrivals, tally)
+            self._batch_events.observe(len(prepared.arrivals))
+            self._batch_seconds.observe(time.monotonic() - prepared.begun)
         tally.report(self.service.name)
 
     async def _settle(self, arrivals: Sequence[Arrival], tally: Tally, *, again: bool = False) -> None:

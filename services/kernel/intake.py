@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any, Generic, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -18,6 +19,9 @@ log = structlog.get_logger()
 
 POLL_MS = 500
 """How long an empty poll waits for a first record; a record that is there is handed over at once."""
+
+COMMIT_PAUSE_SECONDS = 0.2
+"""Offsets are committed no more often: a crash in between delivers more again, and inboxes drop it."""
 
 PROBE_SECONDS = 5.0
 """How often the broker is asked where our partitions end; also the time it has for an answer."""
@@ -36,12 +40,17 @@ class IntakeFailed(Exception):  # noqa: N818 - a finding, not a mistake
     """The intake cannot go on and its worker must stop. It names an error's type and quotes no value."""
 
 
-class Intake(Service):
+P = TypeVar("P")
+
+
+class Intake(Service, Generic[P]):
     """Reads `topics` as a member of the consumer group `group`, inside whatever worker starts it.
 
-    `deliver` gets up to `max_batch` records, those of one partition in order, as soon as there is one. It
-    returns only when all of them are committed or parked; their offsets are committed after that, while
-    the next batch is delivered. When it raises, nothing of its batch is acknowledged and the worker crashes.
+    `prepare` gets up to `max_batch` records, those of one partition in order, as soon as there is one, while
+    the batch before is still being delivered; it decodes and changes nothing. `deliver` gets what it made,
+    one batch after the other, and returns only when all of it is committed or parked; the offsets are
+    committed after that, while the next batch is delivered. When either raises, nothing of its batch is
+    acknowledged and the worker crashes.
 
     Every record is handed over at least once: a crash, a stop or a rebalance in between hands it over again,
     possibly while another worker is still at it, so `deliver` must recognise what it has seen.
@@ -58,7 +67,8 @@ class Intake(Service):
         topics: Sequence[str],
         group: str,
         bootstrap: str,
-        deliver: Callable[[Sequence[Record]], Awaitable[None]],
+        prepare: Callable[[Sequence[Record]], P],
+        deliver: Callable[[P], Awaitable[None]],
         max_batch: int = 500,
         session_timeout_seconds: float = 6.0,
         grace_seconds: float = 5.0,
@@ -72,6 +82,7 @@ class Intake(Service):
         """`time.monotonic()` of the last proof of health: a batch delivered, or nothing there to read."""
         self._topics = list(topics)
         self._group = group
+        self._prepare = prepare
         self._deliver = deliver
         self._max_batch = max_batch
         self._grace_seconds = grace_seconds
@@ -94,6 +105,9 @@ class Intake(Service):
         self._consumer: AIOKafkaConsumer | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._running: asyncio.Task[None] | None = None
+        self._round = 0
+        """Changes whenever our partitions do: what was read before is not delivered after."""
         self._delivered: dict[TopicPartition, int] = {}
         self._to_commit: dict[TopicPartition, int] = {}
         self._commit_due = asyncio.Event()
@@ -128,6 +142,7 @@ class Intake(Service):
 
         Positions from before would skip what is published again; the inbox drops what we have seen.
         """
+        self._round += 1
         await self._idle.wait()
         if self._consumer is not None and (ours := self._consumer.assignment()):
             self._to_commit = {}
@@ -138,8 +153,11 @@ class Intake(Service):
     async def _take(self) -> None:
         with self._never_silently():
             await self._connect()
-            while not self.should_stop:
-                await self._take_once()
+            try:
+                while not self.should_stop:
+                    await self._take_once()
+            finally:
+                await self._end()
 
     @Service.task
     async def _acknowledge(self) -> None:
@@ -147,6 +165,7 @@ class Intake(Service):
             while not self.should_stop:
                 await self._commit_due.wait()
                 await self._commit()
+                await self.sleep(COMMIT_PAUSE_SECONDS)
 
     @Service.task
     async def _watch(self) -> None:
@@ -191,16 +210,39 @@ class Intake(Service):
             self._missed(error)
             await self.sleep(1.0)
             return
+        if self._running is not None and self._running.done():
+            await self._before()  # a batch that failed ends the worker even when nothing more comes
         if polled and not self.should_stop:
             await self._hand_over(polled)
 
     async def _hand_over(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
-        # No await between the poll and this line: a rebalance in between would not wait for the batch.
-        self._idle.clear()
+        # No await between the poll and this line: partitions that move from here on are noticed below.
+        this_round = self._round
+        self._reached()
+        self._delivered = {place: batch[0].offset for place, batch in polled.items()} | self._delivered
+        with self._named():
+            ready = self._prepare([_record(read) for batch in polled.values() for read in batch])
+        await self._before()
+        if this_round == self._round and not self.should_stop:
+            self._idle.clear()
+            self._running = asyncio.create_task(self._finish(ready, polled))
+
+    async def _before(self) -> None:
+        """Wait for the batch before; raise what it has raised."""
+        if self._running is not None:
+            await self._running
+            self._running = None
+
+    async def _end(self) -> None:
+        """Cut the running batch short; it has had its grace."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+
+    async def _finish(self, ready: P, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         try:
-            self._reached()
-            self._delivered = {place: batch[0].offset for place, batch in polled.items()} | self._delivered
-            await self._deliver_safely([_record(read) for batch in polled.values() for read in batch])
+            with self._named():
+                await self._deliver(ready)
             offsets = {partition: batch[-1].offset + 1 for partition, batch in polled.items()}
             self._delivered |= offsets
             self._to_commit |= offsets
@@ -209,9 +251,11 @@ class Intake(Service):
         finally:
             self._idle.set()
 
-    async def _deliver_safely(self, records: Sequence[Record]) -> None:
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let an exception end the worker, named by its type alone."""
         try:
-            await self._deliver(records)
+            yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the worker
             # What a library says can quote the value it failed on: the log gets the type and the place.
             log.error(
@@ -272,6 +316,7 @@ class Intake(Service):
 
     async def hand_back(self, revoked: Iterable[TopicPartition]) -> None:
         """Finish and commit the running batch before others get its partitions, within the grace."""
+        self._round += 1
         try:
             async with asyncio.timeout(self._grace_seconds):
                 await self._idle.wait()
@@ -293,7 +338,7 @@ class Intake(Service):
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Tells the intake which partitions it is about to lose."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake[Any]) -> None:
         self._intake = intake
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:

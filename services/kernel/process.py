@@ -46,7 +46,7 @@ class StoreOpened(Part):
 class LagReported(Part):
     """Shows as a metric how far behind the intake is."""
 
-    def __init__(self, intake: Intake, service: str) -> None:
+    def __init__(self, intake: Intake[Any], service: str) -> None:
         super().__init__()
         self._intake = intake
         self._service = service
@@ -74,7 +74,8 @@ def parts_of(
         topics=[topic.name for topic in service.reads],
         group=service.name,
         bootstrap=settings.kafka,
-        deliver=delivery.deliver,
+        prepare=delivery.prepare,
+        deliver=delivery.settle,
         max_batch=settings.batch,
         session_timeout_seconds=settings.kafka_session_timeout_seconds,
         fetch_wait_ms=settings.kafka_fetch_wait_ms,

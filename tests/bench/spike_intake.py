@@ -163,7 +163,7 @@ class OwnConsumer(mode.Service):
             await consumer.stop()
 
 
-def production(meter: Meter, bootstrap: str, work: float) -> Intake:
+def production(meter: Meter, bootstrap: str, work: float) -> Intake[Any]:
     """What way B became."""
 
     async def deliver(records: Sequence[Record]) -> None:
@@ -174,6 +174,7 @@ def production(meter: Meter, bootstrap: str, work: float) -> Intake:
         topics=[TOPIC],
         group=f"spike-{uuid.uuid4()}",
         bootstrap=bootstrap,
+        prepare=list,
         deliver=deliver,
         max_batch=MAX_BATCH,
     )

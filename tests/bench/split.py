@@ -65,7 +65,12 @@ async def _read(settings: Settings, records: list[Record], count: int, batch: in
         records.extend(polled)
 
     intake = Intake(
-        topics=[REFERRAL.name], group=GROUP, bootstrap=settings.kafka, deliver=keep, max_batch=batch
+        topics=[REFERRAL.name],
+        group=GROUP,
+        bootstrap=settings.kafka,
+        prepare=list,
+        deliver=keep,
+        max_batch=batch,
     )
 
     async def all_read() -> bool:

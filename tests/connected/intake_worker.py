@@ -38,7 +38,13 @@ def main() -> int:
         sys.stdout.flush()
 
     intake = Intake(
-        topics=[topic], group=group, bootstrap=bootstrap, deliver=deliver, max_batch=50, grace_seconds=2
+        topics=[topic],
+        group=group,
+        bootstrap=bootstrap,
+        prepare=list,
+        deliver=deliver,
+        max_batch=50,
+        grace_seconds=2,
     )
     return run(create_app("test-intake", services=[intake]))
 

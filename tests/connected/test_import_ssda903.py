@@ -68,7 +68,11 @@ async def placement_running(settings: Settings, store: Engine) -> AsyncIterator[
     """The placement service reads the bus into its store."""
     delivery = Delivery(build(settings), store, SystemClock(), calendar=WorkingCalendar())
     intake = Intake(
-        topics=[PARTNER.name], group="placement", bootstrap=settings.kafka, deliver=delivery.deliver
+        topics=[PARTNER.name],
+        group="placement",
+        bootstrap=settings.kafka,
+        prepare=delivery.prepare,
+        deliver=delivery.settle,
     )
     await intake.start()
     try:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -71,12 +72,20 @@ class Bus:
             )
         return {place.partition: found.offset for place, found in offsets.items() if found.offset >= 0}
 
-    def intake(self, deliver: Deliver, *, max_batch: int = 500, grace_seconds: float = 5.0) -> Intake:
+    def intake(
+        self,
+        deliver: Deliver,
+        *,
+        prepare: Callable[[Sequence[Record]], list[Record]] = list,
+        max_batch: int = 500,
+        grace_seconds: float = 5.0,
+    ) -> Intake[Any]:
         """Return an intake of this topic that starts when asked to."""
         return Intake(
             topics=[self.topic],
             group=self.group,
             bootstrap=self.bootstrap,
+            prepare=prepare,
             deliver=deliver,
             max_batch=max_batch,
             grace_seconds=grace_seconds,
@@ -92,7 +101,7 @@ async def bus(engines: Engines) -> Bus:
 
 
 @asynccontextmanager
-async def running(intake: Intake) -> AsyncIterator[None]:
+async def running(intake: Intake[Any]) -> AsyncIterator[None]:
     """Run an intake without a worker around it."""
     await intake.start()
     try:
@@ -231,6 +240,51 @@ async def test_a_rewound_intake_reads_from_the_first_event_again(bus: Bus) -> No
         await until(lambda: set(collected.places) == sent)
         await intake.rewind()
         await until(lambda: Counter(collected.places) == Counter([*sent, *sent]))
+
+
+async def test_the_next_batch_is_decoded_while_one_is_delivered_and_waits_its_turn(bus: Bus) -> None:
+    """Reading ahead takes one batch, never two, and delivers nothing out of turn."""
+    sent = await bus.publish(*(b"%d" % number for number in range(120)))
+    collected, may_return, prepared = Collected(), asyncio.Event(), []
+
+    async def deliver(records: Sequence[Record]) -> None:
+        await collected(records)
+        await may_return.wait()
+
+    def prepare(records: Sequence[Record]) -> list[Record]:
+        prepared.append(len(records))
+        return list(records)
+
+    async with running(bus.intake(deliver, prepare=prepare, max_batch=40)):
+        await until(lambda: len(prepared) == 2)
+        assert len(collected.batches) == 1
+        may_return.set()
+        await until(lambda: set(collected.places) == sent)
+    assert len(collected.places) == len(sent)
+
+
+async def test_what_was_read_ahead_is_not_delivered_after_a_rewind(bus: Bus) -> None:
+    """Its offsets belong to the bus that was lost: committing them would skip what is published again."""
+    sent = await bus.publish(*(b"%d" % number for number in range(80)))
+    collected, may_return, prepared = Collected(), asyncio.Event(), []
+
+    async def deliver(records: Sequence[Record]) -> None:
+        await collected(records)
+        await may_return.wait()
+
+    def prepare(records: Sequence[Record]) -> list[Record]:
+        prepared.append(len(records))
+        return list(records)
+
+    intake = bus.intake(deliver, prepare=prepare, max_batch=40)
+    async with running(intake):
+        await until(lambda: len(prepared) == 2)
+        rewinding = asyncio.create_task(intake.rewind())
+        may_return.set()
+        await rewinding
+        first = len(collected.batches[0])
+        await until(lambda: set(collected.places[first:]) == sent)
+        assert len(collected.places) == first + len(sent)
 
 
 async def test_a_quiet_topic_counts_as_progress(bus: Bus) -> None:

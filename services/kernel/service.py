@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from schemas.events import Event
+from schemas.events.base import PlainClasses
 from schemas.topics import Topic, published_by, read_by
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.connection import Connection
@@ -16,7 +17,7 @@ from services.kernel.deadlines import Intent
 from services.kernel.ids import derived
 
 
-class Command(BaseModel):
+class Command(BaseModel, metaclass=PlainClasses):
     """What somebody asks a service to do; imperative, for example `DecideReferral`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

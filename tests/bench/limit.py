@@ -20,7 +20,8 @@ from services.kernel.database import create_engine
 from services.kernel.delivery import Delivery
 from services.kernel.outgoing import Encoder
 from services.kernel.record import Record
-from services.kernel.store.relaying import PENDING, Pending
+from services.kernel.relay import BATCH as RELAY_BATCH
+from services.kernel.store.relaying import PENDING, Pending, Relaying
 from tests.bench.backlog import Message
 from tests.bench.recount import recount
 from tests.bench.run import Work
@@ -115,7 +116,6 @@ async def measure_limit(stage: Stage, work: Work, pack: AssessmentPack, *, batch
             speeds[count] = len(work.referrals) / await _replay(stage, store, script, count)
             if count == 1:
                 async with stage.connection(f"{store}_assessment") as connection:
-                    await connection.execute("TRUNCATE outbox")  # nobody publishes here
                     faults = await recount(connection, work.referrals, pack)
     encoder = Encoder("/leadline/assessment")
     outgoing = [encoder.encode(Pending(*row)) for row in rows]
@@ -142,9 +142,14 @@ async def _script(stage: Stage, store: str, work: Work, batch: int) -> list[Tran
 
 
 async def _replay(stage: Stage, store: str, script: Sequence[Transaction], count: int) -> float:
-    """Return the seconds that `count` connections need for the script, whose transactions they share out."""
+    """Return the seconds that `count` connections need for the script, whose transactions they share out.
+
+    The relay's statements run beside them, on its own connection and with its own batches: the database
+    has done its part of an event when the event has left the outbox.
+    """
     dsn = stage.dsn(f"{store}_assessment")
     connections = [await asyncpg.connect(dsn) for _ in range(count)]
+    woken, written = asyncio.Event(), asyncio.Event()
     try:
         todo = iter(script)
 
@@ -153,9 +158,26 @@ async def _replay(stage: Stage, store: str, script: Sequence[Transaction], count
                 for call in transaction:
                     await getattr(connection, call.method)(call.query, *call.args, **call.named)
 
-        begun = time.monotonic()
-        await asyncio.gather(*(work(connection) for connection in connections))
-        return time.monotonic() - begun
+        async def relay(relaying: Relaying) -> None:
+            await relaying.listen(woken.set)
+            while True:
+                woken.clear()
+                last = written.is_set()
+                if pending := await relaying.pending(RELAY_BATCH):
+                    await relaying.sent([row.position for row in pending], {0: 1}, cluster_id="limit")
+                elif last:
+                    return
+                else:
+                    await woken.wait()
+
+        async with Relaying(dsn, ASSESSMENT.name) as relaying:
+            begun = time.monotonic()
+            relayed = asyncio.create_task(relay(relaying))
+            await asyncio.gather(*(work(connection) for connection in connections))
+            written.set()
+            woken.set()
+            await relayed
+            return time.monotonic() - begun
     finally:
         for connection in connections:
             await connection.close()

@@ -9,6 +9,7 @@ from schemas.events import ReferralAccepted
 from schemas.topics import REFERRAL
 from services.assessment.app import build
 from services.assessment.model import Caseload
+from services.kernel import garbage
 from services.kernel.arrivals import Arrival, Reception
 from services.kernel.clock import clock_of
 from services.kernel.database import create_engine
@@ -37,7 +38,11 @@ class Split:
 
 
 async def measure_split(stage: Stage, work: Work, *, batch: int) -> Split:
-    """Run each stage alone. `decide` holds all that is pure: rules, ids, deadlines, JSON of what goes out."""
+    """Run each stage alone. `decide` holds all that is pure: rules, ids, deadlines, JSON of what goes out.
+
+    Python looks for cycles as often as it does in a worker, from here on in this whole process.
+    """
+    garbage.look_less_often()
     await stage.topics(4)
     await stage.fill(REFERRAL.name, work.messages)
     records: list[Record] = []

@@ -1,7 +1,7 @@
 """The outbox without its foreign key: the statement that fills it takes every position from the journal.
 
 The check cost 5 microseconds a row, a tenth of the database's time for an event, and wrote a row lock into
-every new journal entry (docs/decisions/0014).
+every new journal entry (docs/decisions/0014-where-the-time-goes.md).
 """
 
 from alembic import op

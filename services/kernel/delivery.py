@@ -25,7 +25,7 @@ from services.kernel.connection import Connection, Engine
 from services.kernel.database import is_conflict, is_transient
 from services.kernel.faults import InvalidMessage
 from services.kernel.ids import derived
-from services.kernel.publishing import Numbered, number, publish
+from services.kernel.publishing import Numbered, Publication, number
 from services.kernel.record import Record
 from services.kernel.service import B, Occasion, Produced, Service
 from services.kernel.store import dead_letters, inbox
@@ -35,6 +35,10 @@ log = structlog.get_logger()
 
 NOBODY = UUID(int=0)
 """The child of an event whose key names none."""
+
+PART = 125
+"""Events of a batch that are decided before their events go to the journal: while the database writes
+these, the next are decided. A batch no larger is written in one piece."""
 
 
 @dataclass
@@ -159,9 +163,32 @@ class Delivery(Generic[B]):
         blocked = await dead_letters.blocked(connection, filter(None, map(self._case, fresh)))
         events = [arrival.event for arrival in fresh if arrival.event is not None]
         book = await self.service.store.load(connection, events)
-        produced: list[Numbered] = []
         letters: list[Letter] = []
-        for arrival in fresh:
+        async with Publication(connection, now=now) as publication:
+            for begin in range(0, len(fresh), PART):
+                part = fresh[begin : begin + PART]
+                await publication.add(self._decide_all(book, part, blocked, letters, tally, now=now))
+                if begin + PART < len(fresh):
+                    await publication.write()
+            await publication.written()
+            await self.service.store.save(connection, book)
+            await publication.add(await self._park(connection, letters, now=now))
+            await publication.finish()
+        return tally
+
+    def _decide_all(
+        self,
+        book: B,
+        arrivals: Sequence[Arrival],
+        blocked: set[bytes],
+        letters: list[Letter],
+        tally: Tally,
+        *,
+        now: datetime,
+    ) -> list[Numbered]:
+        """Decide on each arrival in turn. What fails, and what waits behind it, becomes a letter."""
+        produced: list[Numbered] = []
+        for arrival in arrivals:
             case = self._case(arrival)
             if case is not None and case in blocked:
                 letters.append(letter_of(arrival, state="waiting"))
@@ -183,15 +210,18 @@ class Delivery(Generic[B]):
                 letters.append(letter_of(arrival, state="parked"))
                 if case is not None:
                     blocked.add(case)
-        await self.service.store.save(connection, book)
+        return produced
+
+    async def _park(
+        self, connection: Connection, letters: Sequence[Letter], *, now: datetime
+    ) -> list[Numbered]:
+        """Set letters aside; return the alarms for those that were not there before."""
         parked = await dead_letters.park(connection, letters, now=now)
-        produced.extend(
+        return [
             self._alarm(letter, now)
             for letter in letters
             if letter.dead_letter_id in parked and letter.state == "parked" and raises_alarm(letter)
-        )
-        await publish(connection, produced, now=now)
-        return tally
+        ]
 
     def _first(self, arrivals: Sequence[Arrival], claimed: set[UUID], tally: Tally) -> list[Arrival]:
         """Return the first delivery of each claimed message; count the others as duplicates."""

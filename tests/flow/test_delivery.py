@@ -10,6 +10,7 @@ from asyncpg import CannotConnectNowError, UniqueViolationError
 
 from schemas.events import Event, EventParked, PlanReviewed, ReferralAccepted, RuleFired
 from schemas.events.codes import Concern
+from services.kernel.delivery import PART
 from services.kernel.record import Record
 from services.kernel.service import Handler, Occasion, Produced
 from tests.flow import ledger
@@ -75,6 +76,21 @@ async def test_one_poison_event_is_parked_and_all_others_are_handled(
     assert await letters(bench_) == [("parked", reason)]
     alarms = [event for event in await bench_.journal() if isinstance(event, EventParked)]
     assert [(alarm.child_id.int, alarm.reason) for alarm in alarms] == [(place + 1, reason)]
+
+
+@pytest.mark.parametrize("level", [HANDLER_FAILS, HANDLER_BREAKS, DATABASE_REFUSES])
+@pytest.mark.parametrize("place", [0, PART - 1, PART, 3 * PART - 1])
+async def test_a_batch_that_is_written_in_parts_is_still_one_transaction(
+    bench_: Bench, level: int, place: int
+) -> None:
+    """A poison event in any part, found after earlier parts were sent: one letter, the rest once in order."""
+    count = 3 * PART
+    events = [accepted(child, level=level if child == place + 1 else 1) for child in range(1, count + 1)]
+    await bench_.deliver(*events, accepted(place + 1, referral=5000), *events[:5])
+    assert await children_done(bench_) == [child for child in range(1, count + 1) if child != place + 1]
+    assert [state for state, _ in await letters(bench_)] == ["parked", "waiting"]
+    await bench_.deliver(*events)
+    assert len(await children_done(bench_)) == count - 1
 
 
 async def test_a_redelivered_poison_event_is_parked_once(bench_: Bench) -> None:

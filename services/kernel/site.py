@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
+from services.kernel import garbage
 from services.kernel.bus import Bus
 from services.kernel.clock import clock_of
 from services.kernel.database import STORE_ERRORS, create_engine, is_transient, open_store
@@ -73,6 +74,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
             for desk in desks:
                 stack.push_async_callback(desk.engine.dispose)
                 await open_store(desk.engine, desk.service.name)
+            garbage.look_less_often()  # a search through all that is loaded holds up every request
             yield
 
     app = FastAPI(

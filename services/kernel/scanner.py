@@ -1,5 +1,6 @@
 """The due-scanner: raises each state of each deadline once, however many scanners run."""
 
+import asyncio
 from collections import Counter
 
 import structlog
@@ -17,9 +18,15 @@ from services.kernel.store import journal
 
 log = structlog.get_logger()
 
+LIMIT = 500
+"""Deadlines of one transaction."""
+
+LANES = 2
+"""Transactions at a time while there are many; each has a connection of the pool."""
+
 
 async def scan_once(
-    engine: Engine, clock: Clock, *, service: str, calendar: WorkingCalendar, limit: int = 500
+    engine: Engine, clock: Clock, *, service: str, calendar: WorkingCalendar, limit: int = LIMIT
 ) -> int:
     """Raise the due states of up to `limit` deadlines in one transaction; return how many there were.
 
@@ -67,13 +74,25 @@ class Scanner(Service):
     async def _scan(self) -> None:
         while not self.should_stop:
             try:
-                while await self._scan_once():
-                    pass
+                await self._raise_all()
             except Exception as error:
                 if not is_transient(error):
                     raise
                 log.warning("database away, deadlines wait", error=type(error).__name__)
             await self.sleep(self._interval)
+
+    async def _raise_all(self) -> None:
+        """Raise what is due. While there is much, the database works on one transaction, we on another."""
+        if await self._scan_once() < LIMIT:
+            return
+        lanes = await asyncio.gather(*(self._drain() for _ in range(LANES)), return_exceptions=True)
+        for outcome in lanes:
+            if outcome is not None:
+                raise outcome
+
+    async def _drain(self) -> None:
+        while not self.should_stop and await self._scan_once():
+            pass
 
     async def _scan_once(self) -> int:
         return await scan_once(self._engine, self._clock, service=self._service, calendar=self._calendar)

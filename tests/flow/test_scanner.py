@@ -9,7 +9,7 @@ from asyncpg import UniqueViolationError
 
 from services.kernel.deadline_rules import Schedule as Dates
 from services.kernel.deadlines import Deadline
-from services.kernel.scanner import scan_once
+from services.kernel.scanner import LIMIT, Scanner, scan_once
 from services.kernel.store import deadlines as deadline_store
 from services.referral.app import build
 from tests.flow.conftest import MONDAY, Bench, MakeBench
@@ -72,6 +72,21 @@ async def test_scanners_share_the_work_and_raise_each_state_once(referral: Bench
     await asyncio.gather(*(scanner() for _ in range(4)))
     assert sorted(await raised(referral)) == [
         ("deadline.due_soon.v1", number) for number in range(1, MANY + 1)
+    ]
+
+
+async def test_a_burst_is_raised_by_two_transactions_at_a_time_and_each_state_once(referral: Bench) -> None:
+    """The scanner of a worker takes all that is due without a pause, then waits for its next look."""
+    count = 4 * LIMIT + 7
+    await given(referral, count)
+    scanner = Scanner(
+        referral.engine, referral.clock, service="referral", calendar=referral.calendar, interval_seconds=3600
+    )
+    async with scanner, asyncio.timeout(30):
+        while len(await raised(referral)) < count:
+            await asyncio.sleep(0.02)
+    assert sorted(await raised(referral)) == [
+        ("deadline.due_soon.v1", number) for number in range(1, count + 1)
     ]
 
 

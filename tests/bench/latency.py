@@ -32,6 +32,8 @@ START_UP_RATE = 50
 WARM_UP_SECONDS = 10.0
 """The first requests of every rate are not counted; of a short measurement the first third is not."""
 SETTLE_SECONDS = 60.0
+MAIL_SECONDS = 600.0
+"""One mailer sends some hundred e-mails a second, and every new referral makes one."""
 GAP_SECONDS = 10.0
 """A position that has not become visible by then never will: its transaction was rolled back."""
 SEEN_EVERY = 20
@@ -175,7 +177,7 @@ def _once(key: str) -> dict[str, str]:
 
 
 async def _quiet(stage: Stage) -> None:
-    """Wait until everybody has read everything."""
+    """Wait until everybody has read everything, and the last e-mail about it has gone."""
     async with Bus(Settings(kafka=stage.engines.kafka)) as bus:
 
         async def caught_up() -> bool:
@@ -183,6 +185,18 @@ async def _quiet(stage: Stage) -> None:
             return not any(behind for lag in lags for behind in lag.values())
 
         await until(caught_up, "all services have caught up", within=SETTLE_SECONDS)
+    async with stage.connection(_database(stage, "notify")) as connection:
+
+        async def mailed() -> bool:
+            return not await connection.fetchval("SELECT EXISTS (SELECT FROM e_mails WHERE state = 'queued')")
+
+        await until(mailed, "the e-mails about new referrals have gone", within=MAIL_SECONDS)
+
+
+def _database(stage: Stage, service: str) -> str:
+    database = make_url(stage.engines.database_url.replace("{service}", service)).database
+    assert database is not None
+    return database
 
 
 async def _accept(
@@ -252,9 +266,9 @@ class Watch:
         await self._stack.aclose()
 
     async def _commits(self, service: str, hop: str, condition: str) -> None:
-        database = make_url(self._stage.engines.database_url.replace("{service}", service)).database
-        assert database is not None
-        connection = await self._stack.enter_async_context(self._stage.connection(database))
+        connection = await self._stack.enter_async_context(
+            self._stage.connection(_database(self._stage, service))
+        )
         woken = asyncio.Event()
         await connection.add_listener("outbox", lambda *_: woken.set())
         since = await connection.fetchval("SELECT coalesce(max(position), 0) FROM journal")

@@ -15,7 +15,8 @@ FILTER = """
     WHERE (CAST(:status AS text) IS NULL OR (status = 'closed') = (CAST(:status AS text) = 'closed'))
       AND (CAST(:lead AS text) IS NULL OR lead_professional_id = :lead)
       AND (CAST(:locality AS text) IS NULL OR locality = :locality)
-      AND (CAST(:child_id AS uuid) IS NULL OR child_id = :child_id)
+      AND (CAST(:child_id AS uuid) IS NULL
+           OR (child_id = :child_id AND status <> 'closed') OR (child_id = :child_id AND status = 'closed'))
 """
 ONE = text(f"SELECT {COLUMNS} FROM cases WHERE case_id = :id")  # noqa: S608 - the columns are ours
 LIST = {

@@ -27,8 +27,12 @@ LOCK_CHILDREN = text("""
 LOAD_NAMED = text(f"""
     SELECT {COLUMNS} FROM cases WHERE case_id = ANY(CAST(:ids AS uuid[])) ORDER BY case_id FOR UPDATE
 """)  # noqa: S608 - the columns are ours
+# Open and closed cases of a child are in one small index each.
 LOAD_OF_CHILDREN = text(f"""
-    SELECT {COLUMNS} FROM cases WHERE child_id = ANY(CAST(:ids AS uuid[])) ORDER BY case_id FOR UPDATE
+    SELECT {COLUMNS} FROM cases
+    WHERE (child_id = ANY(CAST(:ids AS uuid[])) AND status <> 'closed')
+       OR (child_id = ANY(CAST(:ids AS uuid[])) AND status = 'closed')
+    ORDER BY case_id FOR UPDATE
 """)  # noqa: S608 - the columns are ours
 
 LOAD_CASELOADS = text("""

@@ -15,7 +15,7 @@ from schemas.events.codes import Concern, NeedDomain
 from services.assessment import lists
 from services.assessment.app import build
 from services.assessment.model import CompleteAssessment, Outcome, ReviewPlan
-from services.assessment.store import CaseStore
+from services.assessment.store import LOAD_OF_CHILDREN, CaseStore
 from services.kernel.delivery import Delivery
 from services.kernel.faults import Refused
 
@@ -430,3 +430,14 @@ async def _empty(office: Office) -> None:
         await connection.execute(
             text("TRUNCATE cases, caseloads, deadlines, inbox, journal, outbox RESTART IDENTITY")
         )
+
+
+async def test_the_cases_of_children_are_found_by_two_small_indexes(office: Office) -> None:
+    """However many cases there are: neither the table is read nor an index of all children kept."""
+    async with office.bench.engine.begin() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = await connection.execute(text("EXPLAIN " + LOAD_OF_CHILDREN.text), {"ids": [ROOT]})
+    plan = "\n".join(row[0] for row in rows)
+    assert "cases_one_open_per_child" in plan
+    assert "cases_closed_by_child" in plan
+    assert "Seq Scan" not in plan

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 POLL_MS = 500
 """How long an empty poll waits for a first record; a record that is there is handed over at once."""
 
-COMMIT_PAUSE_SECONDS = 0.2
+COMMIT_PAUSE_SECONDS = 1.0
 """Offsets are committed no more often: a crash in between delivers more again, and inboxes drop it."""
 
 PROBE_SECONDS = 5.0

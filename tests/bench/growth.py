@@ -15,6 +15,7 @@ from services.kernel.database import create_engine
 from services.kernel.store import deadlines
 from tests.bench.backlog import START, backlog, message
 from tests.bench.cpu import resident_mb
+from tests.bench.run import EVENTS_OF_A_CASE
 from tests.bench.say import say, table
 from tests.bench.stage import BenchFailed, Stage
 from tests.bench.variants import LEADLINE
@@ -81,13 +82,17 @@ async def measure_growth(stage: Stage, events: int, localities: Sequence[str]) -
     referrals = backlog(events, localities)
     await stage.fill(REFERRAL.name, (message(referral) for referral in referrals))
     distinct = len({referral.event_id for referral in backlog(events, localities)})
+    published = EVENTS_OF_A_CASE * len({referral.child_id for referral in backlog(events, localities)})
     memory: list[tuple[float, float]] = []
     async with stage.store() as store, stage.connection(f"{store}_assessment") as connection:
         epoch = stage.epoch
         begun = time.monotonic()
         at = stage.now() - epoch
         async with stage.processes(LEADLINE.name, LEADLINE.argv, stage.env(store)) as (worker,):
-            while await connection.fetchval("SELECT count(*) FROM inbox") < distinct:
+            # The sequence costs nothing to ask, however long the journal; it is ahead of the last commit.
+            while await connection.fetchval("SELECT last_value FROM journal_position_seq") < published or (
+                await connection.fetchval("SELECT count(*) FROM inbox") < distinct
+            ):
                 if worker.exit_code() is not None or time.monotonic() - begun > PATIENCE_SECONDS:
                     raise BenchFailed(f"the worker did not finish: {worker.last_words()}")
                 memory.append(((stage.now() - epoch).total_seconds(), resident_mb(worker.pid)))

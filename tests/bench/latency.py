@@ -4,8 +4,8 @@ import asyncio
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy.engine import make_url
 
 from deploy.embedded.system import running_system
@@ -39,16 +39,22 @@ GAP_SECONDS = 10.0
 SEEN_EVERY = 20
 """Every so many alerts are also looked up over HTTP: what is measured is what people see."""
 
-HOPS = ("http", "accepted", "accepted on bus", "assigned", "assigned on bus", "alert")
-"""The moments of one referral: request sent, commits and arrivals on the bus, the alert's commit."""
+HOPS = ("http", "accepted", "accepted on bus", "assigned on bus", "alert")
+"""The moments of one referral: request due, its answer, when both relays published, the alert's commit."""
 
 WORDS = {
-    "accepted": "HTTP request to commit in referral",
-    "accepted on bus": "referral's relay",
-    "assigned": "assessment: poll to commit",
-    "assigned on bus": "assessment's relay",
+    "accepted": "HTTP request to its answer, which follows the commit in referral",
+    "accepted on bus": "referral's relay, after the answer",
+    "assigned on bus": "assessment: poll, commit and relay",
     "alert": "notify: poll to commit",
 }
+
+COMMITTED = """
+    SELECT position, key, subject,
+        type = 'alert.raised.v1' AND data ->> 'kind' = 'lead_professional.assigned'
+        AND data ->> 'role' = 'lead_professional' AS wanted
+    FROM journal WHERE position > $1 OR position = ANY($2::bigint[]) ORDER BY position
+"""
 
 Moments = defaultdict[UUID, dict[str, float]]
 
@@ -144,6 +150,7 @@ async def _one_rate(
         await _all_alerted(moments, children)
         used = {**meter.used(), "client": time.process_time() - own}
         await _look_up(client, watch, children[::SEEN_EVERY])
+        await watch.look_back()
     return Latency(
         per_second,
         [moments[child_id] for child_id in children[warm_up:]],
@@ -212,7 +219,8 @@ async def _accept(
         address = f"/referrals/{referral_id}/decision"
         async with client.post(address, json=body, headers=_once(f"d-{child_id}")) as answer:
             await answer.read()
-        return time.monotonic() - at
+        moments[child_id]["accepted"] = time.monotonic()
+        return moments[child_id]["accepted"] - at
 
     return await asyncio.gather(
         *(
@@ -224,7 +232,7 @@ async def _accept(
 
 async def _all_alerted(moments: Moments, children: Sequence[UUID]) -> None:
     give_up = time.monotonic() + SETTLE_SECONDS
-    while missing := [child for child in children if any(hop not in moments[child] for hop in HOPS)]:
+    while missing := [child for child in children if "alert" not in moments[child]]:
         if time.monotonic() > give_up:
             raise BenchFailed(f"{len(missing)} of {len(children)} referrals have led to no alert")
         await asyncio.sleep(0.05)
@@ -239,7 +247,11 @@ async def _look_up(client: ClientSession, watch: "Watch", children: Sequence[UUI
 
 
 class Watch:
-    """Sees commits by the notification that comes with them, and the bus by reading it."""
+    """Sees alerts by the notification that comes with their commit; the bus is read when all is over.
+
+    Whoever watches takes CPU from what is watched: so one connection waits, and the records on the bus
+    say themselves when they were published.
+    """
 
     def __init__(self, stage: Stage, moments: Moments) -> None:
         self.alerts: dict[UUID, UUID] = {}
@@ -247,86 +259,73 @@ class Watch:
         self._stage = stage
         self._moments = moments
         self._stack = AsyncExitStack()
+        self._ends: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> "Watch":
         """Begin to watch: only what comes from now on counts."""
-        await self._commits("referral", "accepted", "type = 'referral.accepted.v1'")
-        await self._commits("assessment", "assigned", "type = 'lead_professional.assigned.v1'")
-        await self._commits(
-            "notify",
-            "alert",
-            "type = 'alert.raised.v1' AND data ->> 'kind' = 'lead_professional.assigned'"
-            " AND data ->> 'role' = 'lead_professional'",
+        connection = await self._stack.enter_async_context(
+            self._stage.connection(_database(self._stage, "notify"))
         )
-        await self._arrivals()
+        woken = asyncio.Event()
+        await connection.add_listener("outbox", lambda *_: woken.set())
+        since = await connection.fetchval("SELECT coalesce(max(position), 0) FROM journal")
+        task = asyncio.create_task(self._follow(connection, woken, since))
+        self._stack.callback(task.cancel)
+        async with self._bus() as consumer:
+            self._ends = await consumer.end_offsets(consumer.assignment())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop watching."""
         await self._stack.aclose()
 
-    async def _commits(self, service: str, hop: str, condition: str) -> None:
-        connection = await self._stack.enter_async_context(
-            self._stage.connection(_database(self._stage, service))
-        )
-        woken = asyncio.Event()
-        await connection.add_listener("outbox", lambda *_: woken.set())
-        since = await connection.fetchval("SELECT coalesce(max(position), 0) FROM journal")
-        task = asyncio.create_task(self._follow(connection, woken, hop, condition, since))
-        self._stack.callback(task.cancel)
+    async def look_back(self) -> None:
+        """Read from the bus when each event was published."""
+        hops = {
+            b"referral.accepted.v1": "accepted on bus",
+            b"lead_professional.assigned.v1": "assigned on bus",
+        }
+        ahead = self._stage.now().timestamp() - time.monotonic()
+        async with self._bus() as consumer:
+            ends = await consumer.end_offsets(consumer.assignment())
+            for place, offset in self._ends.items():
+                consumer.seek(place, offset)
+            while any([await consumer.position(place) < end for place, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=1000)).values():
+                    for record in records:
+                        hop = hops.get(dict(record.headers)["ce_type"])
+                        if hop is not None:
+                            at = record.timestamp / 1000 - ahead
+                            self._moments[UUID(record.key.decode())].setdefault(hop, at)
 
-    async def _follow(
-        self,
-        connection: "asyncpg.Connection[Any]",
-        woken: asyncio.Event,
-        hop: str,
-        condition: str,
-        since: int,
-    ) -> None:
-        query = (
-            f"SELECT position, key, subject, {condition} AS wanted FROM journal"
-            " WHERE position > $1 OR position = ANY($2::bigint[]) ORDER BY position"
-        )
+    @asynccontextmanager
+    async def _bus(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._stage.engines.kafka)
+        await consumer.start()
+        try:
+            places = [
+                TopicPartition(topic.name, number)
+                for topic in (REFERRAL, ASSESSMENT)
+                for number in range(topic.partitions)
+            ]
+            consumer.assign(places)
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    async def _follow(self, connection: "asyncpg.Connection[Any]", woken: asyncio.Event, since: int) -> None:
         gaps = Gaps(since)
         while True:
             await woken.wait()
             woken.clear()
             now = time.monotonic()  # the notification comes with the commit, the query after it
             for position, child_id, subject, wanted in await connection.fetch(
-                query, gaps.last, gaps.open(now)
+                COMMITTED, gaps.last, gaps.open(now)
             ):
                 gaps.seen(position, now)
                 if wanted:
-                    self._moments[child_id].setdefault(hop, now)
-                    if hop == "alert":
-                        self.alerts[child_id] = subject
-
-    async def _arrivals(self) -> None:
-        consumer = AIOKafkaConsumer(
-            REFERRAL.name,
-            ASSESSMENT.name,
-            bootstrap_servers=self._stage.engines.kafka,
-            auto_offset_reset="latest",
-        )
-        await consumer.start()
-        self._stack.push_async_callback(consumer.stop)
-        await consumer.seek_to_end()
-        task = asyncio.create_task(self._read(consumer))
-        self._stack.callback(task.cancel)
-
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        hops = {
-            b"referral.accepted.v1": "accepted on bus",
-            b"lead_professional.assigned.v1": "assigned on bus",
-        }
-        while True:
-            polled = await consumer.getmany(timeout_ms=1000)
-            now = time.monotonic()
-            for records in polled.values():
-                for record in records:
-                    hop = hops.get(dict(record.headers)["ce_type"])
-                    if hop is not None:
-                        self._moments[UUID(record.key.decode())].setdefault(hop, now)
+                    self._moments[child_id].setdefault("alert", now)
+                    self.alerts[child_id] = subject
 
 
 class Gaps:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -50,15 +50,13 @@ Transaction = Sequence[Call]
 class Limit:
     """Events per second when only one part works. The broker's figure includes a Python client's work."""
 
-    database_events_s: float
     database_by_connections: dict[int, float]
     broker_events_s: float
     faults: tuple[str, ...]
 
-    @property
-    def events_s(self) -> float:
-        """Return what neither part lets anybody exceed."""
-        return min(self.database_events_s, self.broker_events_s)
+    def events_s(self, workers: int) -> float:
+        """Return what neither part lets so many workers exceed: each has one transaction at a time."""
+        return min(self.database_by_connections[workers], self.broker_events_s)
 
 
 @contextmanager
@@ -121,7 +119,7 @@ async def measure_limit(stage: Stage, work: Work, pack: AssessmentPack, *, batch
     outgoing = [encoder.encode(Pending(*row)) for row in rows]
     await stage.fill(REFERRAL.name, work.messages)
     seconds = await _move(stage, len(work.messages), outgoing)
-    return Limit(max(speeds.values()), speeds, len(work.referrals) / seconds, tuple(faults))
+    return Limit(speeds, len(work.referrals) / seconds, tuple(faults))
 
 
 async def _script(stage: Stage, store: str, work: Work, batch: int) -> list[Transaction]:
@@ -217,16 +215,25 @@ async def _move(stage: Stage, incoming: int, outgoing: Sequence[Message]) -> flo
         await producer.stop()
 
 
-def show(limit: Limit, ours: float | None) -> None:
-    """Print the limit's table; `ours` is None when the pipeline was not measured in the same run."""
+def show(limit: Limit, ours: Mapping[int, float | None]) -> None:
+    """Print the limit's table; `ours` by workers, None when the pipeline was not measured in the same run."""
 
-    def share(speed: float) -> str:
-        return "-" if ours is None else f"{ours / speed:.0%}"
+    def share(workers: int, limited: float) -> str:
+        speed = ours[workers]
+        return "-" if speed is None else f"{speed / limited:.0%}"
 
+    broker = limit.broker_events_s
     rows = [
-        [f"database, our statements only, {count} connections", f"{speed:,.0f}", share(speed)]
+        [
+            f"database, our statements only, connections: {count}",
+            f"{speed:,.0f}",
+            share(1, speed),
+            share(2, speed),
+        ]
         for count, speed in limit.database_by_connections.items()
     ]
-    broker = limit.broker_events_s
-    rows.append(["broker, our bytes only, Python clients", f"{broker:,.0f}", share(broker)])
-    table("the limit, and our one worker's share of it", ["part", "events/s", "our share"], rows)
+    rows.append(
+        ["broker, our bytes only, Python clients", f"{broker:,.0f}", share(1, broker), share(2, broker)]
+    )
+    heads = ["part", "events/s", "our one worker", "our two workers"]
+    table("the limit, and our share of it", heads, rows)

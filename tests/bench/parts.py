@@ -76,14 +76,16 @@ class Bench:
         work = Work(list(backlog(self._scale.part_events, self._localities)))
         found = await limit.measure_limit(self._stage, work, self._pack, batch=self._settings.batch)
         self.faults += [f"limit: {fault}" for fault in found.faults]
-        ours: int | None = self.report.get("pipeline", {}).get("one_worker_events_s")
+        measured = self.report.get("pipeline", {})
+        ours = {1: measured.get("one_worker_events_s"), 2: measured.get("two_workers_events_s")}
         self.report["limit"] = {
-            "events_s": round(found.events_s),
-            "database_events_s": round(found.database_events_s),
+            "one_worker_events_s": round(found.events_s(1)),
+            "two_workers_events_s": round(found.events_s(2)),
             "broker_events_s": round(found.broker_events_s),
         }
-        if ours is not None:
-            self._add("pipeline", share_of_limit=round(ours / found.events_s, 3))
+        if measured:
+            shares = {workers: round(speed / found.events_s(workers), 3) for workers, speed in ours.items()}
+            self._add("pipeline", share_of_limit=shares[1], two_workers_share_of_limit=shares[2])
         limit.show(found, ours)
 
     async def split(self) -> None:

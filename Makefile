@@ -8,8 +8,11 @@ ONCE ?=
 QUICK ?=
 SEED ?= 42
 DAYS ?= 30
+SECONDS ?= 120
+RATE ?= 200
+STORM ?=
 
-.PHONY: help setup demo up test unit bench lint format schemas sample-data clean
+.PHONY: help setup demo up test unit bench chaos lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -39,6 +42,9 @@ unit: $(STAMP) ## the tests that need no engine
 
 bench: $(STAMP) ## measure speed on real engines beside other libraries; QUICK=1 ends within five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+
+chaos: $(STAMP) ## break everything under load and recount; SECONDS=120 SEED=7 RATE=200 STORM=kill|deploy choose it
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) --rate $(RATE) $(if $(STORM),--storm $(STORM))
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

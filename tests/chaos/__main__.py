@@ -1,0 +1,48 @@
+"""`python -m tests.chaos`: disturb the whole system under load, recount, write a report; --help says more."""
+
+import asyncio
+import json
+import logging
+import sys
+
+from deploy.embedded.supervisor import exit_on_signals
+from services.kernel.logs import configure_logs
+from services.kernel.settings import Settings
+from tests.chaos.choice import choose
+from tests.chaos.home import VAR, own_system
+from tests.chaos.report import show
+from tests.chaos.run import play
+from tests.chaos.target import targeted
+
+REPORT = VAR / "chaos" / "latest.json"
+
+
+def say(line: str) -> None:
+    """Print one line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run; the exit code is 1 when anything was lost, doubled, late, out of order, or never recovered."""
+    choice = choose()
+    configure_logs(Settings(log_level="error"), service="chaos")
+    for library in ("aiokafka", "kafka"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # brokers that go away are the point
+    say(f"seed {choice.seed}, {choice.seconds} s, {choice.per_second} events/s, {choice.storm or 'rotation'}")
+    with (
+        exit_on_signals(),
+        own_system(say) as (system, home, clock),
+        targeted(system, home, extra_workers=choice.storm is not None) as target,
+    ):
+        report = asyncio.run(play(choice, target, clock, say)).as_data()
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    show(report, say)
+    verdict = "exact" if report["passed"] else "NOT EXACT"
+    say(f"seed {choice.seed}: {verdict}; all findings are in {REPORT.relative_to(VAR.parent)}")
+    raise SystemExit(0 if report["passed"] else 1)
+
+
+if __name__ == "__main__":
+    main()

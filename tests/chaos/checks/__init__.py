@@ -1,0 +1,27 @@
+"""The recount: pure comparisons of what was promised with what is there. Each finding is one sentence.
+
+Nothing here knows how the product works, beyond what `schemas/` publishes: a mistake that the product and
+its checker shared would not be seen.
+"""
+
+from collections.abc import Callable, Mapping
+
+from tests.chaos.checks.deadlines import deadlines_missed
+from tests.chaos.checks.doubled import alerts_doubled, applied_twice
+from tests.chaos.checks.lost import lost
+from tests.chaos.checks.net import net_violations
+from tests.chaos.checks.order import order_violations
+from tests.chaos.evidence import Evidence
+from tests.chaos.ledger import Ledger
+
+Check = Callable[[Ledger, Evidence], list[str]]
+
+CHECKS: Mapping[str, Check] = {
+    "lost": lost,
+    "applied_twice": applied_twice,
+    "alerts_doubled": alerts_doubled,
+    "order_violations": order_violations,
+    "deadlines_missed": deadlines_missed,
+    "net_violations": net_violations,
+}
+"""By the key under which the report counts their findings; each must be 0."""

@@ -1,0 +1,88 @@
+"""Doubled: one cause had its effect more than once."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from uuid import UUID
+
+from tests.chaos.evidence import Evidence
+from tests.chaos.ledger import Ledger
+
+ONCE_PER_CHILD = (
+    "referral.received.v1",
+    "referral.accepted.v1",
+    "referral.closed.v1",
+    "assessment.started.v1",
+)
+"""The feed refers each child once and decides once."""
+
+
+def applied_twice(_ledger: Ledger, evidence: Evidence) -> list[str]:
+    """Return a sentence for everything that happened more often than once, or with a gap in between."""
+    return [*_rows(evidence), *_journals(evidence), *_versions(evidence), *_letters(evidence)]
+
+
+def _rows(evidence: Evidence) -> Iterator[str]:
+    referrals = Counter(referral.child_id for referral in evidence.referrals)
+    cases = Counter(case.referral_id for case in evidence.cases)
+    for child_id, count in referrals.items():
+        if count > 1:
+            yield f"child {child_id} was referred once and has {count} referrals"
+    for referral_id, count in cases.items():
+        if count > 1:
+            yield f"referral {referral_id} has {count} cases"
+
+
+def _journals(evidence: Evidence) -> Iterator[str]:
+    for service, entries in evidence.journals.items():
+        for event_id, count in Counter(entry.event_id for entry in entries).items():
+            if count > 1:
+                yield f"{service}: event {event_id} is in the journal {count} times"
+        once = Counter((entry.type, entry.key) for entry in entries if entry.type in ONCE_PER_CHILD)
+        for (wire_type, key), count in once.items():
+            if count > 1:
+                yield f"{service}: child {key} has {count} of {wire_type}"
+        sequences: defaultdict[UUID, list[int]] = defaultdict(list)
+        for entry in entries:
+            sequences[entry.subject].append(entry.sequence)
+        for subject, numbers in sequences.items():
+            if sorted(numbers) != list(range(1, len(numbers) + 1)):
+                yield f"{service}: {subject} is numbered {sorted(numbers)}"
+
+
+def _versions(evidence: Evidence) -> Iterator[str]:
+    """A row is as far as its journal says."""
+    rows = {
+        "referral": [(row.referral_id, row.version) for row in evidence.referrals],
+        "assessment": [(row.case_id, row.version) for row in evidence.cases],
+    }
+    for service, entries in evidence.journals.items():
+        counted = Counter(entry.subject for entry in entries)
+        deadlines = [(row.deadline_id, row.version) for row in evidence.deadlines.get(service, ())]
+        for subject, version in (*rows.get(service, ()), *deadlines):
+            if counted[subject] != version:
+                yield f"{service}: {subject} has version {version} and {counted[subject]} events"
+
+
+def _letters(evidence: Evidence) -> Iterator[str]:
+    for service, letters in evidence.letters.items():
+        for message_id, count in Counter(letter.message_id for letter in letters).items():
+            if count > 1:
+                yield f"{service}: {message_id} was set aside {count} times"
+
+
+def alerts_doubled(_ledger: Ledger, evidence: Evidence) -> list[str]:
+    """Return a sentence for each recipient who was told of one thing twice.
+
+    Told twice is told twice, whatever ids the two alerts have: what counts is what they are about, and this
+    feed schedules no deadline again.
+    """
+    told = Counter(
+        (entry.data["about"], entry.data["kind"], entry.data["recipient_id"])
+        for entry in evidence.journals.get("notify", ())
+        if entry.type == "alert.raised.v1"
+    )
+    return [
+        f"{recipient} was told {count} times of {kind} about {about}"
+        for (about, kind, recipient), count in told.items()
+        if count > 1
+    ]

@@ -1,0 +1,99 @@
+"""What the stores and the bus hold when all is over, as plain values for the checks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of a service's journal."""
+
+    position: int
+    event_id: UUID
+    type: str
+    subject: UUID
+    sequence: int
+    key: UUID
+    causation_id: UUID
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One record on a topic, in the order of its partition. Headers that are missing are None."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    source: str | None
+    event_id: str | None
+    type: str | None
+    subject: str | None = None
+    sequence: int | None = None
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it stands."""
+        return self.topic, self.partition, self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter."""
+
+    message_id: UUID
+    state: str
+    reason: str
+    place: tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """One row of referral's store."""
+
+    referral_id: UUID
+    child_id: UUID
+    version: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of assessment's store."""
+
+    case_id: UUID
+    referral_id: UUID
+    child_id: UUID
+    version: int
+    status: str
+    lead: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineRow:
+    """One row of a service's deadlines."""
+
+    deadline_id: UUID
+    about: UUID
+    version: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that was read, by service where each has its own. `now` is the county's last moment."""
+
+    now: datetime
+    referrals: Sequence[Referral] = ()
+    cases: Sequence[Case] = ()
+    alerts: Sequence[UUID] = ()
+    journals: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
+    pending: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    inboxes: Mapping[str, frozenset[UUID]] = field(default_factory=dict)
+    letters: Mapping[str, Sequence[Letter]] = field(default_factory=dict)
+    deadlines: Mapping[str, Sequence[DeadlineRow]] = field(default_factory=dict)
+    records: Sequence[Published] = ()

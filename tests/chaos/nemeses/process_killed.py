@@ -1,0 +1,12 @@
+"""`kill -9` of a worker or of the web process, wherever it stands."""
+
+from random import Random
+
+from tests.chaos.target import Target
+
+
+def act(target: Target, chance: Random) -> None:
+    """Kill one running process; the supervisor starts it again."""
+    running = target.running()
+    if running:
+        target.kill(chance.choice(running))

@@ -48,9 +48,9 @@ def show_json(data: Any) -> None:
 def style_of(cell: str) -> str:
     """Return the colour of a word that says how things stand."""
     word = cell.strip()
-    if word in {"problem", "parked", "failed again"} or word.startswith("OVERDUE"):
+    if word in {"problem", "finding", "parked", "failed again"} or word.startswith("OVERDUE"):
         return "bold red"
-    if word in {"warning", "waiting", "due", "due_soon"}:
+    if word in {"warning", "could not look", "waiting", "due", "due_soon"}:
         return "yellow"
     return "green" if word in {"ok", "replayed"} else ""
 

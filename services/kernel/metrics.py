@@ -24,3 +24,17 @@ REPUBLISHED = Counter(
 CONSUMER_LAG = Gauge(
     "leadline_consumer_lag_events", "Events on the bus not yet handled.", ["service", "topic"]
 )
+AUDIT_FINDINGS = Gauge(
+    "leadline_audit_findings", "Things that the last audit found wrong, by check.", ["service", "check"]
+)
+AUDIT_BLIND = Gauge(
+    "leadline_audit_could_not_look",
+    "1 where the last audit got no answer, and its findings are those of an earlier one.",
+    ["service", "check"],
+)
+AUDIT_ENDED = Gauge(
+    "leadline_audit_ended_timestamp_seconds",
+    "When the last audit of a service ended, in real time.",
+    ["service"],
+)
+AUDIT_SECONDS = Gauge("leadline_audit_seconds", "How long the last audit took.", ["service"])

@@ -1,0 +1,80 @@
+"""What `leadline audit` looks at in each service's own tables, beside what the kernel keeps for all."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from schemas import events as e
+from services.assessment.lists import count_net as count_cases
+from services.assessment.store import CaseStore
+from services.cli.catalogue import SERVICES, ServiceName, service_of
+from services.kernel.audit_within import Audited, Net
+from services.kernel.connection import Connection, Engine
+from services.kernel.settings import Settings
+from services.kernel.store.auditing import Aggregate
+from services.referral.net import count_net as count_referrals
+
+CONNECTIONS = 1
+"""Of one store, and only while a look lasts: the workers' own connections are never short of one."""
+
+AGGREGATES: Mapping[ServiceName, tuple[Aggregate, ...]] = {
+    ServiceName.REFERRAL: (
+        Aggregate(
+            "referrals",
+            "referral_id",
+            states={
+                e.ReferralReceived.wire_type: "received",
+                e.ReferralAccepted.wire_type: "accepted",
+                e.ReferralRedirected.wire_type: "redirected",
+                e.ReferralClosed.wire_type: "closed",
+            },
+        ),
+    ),
+    ServiceName.ASSESSMENT: (Aggregate("cases", "case_id"),),
+    ServiceName.PLACEMENT: (
+        Aggregate("placements", "placement_id"),
+        Aggregate("episodes", "episode_id"),
+        Aggregate("looked_after_reviews", "review_id"),
+        Aggregate("missing_episodes", "missing_id"),
+    ),
+    ServiceName.NOTIFY: (
+        Aggregate(
+            "alerts",
+            "alert_id",
+            states={e.AlertRaised.wire_type: "open", e.AlertAcknowledged.wire_type: "acknowledged"},
+        ),
+    ),
+}
+"""The tables whose rows follow from the service's own events."""
+
+
+@asynccontextmanager
+async def audited_stores(settings: Settings) -> AsyncIterator[list[Audited]]:
+    """Give every service's store as an audit needs it; connects when first looked at. Raises PackError."""
+    async with AsyncExitStack() as stack:
+        stores = []
+        for name in SERVICES:
+            engine = Engine(settings.database_of(name), size=CONNECTIONS, application="leadline-audit")
+            stack.push_async_callback(engine.dispose)
+            service = service_of(name, settings)
+            net = _net_of(name, service.store)
+            stores.append(Audited(service, engine, AGGREGATES[name], net))
+        yield stores
+
+
+def _net_of(name: ServiceName, store: object) -> Net | None:
+    """Return what counts a service's net; None where nothing hangs in one."""
+    if name is ServiceName.REFERRAL:
+        return count_referrals
+    if name is not ServiceName.ASSESSMENT:
+        return None
+    assert isinstance(store, CaseStore)  # noqa: S101 - wired so in its app.py
+    leaders = list(store.roster.leaders)
+
+    async def count(connection: Connection) -> dict[str, int]:
+        net = await count_cases(connection, leaders=leaders)
+        return {
+            "open cases without a lead professional": net.open_cases_without_lead,
+            "open cases without a running deadline": net.open_cases_without_deadline,
+        }
+
+    return count

@@ -97,3 +97,17 @@ class Evidence:
     letters: Mapping[str, Sequence[Letter]] = field(default_factory=dict)
     deadlines: Mapping[str, Sequence[DeadlineRow]] = field(default_factory=dict)
     records: Sequence[Published] = ()
+
+    @property
+    def size(self) -> dict[str, int]:
+        """How much there was to recount: a check of nothing proves nothing."""
+        entries = [entry for journal in self.journals.values() for entry in journal]
+        return {
+            "referrals": len(self.referrals),
+            "cases": len(self.cases),
+            "alerts": len(self.alerts),
+            "journal_events": len(entries),
+            "deadlines_overdue": sum(entry.type == "deadline.overdue.v1" for entry in entries),
+            "dead_letters": sum(map(len, self.letters.values())),
+            "records": len(self.records),
+        }

@@ -31,6 +31,8 @@ class Run:
     feed_seconds: float = 0.0
     unfinished: list[str] = field(default_factory=list)
     """What did not come to rest."""
+    recounted: Mapping[str, int] = field(default_factory=dict)
+    """How much the checks had before them."""
     findings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -74,6 +76,7 @@ class Run:
             },
             "nemesis_failed": self.nemesis_failed,
             "unfinished": self.unfinished,
+            "recounted": dict(self.recounted),
             "findings": {name: list(found) for name, found in self.findings.items()},
         }
 
@@ -98,4 +101,5 @@ def show(report: Mapping[str, Any], say: Callable[[str], None]) -> None:
             say(f"{key}: {sentence}")
     for nemesis in report["recovery_s"]["never"]:
         say(f"not recovered in time after: {nemesis}")
+    say("recounted: " + ", ".join(f"{count} {what}" for what, count in report["recounted"].items()))
     say(f"{report['events']} events, {report['events_per_s']} a second")

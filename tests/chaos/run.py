@@ -62,6 +62,7 @@ async def play(choice: Choice, target: Target, clock: HeldClock, say: Say) -> Ru
     await asyncio.to_thread(target.stop_services)
     say("recounting")
     evidence = await gather(target.dsn, target.system.engines.kafka, now=clock.now())
+    run.recounted = evidence.size
     run.findings = {name: check(ledger, evidence) for name, check in CHECKS.items()}
     return run
 

@@ -61,11 +61,11 @@ class Run:
             "faults_by_nemesis": dict(sorted(Counter(fault.nemesis for fault in self.faults).items())),
             **{name: len(self.findings.get(name, ())) for name in CHECKS},
             "recovery_s": {
-                "median": median(known) if known else None,
+                "median": round(median(known), 2) if known else None,
                 "worst": max(known, default=None),
                 "never": [nemesis for nemesis, seconds in self.recoveries if seconds is None],
                 "by_nemesis": {
-                    nemesis: {"median": median(each), "worst": max(each)}
+                    nemesis: {"median": round(median(each), 2), "worst": max(each)}
                     for nemesis, each in sorted(by_nemesis.items())
                 },
             },
@@ -89,6 +89,8 @@ def show(report: Mapping[str, Any], say: Callable[[str], None]) -> None:
     for nemesis, count in report["faults_by_nemesis"].items():
         seconds = recoveries.get(nemesis, {"median": "-", "worst": "-"})
         say(f"{nemesis:<20}{count:>8}{seconds['median']:>20}{seconds['worst']:>10}")
+    whole = report["recovery_s"]
+    say(f"{'all':<20}{report['faults']:>8}{whole['median'] or '-':>20}{whole['worst'] or '-':>10}")
     say("")
     for name in CHECKS:
         say(f"{name:<20}{report[name]:>8}")

@@ -16,7 +16,13 @@ Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0
 
 
 def _as_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    if moment.tzinfo is UTC:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        message = "in UTC it lies before the year 1 or after the year 9999"
+        raise ValueError(message) from None  # which pydantic answers for; an OverflowError it lets through
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_as_utc)]

@@ -330,7 +330,7 @@ def _key(letter: Letter, *, whole: bool) -> str | None:
 def _headers(letter: Letter, *, whole: bool) -> list[tuple[str, str]]:
     """Return the headers; of those that are not in the contract only the size, unless `whole`."""
     return [
-        (name, _text(value) if whole or name in OUR_HEADERS else f"{len(value)} bytes")
+        (name, _text(value) if whole or name in OUR_HEADERS else f"{len(value or b'')} bytes")
         for name, value in letter.record.headers
     ]
 

@@ -13,7 +13,7 @@ from schemas.topics import TOPICS, Topic
 from services.kernel import envelope as envelopes
 from services.kernel import ids
 from services.kernel.envelope import MESSAGES, Envelope
-from services.kernel.faults import InvalidMessage
+from services.kernel.faults import InvalidMessage, place
 from services.kernel.record import Record
 
 BY_NAME: Mapping[str, Topic] = {topic.name: topic for topic in TOPICS}
@@ -91,8 +91,8 @@ class Reception:
             # No identity of its own: where it stands and what it says are its identity. The offset alone
             # would not do: a broker that lost its data hands the same offsets out again.
             digest = hashlib.sha256(record.value or b"").hexdigest()
-            place = f"{record.topic}/{record.partition}/{record.offset}/{digest}"
-            message_id = ids.derived(MESSAGES, place)
+            where = f"{record.topic}/{record.partition}/{record.offset}/{digest}"
+            message_id = ids.derived(MESSAGES, where)
         shown = wire_type.replace("\x00", "")[:200] if wire_type is not None else None
         return Arrival(record=record, message_id=message_id, correlation=message_id, type=shown, fault=fault)
 
@@ -103,7 +103,7 @@ def _event(event_class: type[Event], envelope: Envelope) -> Event:
     except ValidationError as error:
         # Places and kinds of the mistakes, never the values: they may be personal.
         mistakes = [
-            f"{'.'.join(str(part) for part in mistake['loc']) or 'value'}: {mistake['type']}"
+            f"{place(mistake['loc']) or 'value'}: {mistake['type']}"
             for mistake in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         raise InvalidMessage("malformed", "; ".join(mistakes)[:1000]) from None

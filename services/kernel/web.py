@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
-from services.kernel.faults import Refused
+from services.kernel.faults import Refused, place
 
 PROBLEM = "application/problem+json"
+
+FURTHEST = 1_000_000_000
+"""No list is longer; a larger offset would not fit the database's numbers."""
 
 IdempotencyKey = Annotated[
     str,
@@ -38,7 +43,7 @@ class Page:
 
 def _page(
     limit: Annotated[int, Query(ge=1, le=500, description="How many at the most.")] = 50,
-    offset: Annotated[int, Query(ge=0, description="How many to pass over.")] = 0,
+    offset: Annotated[int, Query(ge=0, le=FURTHEST, description="How many to pass over.")] = 0,
 ) -> Page:
     return Page(limit, offset)
 
@@ -47,9 +52,10 @@ Paging = Annotated[Page, Depends(_page)]
 
 
 def install_errors(app: FastAPI) -> None:
-    """Answer refusals and invalid input as RFC 9457 problems whose words say what to do."""
+    """Answer refusals, invalid input and what is not served as RFC 9457 problems that say what to do."""
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _not_served)
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
@@ -63,10 +69,18 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     # Places and sentences, never the values that came in: they may be personal.
     mistakes = [
-        {"field": ".".join(str(part) for part in mistake["loc"] if part != "body"), "message": mistake["msg"]}
+        {"field": place(step for step in mistake["loc"] if step != "body"), "message": mistake["msg"]}
         for mistake in error.errors()
     ]
     return problem(422, "The request has mistakes", "Correct the fields named below.", mistakes=mistakes)
+
+
+async def _not_served(_request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework itself refuses: an unknown path or method, a body that cannot be read."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    answer = problem(error.status_code, HTTPStatus(error.status_code).phrase, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def problem(status: int, title: str, detail: str, **more: object) -> JSONResponse:

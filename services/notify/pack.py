@@ -28,7 +28,11 @@ _PUBLISHED = frozenset(event.name for topic in TOPICS if topic.owner != "partner
 
 
 def _only_known_placeholders(says: str) -> str:
-    unknown = {name for _, name, _, _ in Formatter().parse(says) if name is not None} - PLACEHOLDERS
+    parsed = list(Formatter().parse(says))
+    unknown = {name for _, name, _, _ in parsed if name is not None} - PLACEHOLDERS
+    if any(spec or conversion for _, _, spec, conversion in parsed):
+        message = "a placeholder takes neither ! nor : with something after it"
+        raise ValueError(message)
     if unknown:
         message = f"{{{min(unknown)}}} is not a placeholder; {{deadline}} and {{due_on}} are"
         raise ValueError(message)

@@ -34,9 +34,7 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
         page: Paging,
         recipient: Annotated[Code | None, Query(description="Whose inbox.")] = None,
         state: State = "open",
-        kind: Annotated[
-            str | None, Query(max_length=200, description="For example deadline.overdue:assessment.")
-        ] = None,
+        kind: Annotated[Code | None, Query(description="For example deadline.overdue:assessment.")] = None,
         urgency: Urgency | None = None,
         sort: Annotated[Sort, Query(description="Newest first, or what is due first.")] = "newest",
     ) -> dict[str, Any]:

@@ -17,8 +17,11 @@ LIVE: frozenset[Status] = frozenset({"requested", "started"})
 ExitInterview = Literal["none", "due", "overdue", "completed"]
 """`none` until the placement has ended; an interview that is due or overdue can be completed."""
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-"""Free text that stays in the store: an objective's wording, or what a child said."""
+Words = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+]
+"""Free text that stays in the store: an objective's wording, or what a child said. PostgreSQL's texts hold
+every character but NUL."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
-from schemas.events import Event
+from schemas.events import Code, Event
 from services.kernel.desk import Desk
 from services.kernel.faults import Refused
 from services.kernel.service import Command
@@ -22,9 +24,9 @@ from services.referral.store import ReferralFilter, ReferralStore, Sort
 class Decision(Command):
     """What a duty worker decides; without an outcome the policy's advice is taken."""
 
-    decided_by: str
+    decided_by: Code
     outcome: Outcome | None = None
-    override_reason: str | None = None
+    override_reason: Code | None = None
     close_reason: CloseReason | None = None
 
 
@@ -40,15 +42,18 @@ def router(desk: Desk[ReferralBook]) -> APIRouter:
 
     @routes.post("/referrals/{referral_id}/decision", summary="Accept, redirect or close a referral")
     async def decide(referral_id: UUID, decision: Decision, key: IdempotencyKey) -> dict[str, Any]:
-        command = DecideReferral(referral_id=referral_id, **decision.model_dump())
+        try:
+            command = DecideReferral(referral_id=referral_id, **decision.model_dump())
+        except ValidationError as error:  # what the fields of the decision get wrong together
+            raise RequestValidationError(error.errors()) from None
         return await desk.execute(command, key=key, respond=_shown_with(pack))
 
     @routes.get("/referrals", summary="List referrals")
     async def listing(
         page: Paging,
         status: Literal["received", "accepted", "redirected", "closed"] | None = None,
-        agency_id: str | None = None,
-        locality: str | None = None,
+        agency_id: Code | None = None,
+        locality: Code | None = None,
         child_id: UUID | None = None,
         sort: Annotated[Sort, Query(description="By the time of receipt.")] = "newest",
     ) -> dict[str, Any]:

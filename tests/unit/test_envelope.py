@@ -47,8 +47,8 @@ def test_what_we_write_we_read_unchanged(envelope: Envelope) -> None:
 @given(envelopes)
 def test_the_sdk_reads_what_we_write(envelope: Envelope) -> None:
     """The reference implementation finds every attribute in our headers."""
-    written = record(envelope)
-    message = sdk.KafkaMessage(headers=dict(written.headers), key=written.key, value=envelope.data)
+    key, value, headers = encode(envelope)
+    message = sdk.KafkaMessage(headers=dict(headers), key=key, value=value)
     event = sdk.from_binary(message, JSONFormat(), CloudEvent)
     assert event.get_id() == envelope.id
     assert event.get_source() == envelope.source

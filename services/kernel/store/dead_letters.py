@@ -173,11 +173,15 @@ async def count(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 def _headers_to_json(record: Record) -> str:
-    return json.dumps([[name, value.decode("latin-1")] for name, value in record.headers])
+    return json.dumps(
+        [[name, None if value is None else value.decode("latin-1")] for name, value in record.headers]
+    )
 
 
 def _letter(row: Row) -> Letter:
-    headers = tuple((name, value.encode("latin-1")) for name, value in json.loads(row.headers))
+    headers = tuple(
+        (name, None if value is None else value.encode("latin-1")) for name, value in json.loads(row.headers)
+    )
     return Letter(
         dead_letter_id=row.dead_letter_id,
         state=row.state,

@@ -13,6 +13,9 @@ Naming = Literal["beginning", "ending"]
 NOTICEABLE = 0.05
 """A share of episodes that is more than typing errors; a single episode never is."""
 
+FIRST_YEAR, LAST_YEAR = 1992, 2100
+"""Years in which a reporting year can end; `ReturnYear` of the events has the same."""
+
 LAST_MONTH, LAST_DAY = 3, 31
 """The reporting year runs from 1 April to 31 March."""
 
@@ -55,17 +58,25 @@ def find_years(
         year = _latest(begun)
         return ReturnYears({file.name: year for file in files}, f"one year, which ends on 31 March {year}")
     if naming is None:
-        late = sum(day > last_day(named[name]) for name, day in begun)
+        late = sum(year_of(day) > named[name] for name, day in begun)
         naming = "beginning" if late > max(1, len(begun) * NOTICEABLE) else "ending"
     shift = 1 if naming == "beginning" else 0
+    if not all(_possible(year + shift) for year in named.values()):
+        raise ReturnsUnreadable(
+            f"A file's name gives a year in which no return ends: they end from {FIRST_YEAR} to {LAST_YEAR}."
+        )
     words = f"the year in a file's name is the one {naming} the reporting year"
     return ReturnYears({name: year + shift for name, year in named.items()}, words)
+
+
+def _possible(year: int) -> bool:
+    return FIRST_YEAR <= year <= LAST_YEAR
 
 
 def _latest(begun: list[tuple[str, date]]) -> int:
     counts = Counter(year_of(day) for _, day in begun)
     for year in sorted(counts, reverse=True):
-        if counts[year] > len(begun) * NOTICEABLE:
+        if _possible(year) and counts[year] > len(begun) * NOTICEABLE:
             return year
     raise ReturnsUnreadable(
         "Which year this return is about cannot be told: name its files like 2026-episodes.csv."

@@ -1,14 +1,12 @@
 """The stage: one Kafka, one PostgreSQL, and for every run an empty store, empty topics and its processes."""
 
 import asyncio
-import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from services.kernel.database import create_engine, migrate
 from services.kernel.settings import Settings
 from tests.bench.backlog import START, Message
 from tests.bench.say import say
+from tests.homes import free_home
 
 ROOT = Path(__file__).parents[2]
 VAR = ROOT / "var"
@@ -216,21 +215,6 @@ def _partitions_of(member: Mapping[str, Any], topic: str) -> int:
 
 
 @contextmanager
-def free_home() -> Iterator[Path]:
-    """Give a directory under var/bench that no other running benchmark uses: two must not share engines."""
-    for number in count(1):
-        home = VAR / "bench" / str(number)
-        home.mkdir(parents=True, exist_ok=True)
-        with (home / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield home
-            return
-
-
-@contextmanager
 def _engines(home: Path) -> Iterator[Engines]:
     with running_engines(
         home / "engines", say=say, free_ports=True, fresh=True, cache=VAR / "engines"
@@ -244,7 +228,11 @@ async def staged() -> AsyncIterator[Stage]:
 
     Raises BenchFailed when the database does not promise to keep what it commits.
     """
-    with free_home() as home, _engines(home) as engines, Children(home / "run", group="workers") as children:
+    with (
+        free_home(VAR / "bench") as home,
+        _engines(home) as engines,
+        Children(home / "run", group="workers") as children,
+    ):
         _, recorded = read_run_file(home / "engines" / "run" / "engines.processes.json")
         admin = KafkaAdminClient(bootstrap_servers=engines.kafka)
         try:

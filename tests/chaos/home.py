@@ -1,16 +1,15 @@
 """A system of a run's own, on engines of its own, in a directory that no other run uses."""
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 from deploy.embedded.system import System, running_system
 from services.kernel.clock import HeldClock
 from tests.chaos.feed import START
 from tests.chaos.target import SERVICES
+from tests.homes import free_home
 
 VAR = Path(__file__).parents[2] / "var"
 NOT_OURS_TO_BREAK = ("LEADLINE_KAFKA", "LEADLINE_DATABASE")
@@ -23,7 +22,7 @@ def own_system(say: Callable[[str], None]) -> Iterator[tuple[System, Path, HeldC
     # A broker that keeps its events in memory would be wiped by every restart: another nemesis.
     environ = {name: value for name, value in os.environ.items() if name not in NOT_OURS_TO_BREAK}
     environ |= {"LEADLINE_BROKER": "kafka"}
-    with _free_home() as home:
+    with free_home(VAR / "chaos") as home:
         clock = HeldClock(home / "clock")
         clock.set(START)
         with running_system(
@@ -41,17 +40,3 @@ def own_system(say: Callable[[str], None]) -> Iterator[tuple[System, Path, HeldC
             },
         ) as system:
             yield system, home, clock
-
-
-@contextmanager
-def _free_home() -> Iterator[Path]:
-    for number in count(1):
-        home = VAR / "chaos" / str(number)
-        home.mkdir(parents=True, exist_ok=True)
-        with (home / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield home
-            return

@@ -141,6 +141,24 @@ class Collected:
         return [(record.partition, record.offset) for record in self.records]
 
 
+class Held(Collected):
+    """Keeps each batch, and returns from none before it may; counts what was prepared meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_return = asyncio.Event()
+        self.prepared = 0
+
+    def prepare(self, records: Sequence[Record]) -> list[Record]:
+        """Count a batch."""
+        self.prepared += 1
+        return list(records)
+
+    async def __call__(self, records: Sequence[Record]) -> None:
+        await super().__call__(records)
+        await self.may_return.wait()
+
+
 async def test_whole_polls_arrive_and_keep_the_order_of_each_partition(bus: Bus) -> None:
     """2,000 waiting records come in batches of up to 500, each once, in order within its partition."""
     sent = await bus.publish(*(b"%d" % number for number in range(2000)))
@@ -245,46 +263,28 @@ async def test_a_rewound_intake_reads_from_the_first_event_again(bus: Bus) -> No
 async def test_the_next_batch_is_decoded_while_one_is_delivered_and_waits_its_turn(bus: Bus) -> None:
     """Reading ahead takes one batch, never two, and delivers nothing out of turn."""
     sent = await bus.publish(*(b"%d" % number for number in range(120)))
-    collected, may_return, prepared = Collected(), asyncio.Event(), []
-
-    async def deliver(records: Sequence[Record]) -> None:
-        await collected(records)
-        await may_return.wait()
-
-    def prepare(records: Sequence[Record]) -> list[Record]:
-        prepared.append(len(records))
-        return list(records)
-
-    async with running(bus.intake(deliver, prepare=prepare, max_batch=40)):
-        await until(lambda: len(prepared) == 2)
-        assert len(collected.batches) == 1
-        may_return.set()
-        await until(lambda: set(collected.places) == sent)
-    assert len(collected.places) == len(sent)
+    held = Held()
+    async with running(bus.intake(held, prepare=held.prepare, max_batch=40)):
+        await until(lambda: held.prepared == 2)
+        assert len(held.batches) == 1
+        held.may_return.set()
+        await until(lambda: set(held.places) == sent)
+    assert len(held.places) == len(sent)
 
 
 async def test_what_was_read_ahead_is_not_delivered_after_a_rewind(bus: Bus) -> None:
     """Its offsets belong to the bus that was lost: committing them would skip what is published again."""
     sent = await bus.publish(*(b"%d" % number for number in range(80)))
-    collected, may_return, prepared = Collected(), asyncio.Event(), []
-
-    async def deliver(records: Sequence[Record]) -> None:
-        await collected(records)
-        await may_return.wait()
-
-    def prepare(records: Sequence[Record]) -> list[Record]:
-        prepared.append(len(records))
-        return list(records)
-
-    intake = bus.intake(deliver, prepare=prepare, max_batch=40)
+    held = Held()
+    intake = bus.intake(held, prepare=held.prepare, max_batch=40)
     async with running(intake):
-        await until(lambda: len(prepared) == 2)
+        await until(lambda: held.prepared == 2)
         rewinding = asyncio.create_task(intake.rewind())
-        may_return.set()
+        held.may_return.set()
         await rewinding
-        first = len(collected.batches[0])
-        await until(lambda: set(collected.places[first:]) == sent)
-        assert len(collected.places) == first + len(sent)
+        first = len(held.batches[0])
+        await until(lambda: set(held.places[first:]) == sent)
+        assert len(held.places) == first + len(sent)
 
 
 async def test_a_quiet_topic_counts_as_progress(bus: Bus) -> None:

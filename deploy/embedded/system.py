@@ -17,6 +17,7 @@ from deploy.embedded.supervisor import Program, Supervisor, announce, withdraw
 
 SITE_PORT = 8000
 READY_SECONDS = 60.0
+LEADLINE = (sys.executable, "-m", "services.cli.main")
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ def running_system(
     free_ports: bool | None = None,
     cache: Path | None = None,
     pages: bool = True,
+    leadline: Sequence[str] = LEADLINE,
 ) -> Iterator[System]:
     """Start everything, give it, and stop everything at the end, whatever the end is.
 
     `services` get a worker each; with `pages` one process serves all their APIs and pages, and a mail server
     keeps every e-mail as a file under `var/mail`. `extra_env` goes to every process: clocks, intervals.
+    `leadline` is the command that each of our own programs is: its arguments follow.
     Raises EngineError with one sentence for the user.
     """
     free = wants_free_ports(environ) if free_ports is None else free_ports
@@ -68,9 +71,11 @@ def running_system(
             env |= {"LEADLINE_SMTP": f"127.0.0.1:{mail}", "LEADLINE_SITE": site, "LEADLINE_PORT": str(port)}
             if fresh:
                 shutil.rmtree(var / "mail", ignore_errors=True)
-            programs = [_mail(var, mail), _web(site, env, services)]
+            programs = [_mail(var, mail), _web(site, env, (*leadline, "web", *services))]
         _apply_topics(env)
-        programs += [_worker(service, env) for service in services]
+        programs += [
+            Program(f"worker-{service}", (*leadline, "worker", service), env) for service in services
+        ]
         with Supervisor(programs, var / "log") as supervisor:
             supervisor.wait_ready(within=READY_SECONDS)
             announce(var, {"env": env, "site": site, "log": str(var / "log"), "services": list(services)})
@@ -80,22 +85,14 @@ def running_system(
                 withdraw(var)
 
 
-def _leadline(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "services.cli.main", *arguments)
-
-
-def _worker(service: str, env: Mapping[str, str]) -> Program:
-    return Program(f"worker-{service}", _leadline("worker", service), env)
-
-
-def _web(site: str, env: Mapping[str, str], services: Sequence[str]) -> Program:
+def _web(site: str, env: Mapping[str, str], argv: tuple[str, ...]) -> Program:
     def answers() -> bool:
         try:
             return httpx.get(f"{site}/health", timeout=2.0).is_success
         except httpx.HTTPError:
             return False
 
-    return Program("web", _leadline("web", *services), env, ready=answers)
+    return Program("web", argv, env, ready=answers)
 
 
 def _mail(var: Path, port: int) -> Program:

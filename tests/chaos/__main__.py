@@ -14,7 +14,7 @@ from tests.chaos.report import show
 from tests.chaos.run import play
 from tests.chaos.target import targeted
 
-REPORT = VAR / "chaos" / "latest.json"
+REPORTS = VAR / "chaos"
 
 
 def say(line: str) -> None:
@@ -30,17 +30,22 @@ def main() -> None:
     for library in ("aiokafka", "kafka"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # brokers that go away are the point
     say(f"seed {choice.seed}, {choice.seconds} s, {choice.per_second} events/s, {choice.storm or 'rotation'}")
+    if choice.mutation is not None:
+        say(f"broken on purpose: {choice.mutation}")
     with (
         exit_on_signals(),
-        own_system(say) as (system, home, clock),
+        own_system(say, put_inside=choice.put_inside) as (system, home, clock),
         targeted(system, home, extra_workers=choice.storm is not None) as target,
     ):
         report = asyncio.run(play(choice, target, clock, say)).as_data()
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    report["mutation"] = choice.mutation
+    # What was broken on purpose must not be taken for the last run's result.
+    file = REPORTS / f"{choice.mutation or 'latest'}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     show(report, say)
     verdict = "exact" if report["passed"] else "NOT EXACT"
-    say(f"seed {choice.seed}: {verdict}; all findings are in {REPORT.relative_to(VAR.parent)}")
+    say(f"seed {choice.seed}: {verdict}; all findings are in {file.relative_to(VAR.parent)}")
     raise SystemExit(0 if report["passed"] else 1)
 
 

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.chaos.inside import ALWAYS
+from tests.chaos.mutations import MUTATIONS
 from tests.chaos.schedule import STORMS, Storm
 
 
@@ -15,6 +17,13 @@ class Choice:
     seconds: int
     per_second: int
     storm: Storm | None = None
+    mutation: str | None = None
+    """What is broken on purpose, to see whether the recount finds it."""
+
+    @property
+    def put_inside(self) -> tuple[str, ...]:
+        """Return what every service process is changed by, as inside.py names it."""
+        return ALWAYS if self.mutation is None else (*ALWAYS, MUTATIONS[self.mutation])
 
 
 def choose(arguments: Sequence[str] | None = None) -> Choice:
@@ -27,8 +36,9 @@ def choose(arguments: Sequence[str] | None = None) -> Choice:
     parser.add_argument("--seed", type=int, default=7, help="decides the feed and the faults")
     parser.add_argument("--rate", type=_positive, default=200, help="events a second")
     parser.add_argument("--storm", choices=sorted(STORMS), help="one kind of fault alone, without a pause")
+    parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="break the product on purpose")
     given = parser.parse_args(arguments)
-    return Choice(given.seed, given.seconds, given.rate, given.storm)
+    return Choice(given.seed, given.seconds, given.rate, given.storm, given.mutation)
 
 
 def _positive(text: str) -> int:

@@ -1,12 +1,13 @@
 """A system of a run's own, on engines of its own, in a directory that no other run uses."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.embedded.system import System, running_system
 from services.kernel.clock import HeldClock
+from tests.chaos import inside
 from tests.chaos.feed import START
 from tests.chaos.target import SERVICES
 from tests.homes import free_home
@@ -17,8 +18,13 @@ NOT_OURS_TO_BREAK = ("LEADLINE_KAFKA", "LEADLINE_DATABASE")
 
 
 @contextmanager
-def own_system(say: Callable[[str], None]) -> Iterator[tuple[System, Path, HeldClock]]:
-    """Start everything, empty, at the feed's first moment; stop everything at the end."""
+def own_system(
+    say: Callable[[str], None], *, put_inside: Sequence[str] = ()
+) -> Iterator[tuple[System, Path, HeldClock]]:
+    """Start everything, empty, at the feed's first moment; stop everything at the end.
+
+    `put_inside` names what each service process is changed by (inside.py).
+    """
     # A broker that keeps its events in memory would be wiped by every restart: another nemesis.
     environ = {name: value for name, value in os.environ.items() if name not in NOT_OURS_TO_BREAK}
     environ |= {"LEADLINE_BROKER": "kafka"}
@@ -33,10 +39,12 @@ def own_system(say: Callable[[str], None]) -> Iterator[tuple[System, Path, HeldC
             fresh=True,
             free_ports=True,
             cache=VAR / "engines",
+            leadline=inside.COMMAND,
             extra_env={
                 "LEADLINE_CLOCK_FILE": str(clock.file),
                 "LEADLINE_SCAN_SECONDS": "0.2",
                 "LEADLINE_LOG_LEVEL": "warning",
+                inside.VARIABLE: ",".join(put_inside),
             },
         ) as system:
             yield system, home, clock

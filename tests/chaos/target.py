@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from deploy.embedded.processes import Child, Children, Recorded, Spec, read_run_file
 from deploy.embedded.system import System
+from tests.chaos import inside
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("referral", "assessment", "placement", "notify")
@@ -71,7 +71,7 @@ class Target:
     def join(self, service: str) -> Child:
         """Start one more worker of a service."""
         name = f"extra-{service}-{next(self._numbers)}"
-        argv = (sys.executable, "-m", "services.cli.main", "worker", service)
+        argv = (*inside.COMMAND, "worker", service)
         log = self.home / "log" / f"extra-{service}.log"
         return self.children.spawn(Spec(name, argv, log, {**os.environ, **self.system.env}, ROOT))
 

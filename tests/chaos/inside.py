@@ -25,7 +25,7 @@ ALWAYS: tuple[str, ...] = ()
 
 
 def named(names: str) -> list[Callable[[], None]]:
-    """Return the functions that the variable's value names. ImportError or AttributeError if one is missing."""
+    """Return the functions that the variable's value names. ImportError or AttributeError: one is missing."""
     found = []
     for name in filter(None, names.split(",")):
         module, _, function = name.partition(":")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.chaos.inside import ALWAYS
-from tests.chaos.mutations import MUTATIONS
+from tests.chaos.mutations import DISTURBANCE, MUTATIONS
 from tests.chaos.schedule import STORMS, Storm
 
 
@@ -36,9 +36,12 @@ def choose(arguments: Sequence[str] | None = None) -> Choice:
     parser.add_argument("--seed", type=int, default=7, help="decides the feed and the faults")
     parser.add_argument("--rate", type=_positive, default=200, help="events a second")
     parser.add_argument("--storm", choices=sorted(STORMS), help="one kind of fault alone, without a pause")
-    parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="break the product on purpose")
+    parser.add_argument(
+        "--mutation", choices=sorted(MUTATIONS), help=f"break the product; the storm is then {DISTURBANCE}"
+    )
     given = parser.parse_args(arguments)
-    return Choice(given.seed, given.seconds, given.rate, given.storm, given.mutation)
+    storm = given.storm if given.mutation is None else given.storm or DISTURBANCE
+    return Choice(given.seed, given.seconds, given.rate, storm, given.mutation)
 
 
 def _positive(text: str) -> int:

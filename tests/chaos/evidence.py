@@ -19,6 +19,8 @@ class Entry:
     key: UUID
     causation_id: UUID
     data: Mapping[str, Any]
+    digest: bytes = b""
+    """Of the data as it is kept, byte for byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Published:
     type: str | None
     subject: str | None = None
     sequence: int | None = None
+    digest: bytes = b""
+    """Of the value as it was sent."""
 
     @property
     def place(self) -> tuple[str, int, int]:

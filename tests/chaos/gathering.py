@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from hashlib import blake2b
 from uuid import UUID
 
 import asyncpg
@@ -68,7 +69,12 @@ def _entry(
     cause: UUID,
     data: str,
 ) -> Entry:
-    return Entry(position, event_id, wire_type, subject, sequence, key, cause, json.loads(data))
+    parsed = json.loads(data)
+    return Entry(position, event_id, wire_type, subject, sequence, key, cause, parsed, _digest(data.encode()))
+
+
+def _digest(value: bytes) -> bytes:
+    return blake2b(value, digest_size=16).digest()
 
 
 async def _records(kafka: str) -> list[Published]:
@@ -99,6 +105,7 @@ async def _records(kafka: str) -> list[Published]:
                             headers.get("ce_type"),
                             headers.get("ce_subject"),
                             None if sequence is None else int(sequence),
+                            _digest(record.value or b""),
                         )
                     )
         return found

@@ -245,6 +245,14 @@ PLANTED: dict[str, tuple[str, Change]] = {
         "order_violations",
         with_records(lambda records: [*records, replace(records[1], partition=1)]),
     ),
+    "an event was published that never happened": (
+        "aborted_reads",
+        with_journal("referral", lambda entries: entries[:-1]),
+    ),
+    "an event was published with other words than it was kept with": (
+        "aborted_reads",
+        with_records(lambda records: [*records[:-1], replace(records[-1], digest=b"other")]),
+    ),
     "a deadline passed in silence": (
         "deadlines_missed",
         with_journal("assessment", lambda e: [*e[:2], replace(e[2], data=SCHEDULED)]),

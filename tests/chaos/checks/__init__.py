@@ -6,6 +6,7 @@ its checker shared would not be seen.
 
 from collections.abc import Callable, Mapping
 
+from tests.chaos.checks.aborted import aborted_reads
 from tests.chaos.checks.deadlines import deadlines_missed
 from tests.chaos.checks.doubled import alerts_doubled, applied_twice
 from tests.chaos.checks.lost import lost
@@ -21,6 +22,7 @@ CHECKS: Mapping[str, Check] = {
     "applied_twice": applied_twice,
     "alerts_doubled": alerts_doubled,
     "order_violations": order_violations,
+    "aborted_reads": aborted_reads,
     "deadlines_missed": deadlines_missed,
     "net_violations": net_violations,
 }

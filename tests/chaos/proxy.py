@@ -57,11 +57,15 @@ def trickle(bytes_per_second: float) -> Manner:
 
 
 class Proxy:
-    """Listens on the loopback while its context lasts, in its own thread. Passes until told otherwise."""
+    """Listens on the loopback while its context lasts, in its own thread. Passes until told otherwise.
 
-    def __init__(self, upstream: Address, *, port: int = 0) -> None:
+    With `path` it listens at a unix socket in place of a port.
+    """
+
+    def __init__(self, upstream: Address, *, port: int = 0, path: Path | None = None) -> None:
         """`port` 0 takes a free one."""
         self.port = port
+        self._path = path
         self._upstream = upstream
         self._manner = PASSING
         self._changed = asyncio.Event()
@@ -101,8 +105,12 @@ class Proxy:
 
     async def _listen(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._serve, LOOPBACK, self.port)
-        self._started.set_result(server.sockets[0].getsockname()[1])
+        if self._path is None:
+            server = await asyncio.start_server(self._serve, LOOPBACK, self.port)
+            self._started.set_result(server.sockets[0].getsockname()[1])
+        else:
+            server = await asyncio.start_unix_server(self._serve, self._path)
+            self._started.set_result(0)
         await self._end.wait()
         server.close()
         await self._drop_all()

@@ -18,6 +18,22 @@ DEADLINES: tuple[type[Event], ...] = (
     e.DeadlineWaived,
 )
 
+ALERTS: tuple[type[Event], ...] = (
+    e.AlertRaised,
+    e.AlertRepeated,
+    e.AlertReassigned,
+    e.AlertSnoozed,
+    e.AlertAcknowledged,
+)
+NOTIFICATIONS: tuple[type[Event], ...] = (
+    e.NotificationQueued,
+    e.NotificationSent,
+    e.NotificationDelivered,
+    e.NotificationFailed,
+    e.NotificationAcknowledged,
+    e.NotificationEscalated,
+)
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -119,8 +135,14 @@ NOTIFY = Topic(
     name="notify-events",
     owner="notify",
     readers=("notify",),
-    events=(e.AlertRaised, e.AlertAcknowledged, e.EventParked),
-    description="Alerts raised and acknowledged.",
+    events=(
+        e.AlertRaisedV1,
+        *ALERTS,
+        *NOTIFICATIONS,
+        e.KeyWorkerAssigned,
+        e.EventParked,
+    ),
+    description="Alerts, and what becomes of them on their way to people.",
 )
 
 TOPICS: tuple[Topic, ...] = (PARTNER, REFERRAL, ASSESSMENT, PLACEMENT, NOTIFY)

@@ -21,7 +21,24 @@ from schemas.events.deadline import (
     DeadlineScheduled,
     DeadlineWaived,
 )
-from schemas.events.notify import AlertAcknowledged, AlertRaised, EventParked
+from schemas.events.notification import (
+    NotificationAcknowledged,
+    NotificationDelivered,
+    NotificationEscalated,
+    NotificationFailed,
+    NotificationQueued,
+    NotificationSent,
+)
+from schemas.events.notify import (
+    AlertAcknowledged,
+    AlertRaised,
+    AlertRaisedV1,
+    AlertReassigned,
+    AlertRepeated,
+    AlertSnoozed,
+    EventParked,
+    KeyWorkerAssigned,
+)
 from schemas.events.partner import (
     LookedAfterChildReported,
     LookedAfterEpisodeReported,
@@ -48,6 +65,10 @@ __all__ = [
     "REGISTRY",
     "AlertAcknowledged",
     "AlertRaised",
+    "AlertRaisedV1",
+    "AlertReassigned",
+    "AlertRepeated",
+    "AlertSnoozed",
     "AssessmentCompleted",
     "AssessmentStarted",
     "CaseClosed",
@@ -66,6 +87,7 @@ __all__ = [
     "ExitInterviewCompleted",
     "ExitInterviewDue",
     "ExitInterviewOverdue",
+    "KeyWorkerAssigned",
     "LeadProfessionalAssigned",
     "LookedAfterChildReported",
     "LookedAfterEpisodeReported",
@@ -74,6 +96,12 @@ __all__ = [
     "MissingEpisodeRecorded",
     "MissingEpisodeReported",
     "Moment",
+    "NotificationAcknowledged",
+    "NotificationDelivered",
+    "NotificationEscalated",
+    "NotificationFailed",
+    "NotificationQueued",
+    "NotificationSent",
     "Objective",
     "ObjectiveOutcome",
     "PlacementEnded",

@@ -79,11 +79,25 @@ class Location(StrEnum):
     UNKNOWN = "unknown"
 
 
+class FirstRole(StrEnum):
+    """Whom an alert addressed in `alert.raised.v1`, whose list is closed."""
+
+    LEAD_PROFESSIONAL = "lead_professional"
+    TEAM_MANAGER = "team_manager"
+    REFERRER = "referrer"
+    DUTY_INBOX = "duty_inbox"
+    PLACEMENTS_OFFICER = "placements_officer"
+    OPERATIONS = "operations"
+
+
 class Role(StrEnum):
     """Whom an alert addresses."""
 
     LEAD_PROFESSIONAL = "lead_professional"
+    KEY_WORKER = "key_worker"
     TEAM_MANAGER = "team_manager"
+    REVIEWING_OFFICER = "independent_reviewing_officer"
+    COMMISSIONER = "commissioner"
     REFERRER = "referrer"
     DUTY_INBOX = "duty_inbox"
     PLACEMENTS_OFFICER = "placements_officer"
@@ -96,6 +110,17 @@ class Urgency(StrEnum):
     ROUTINE = "routine"
     SOON = "soon"
     URGENT = "urgent"
+
+
+class Channel(StrEnum):
+    """The ways on which an alert leaves the inbox. The inbox itself is not one: an alert is always there."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    WEBHOOK = "webhook"
+    """An address of a partner's system."""
+    CHAT = "chat"
+    """A team's channel in Teams or Slack."""
 
 
 Origin = Literal["leadline", "ssda903"]

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from pydantic import AwareDatetime
+
 from schemas.events import AlertRaised, Code
 from schemas.events.codes import Role
 from services.kernel.service import Command
@@ -20,9 +22,16 @@ class Alert:
     version: int = 0
     status: AlertStatus = "absent"
     raised: AlertRaised | None = None
-    """What was said to whom; None only while the alert is absent."""
+    """What was said to whom, with the recipient of now; None only while the alert is absent."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
+    repeats: int = 0
+    """How often the same happened again while the alert was open."""
+    repeated_at: datetime | None = None
+    step: int = 0
+    """How many steps of escalation were taken."""
+    next_escalation_at: datetime | None = None
+    snoozed_until: datetime | None = None
 
     @property
     def facts(self) -> AlertRaised:
@@ -55,12 +64,23 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """Who has a role for a child beside the case's lead professional. `version` counts our own events."""
+
+    role: Role
+    worker_id: str | None
+    since: datetime
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class People:
-    """Who is around one child: a projection of other services' events."""
+    """Who is around one child: a projection of other services' events, and of the posts given here."""
 
     child_id: UUID
     referrer: Referrer | None = None
     cases: tuple[Case, ...] = ()
+    posts: tuple[Post, ...] = ()
 
     def find_case(self, case_id: UUID | None) -> Case | None:
         """Return a case of this child, open or closed."""
@@ -74,6 +94,10 @@ class People:
         still_open = [case for case in self.cases if case.status == "open"]
         return max(still_open, key=lambda case: case.opened_at, default=None)
 
+    def find_post(self, role: Role) -> Post | None:
+        """Return who has a role, or had it last."""
+        return next((post for post in self.posts if post.role is role), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -81,6 +105,10 @@ class Address:
 
     role: Role
     recipient_id: str
+    stands_in_for: str | None = None
+    """Who would have been told, had they not been away."""
+    vacant: bool = False
+    """Whether nobody had the role, or whoever has it is away and named nobody."""
 
 
 class AcknowledgeAlert(Command):
@@ -88,3 +116,19 @@ class AcknowledgeAlert(Command):
 
     alert_id: UUID
     acknowledged_by: Code
+
+
+class SnoozeAlert(Command):
+    """The recipient puts an alert off."""
+
+    alert_id: UUID
+    snoozed_by: Code
+    until: AwareDatetime
+
+
+class AssignKeyWorker(Command):
+    """A child gets a key worker beside the lead professional, or none any more."""
+
+    child_id: UUID
+    key_worker_id: Code | None
+    assigned_by: Code

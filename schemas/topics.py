@@ -30,6 +30,7 @@ NOTIFICATIONS: tuple[type[Event], ...] = (
     e.NotificationSent,
     e.NotificationDelivered,
     e.NotificationFailed,
+    e.NotificationWithdrawn,
     e.NotificationAcknowledged,
     e.NotificationEscalated,
 )

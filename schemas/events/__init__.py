@@ -28,6 +28,7 @@ from schemas.events.notification import (
     NotificationFailed,
     NotificationQueued,
     NotificationSent,
+    NotificationWithdrawn,
 )
 from schemas.events.notify import (
     AlertAcknowledged,
@@ -102,6 +103,7 @@ __all__ = [
     "NotificationFailed",
     "NotificationQueued",
     "NotificationSent",
+    "NotificationWithdrawn",
     "Objective",
     "ObjectiveOutcome",
     "PlacementEnded",

@@ -24,6 +24,8 @@ class NotificationQueued(_Delivery, name="notification.queued", subject="deliver
     """An alert is to go out on a channel, at once or when its time has come."""
 
     recipient_id: Code
+    subscription_id: UUID | None = None
+    """Whose address it goes to, on the channels that have addresses of their own."""
     template: Code
     held_until: Moment | None = None
     """Quiet hours, or the next digest."""
@@ -59,6 +61,13 @@ class NotificationFailed(_Delivery, name="notification.failed", subject="deliver
     """A reply code or a kind of error, never a provider's own text."""
     attempts: int = Field(ge=0)
     failed_at: Moment
+
+
+class NotificationWithdrawn(_Delivery, name="notification.withdrawn", subject="delivery_id"):
+    """The message is not sent: somebody else answers for the alert now and is told."""
+
+    reason: Literal["reassigned"]
+    withdrawn_at: Moment
 
 
 class NotificationAcknowledged(_Delivery, name="notification.acknowledged", subject="delivery_id"):

@@ -38,14 +38,14 @@ class Status:
         events: Counter[str] = Counter()
         for wire_type, count in shown["events"].items():
             events[wire_type.rpartition(".v")[0]] += count
-        pending, due = shown["outbox_pending"], shown["deadlines_due"]
+        pending, due = shown["outbox_pending"], shown["deadlines_due"] + shown["due"]
         return cls(
             service=shown["service"],
             now=datetime.fromisoformat(shown["now"]),
             at_rest=pending == 0 and due == 0 and unread == 0,
             parked=shown["parked"],
             events=dict(events),
-            words=f"{shown['service']} at {shown['now']}: {pending} to publish, {due} deadlines due, "
+            words=f"{shown['service']} at {shown['now']}: {pending} to publish, {due} due, "
             f"{'unread events unknown' if unread < 0 else f'{unread} unread'}",
         )
 

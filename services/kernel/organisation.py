@@ -43,6 +43,9 @@ class CountyDuty(Section):
     manager: Code
     placements_officer: Code
     operations: Code
+    independent_reviewing_officer: Code | None = None
+    """Who answers for reviews before a child's first one; none: the duty inbox."""
+    commissioner: Code | None = None
 
 
 def locality_contradictions(
@@ -76,6 +79,10 @@ def duty_contradictions(duty: CountyDuty, practitioners: tuple[Practitioner, ...
     """Yield county-wide posts that are given to nobody known; inboxes are free codes."""
     yield from _unknown_worker(("county_duty", "manager"), duty.manager, practitioners)
     yield from _unknown_worker(("county_duty", "placements_officer"), duty.placements_officer, practitioners)
+    for post in ("independent_reviewing_officer", "commissioner"):
+        worker = getattr(duty, post)
+        if worker is not None:
+            yield from _unknown_worker(("county_duty", post), worker, practitioners)
 
 
 def _unknown_worker(

@@ -1,6 +1,6 @@
 """What a service brings: which event leads to which decision, and a store. The kernel does the rest."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -76,6 +76,9 @@ Handler = Callable[[Any, Any, Occasion], Sequence[Produced]]
 An exception from an event's handler parks the event; from a command's, `Refused` answers the caller.
 """
 
+CountDue = Callable[[Connection, datetime], Awaitable[int]]
+"""Returns how much of what time brings is still to be done at a moment."""
+
 
 @dataclass(frozen=True)
 class Service(Generic[B]):
@@ -89,6 +92,8 @@ class Service(Generic[B]):
     """The council's working days."""
     lets_pass: frozenset[str] = frozenset()
     """Topics whose later events pass a parked one of the same case instead of waiting behind it."""
+    count_due: CountDue | None = None
+    """Counts what is due beside deadlines; None: nothing ever is."""
 
     @property
     def reads(self) -> tuple[Topic, ...]:

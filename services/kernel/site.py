@@ -125,6 +125,7 @@ def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:
             lag: dict[str, int] | None = await bridge.lag(desk.service)
         except (KafkaError, OSError):
             lag = None  # unknown while no broker answers
+        more = desk.service.count_due
         async with desk.engine.connect() as connection:
             parked = await dead_letters.count(connection)
             return {
@@ -133,6 +134,7 @@ def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:
                 "lag": lag,
                 "outbox_pending": await journal.pending(connection),
                 "deadlines_due": await deadlines.count_due(connection, now=now),
+                "due": 0 if more is None else await more(connection, now),
                 "parked": sum(count for (state, _), count in parked.items() if state == "parked"),
                 "waiting": sum(count for (state, _), count in parked.items() if state == "waiting"),
                 "events": await journal.count_by_type(connection),

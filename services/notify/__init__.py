@@ -14,7 +14,7 @@ rule, the recipient's preferences and the hour decide on which channels it leave
 | `escalation` | what follows when nobody acknowledges; whom open alerts move to |
 | `hours` | working hours, quiet hours and digests as arithmetic |
 | `book`, `handlers` | what one batch touches; which event or command leads to which decision |
-| `store`, `writing` | alerts, people and posts of a batch: load and save |
+| `store`, `writing` | alerts and people of a batch: load and save |
 | `arranging` | SQL: preferences, quiet hours, delegations, subscriptions |
 | `queue` | SQL of `deliveries`: claim, settle with their events, release what was held, gather digests |
 | `duework` | what time alone brings: escalations, absences that begin, held deliveries; claimed once |

@@ -2,6 +2,7 @@
 
 import mode
 
+from schemas.events.codes import Channel
 from schemas.topics import read_by
 from services.kernel.clock import Clock
 from services.kernel.connection import Engine
@@ -9,10 +10,12 @@ from services.kernel.pack import PackError, load_pack
 from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.notify.book import NotifyBook
+from services.notify.duework import DueWork, count_due
 from services.notify.handlers import COMMANDS, HANDLERS, handlers_under
 from services.notify.mailer import Mailer
 from services.notify.pack import NotifyPack
 from services.notify.policy import unrouted
+from services.notify.rates import RatesMeasured
 from services.notify.store import NotifyStore
 
 
@@ -30,14 +33,26 @@ def build(settings: Settings) -> Service[NotifyBook]:
         raise PackError(tuple(f"{settings.policy}: {name} alerts nobody: {what}." for name in forgotten))
     return Service(
         name="notify",
-        store=NotifyStore(pack, mails=settings.smtp is not None),
+        store=NotifyStore(pack, channels=channels_of(settings)),
         handlers=handlers_under(pack),
         commands=COMMANDS,
         calendar=pack.working_calendar,
         lets_pass=frozenset(topic.name for topic in read_by("notify")),
+        count_due=count_due,
     )
 
 
+def channels_of(settings: Settings) -> frozenset[Channel]:
+    """Return the channels that this installation can send on; the inbox is always there."""
+    return frozenset({Channel.EMAIL} if settings.smtp is not None else ())
+
+
 def extras(settings: Settings, engine: Engine, clock: Clock) -> list[mode.Service]:
-    """Return what runs beside the worker: the mailer, if a mail server is configured."""
-    return [] if settings.smtp is None else [Mailer(settings, engine, clock)]
+    """Return what runs beside the worker: what time brings, and the senders of the configured channels."""
+    parts: list[mode.Service] = [
+        DueWork(build(settings), engine, clock, interval=settings.scan_seconds),
+        RatesMeasured(engine, clock),
+    ]
+    if settings.smtp is not None:
+        parts.append(Mailer(settings, engine, clock))
+    return parts

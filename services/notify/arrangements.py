@@ -3,17 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, StringConstraints
 
 from schemas.events import Code
 from schemas.events.codes import Channel
 from services.kernel.service import Command
+from services.notify.hours import TimeOfDay
 
 Choice = Literal["at_once", "digest", "off"]
 """What somebody wants of a channel for a kind of alert."""
+
+ChosenKind = Annotated[
+    str, StringConstraints(pattern=r"^(\*|[a-z_]+\.[a-z_]+(:([a-z0-9_]+|\*))?)$", max_length=100)
+]
+"""An alert's kind, a deadline's state with `:*`, or `*` for all."""
 
 Digest = Literal["daily", "working_day"]
 """Whether a digest comes on every day or on working days only."""
@@ -100,7 +106,7 @@ class ChoosePreference(Command):
     """Somebody chooses how alerts of a kind reach them; `choice` None: as the council has it."""
 
     worker_id: Code
-    kind: str = Field(pattern=r"^(\*|[a-z_]+\.[a-z_]+(:([a-z0-9_]+|\*))?)$", max_length=100)
+    kind: ChosenKind
     channel: Channel
     choice: Choice | None
 
@@ -109,10 +115,10 @@ class ChooseQuietHours(Command):
     """Somebody chooses when to be left in peace and when the digest comes."""
 
     worker_id: Code
-    quiet_from: time
-    quiet_until: time
+    quiet_from: TimeOfDay
+    quiet_until: TimeOfDay
     digest: Digest
-    digest_at: time
+    digest_at: TimeOfDay
 
 
 class DeclareAbsence(Command):
@@ -123,16 +129,6 @@ class DeclareAbsence(Command):
     starts_at: AwareDatetime
     ends_at: AwareDatetime | None
     declared_by: Code
-
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> "DeclareAbsence":
-        if self.ends_at is not None and self.ends_at <= self.starts_at:
-            message = "an absence ends after it starts"
-            raise ValueError(message)
-        if self.to_id == self.worker_id:
-            message = "nobody stands in for themselves"
-            raise ValueError(message)
-        return self
 
 
 class EndAbsence(Command):

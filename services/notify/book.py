@@ -1,27 +1,48 @@
-"""The children's people and the alerts that one batch touches."""
+"""The children's people, the alerts and the deliveries that one batch touches."""
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import cast
 from uuid import UUID
 
+from schemas import events as e
 from schemas.events import Event
+from services.notify import alert_life, deliveries, escalation
+from services.notify.alert_life import AlertEvent
+from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
+from services.notify.council import Council
+from services.notify.deliveries import Delivery, DeliveryEvent
+from services.notify.learning import learn
 from services.notify.model import Alert, People
-from services.notify.pack import NotifyPack
-from services.notify.policy import AlertEvent, evolve
+
+Arranged = ChoosePreference | ChooseQuietHours | DeclareAbsence | EndAbsence
 
 
 @dataclass
 class NotifyBook:
-    """People by child, alerts by id, and the council's policy."""
+    """People by child, alerts and deliveries by id, and the council that all is decided under."""
 
-    pack: NotifyPack
+    council: Council
     people: dict[UUID, People] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
+    deliveries: dict[UUID, Delivery] = field(default_factory=dict)
+    arranged: list[tuple[Arranged, datetime, UUID]] = field(default_factory=list)
+    """What people have arranged in this batch, when, and the id that it has."""
     changed_referrers: set[UUID] = field(default_factory=set)
     """The children whose referrer is another one now."""
+    changed_officers: set[UUID] = field(default_factory=set)
+    changed_key_workers: set[UUID] = field(default_factory=set)
     changed_cases: dict[UUID, UUID] = field(default_factory=dict)
     """The child by the id of each case that is new or different."""
     changed_alerts: set[UUID] = field(default_factory=set)
+    """Alerts that were there before and are different."""
+    fresh_alerts: set[UUID] = field(default_factory=set)
+    changed_deliveries: set[UUID] = field(default_factory=set)
+    fresh_deliveries: set[UUID] = field(default_factory=set)
+    _by_child: defaultdict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    _by_alert: defaultdict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
 
     def people_of(self, child_id: UUID) -> People:
         """Return who is around a child; nobody when nothing has been heard of the child."""
@@ -33,17 +54,101 @@ class NotifyBook:
         self.people[people.child_id] = people
         if people.referrer != known.referrer:
             self.changed_referrers.add(people.child_id)
+        if people.reviewing_officer != known.reviewing_officer:
+            self.changed_officers.add(people.child_id)
         self.changed_cases |= {
             case.case_id: people.child_id for case in people.cases if case not in known.cases
         }
+
+    def know(self, alerts: Sequence[Alert] = (), deliveries: Sequence[Delivery] = ()) -> None:
+        """Take in what the store holds."""
+        for alert in alerts:
+            self.alerts[alert.alert_id] = alert
+            self._by_child[alert.facts.child_id].add(alert.alert_id)
+        for delivery in deliveries:
+            self.deliveries[delivery.delivery_id] = delivery
+            if delivery.alert_id is not None:
+                self._by_alert[delivery.alert_id].add(delivery.delivery_id)
 
     def alert(self, alert_id: UUID) -> Alert:
         """Return an alert; an unknown one is absent."""
         return self.alerts.get(alert_id) or Alert(alert_id)
 
+    def open_alerts_of(self, child_id: UUID) -> list[Alert]:
+        """Return the child's open alerts that this batch knows, in the order of their ids."""
+        known = [self.alerts[each] for each in sorted(self._by_child.get(child_id, ()))]
+        return [alert for alert in known if alert.status == "open"]
+
+    def escalations_of(self, alert_id: UUID) -> list[Alert]:
+        """Return the alerts that told others that nobody had acknowledged this one."""
+        return [
+            alert
+            for _, alert in sorted(self.alerts.items())
+            if alert.raised is not None and alert.raised.escalates == alert_id
+        ]
+
+    def deliveries_of(self, alert_id: UUID) -> list[Delivery]:
+        """Return an alert's deliveries that this batch knows, in the order of their ids."""
+        return [self.deliveries[each] for each in sorted(self._by_alert.get(alert_id, ()))]
+
     def apply(self, event: Event) -> int:
-        """Let the event's alert evolve; return its new version."""
-        alert = evolve(self.alert(event.subject), cast("AlertEvent", event))
-        self.alerts[alert.alert_id] = alert
-        self.changed_alerts.add(alert.alert_id)
+        """Let the alert, the delivery or the child's people evolve; return the new version."""
+        if isinstance(event, e.KeyWorkerAssigned):
+            people = learn(self.people_of(event.child_id), event)
+            assert people.key_worker is not None  # noqa: S101 - it was just learnt
+            self.people[event.child_id] = people
+            self.changed_key_workers.add(event.child_id)
+            return people.key_worker.version
+        if isinstance(event, e.NotificationQueued | e.NotificationWithdrawn | e.NotificationAcknowledged):
+            return self._deliver(event)
+        return self._alert(cast("AlertEvent", event))
+
+    def stop_escalating(self, alert_id: UUID) -> None:
+        """Note that somebody who can act knows of an alert, or that nobody is left to tell."""
+        alert = self.alerts[alert_id]
+        if alert.next_escalation_at is not None:
+            self._changed(replace(alert, next_escalation_at=None))
+
+    def _deliver(self, event: DeliveryEvent) -> int:
+        known = self.deliveries.get(event.delivery_id) or Delivery(event.delivery_id)
+        delivery = deliveries.evolve(known, event)
+        self.know(deliveries=[delivery])
+        if isinstance(event, e.NotificationQueued):
+            self.fresh_deliveries.add(event.delivery_id)
+        elif event.delivery_id not in self.fresh_deliveries:
+            self.changed_deliveries.add(event.delivery_id)
+        return delivery.version
+
+    def _alert(self, event: AlertEvent) -> int:
+        alert = alert_life.evolve(self.alert(event.alert_id), event)
+        if isinstance(event, e.AlertRaised):
+            self.fresh_alerts.add(alert.alert_id)
+        alert = replace(alert, next_escalation_at=self._next_escalation(alert, event))
+        self._changed(alert)
+        if isinstance(event, e.AlertAcknowledged) and alert.facts.escalates in self.alerts:
+            # Whoever was told that nobody reacts has reacted: the chain ends, the alert stays to be seen.
+            self.stop_escalating(alert.facts.escalates)
         return alert.version
+
+    def _next_escalation(self, alert: Alert, event: AlertEvent) -> datetime | None:
+        match event:
+            case e.AlertRaised():
+                since = event.raised_at
+            case e.AlertReassigned():
+                since = event.reassigned_at
+            case e.NotificationEscalated():
+                since = event.escalated_at
+            case e.AlertSnoozed():
+                later = alert.next_escalation_at
+                return None if later is None else max(later, event.snoozed_until)
+            case e.AlertRepeated():
+                return alert.next_escalation_at
+            case e.AlertAcknowledged():
+                return None
+        pack = self.council.pack
+        return escalation.next_at(alert.facts, alert.step, since, pack=pack, calendar=pack.working_calendar)
+
+    def _changed(self, alert: Alert) -> None:
+        self.know(alerts=[alert])
+        if alert.alert_id not in self.fresh_alerts:
+            self.changed_alerts.add(alert.alert_id)

@@ -1,38 +1,46 @@
-"""Deliveries: one alert on one channel to one recipient. What queues them is in `telling`."""
+"""Deliveries: one alert on one channel to one recipient. What queues them is in `telling`. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from schemas.events import (
+    AlertAcknowledged,
+    AlertReassigned,
+    NotificationAcknowledged,
+    NotificationQueued,
+    NotificationWithdrawn,
+)
 from schemas.events.codes import Channel
 from services.kernel.ids import derived
 
 DeliveryState = Literal["absent", "held", "queued", "sent", "delivered", "failed", "not_needed"]
+WAITING: frozenset[str] = frozenset({"held", "queued"})
+ON_ITS_WAY: frozenset[str] = frozenset({"sent", "delivered"})
+
+DeliveryEvent = NotificationQueued | NotificationWithdrawn | NotificationAcknowledged
+"""What decisions say of a delivery. What its channel says of it is settled in `queue`, row by row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One alert on its way. `version` counts its events; the id is the key of idempotence.
-
-    `message_id` is what goes out: of a digest the id of its first delivery, else the delivery's own.
-    """
+    """One alert on its way. `version` counts its events; the id is the key of idempotence."""
 
     delivery_id: UUID
     version: int = 0
     state: DeliveryState = "absent"
+    queued: NotificationQueued | None = None
+    """What goes to whom, as it was decided; None while the delivery is absent, or not read again."""
     alert_id: UUID | None = None
     child_id: UUID | None = None
     case_id: UUID | None = None
-    recipient_id: str = ""
     channel: Channel = Channel.EMAIL
-    subscription_id: UUID | None = None
-    template: str = ""
-    message_id: UUID | None = None
-    digest: bool = False
-    held_until: datetime | None = None
+    gathered: bool = False
+    """Whether it shares its message with others: a digest goes out once it is gathered."""
     reason: str | None = None
-    queued_at: datetime | None = None
+    acknowledged_at: datetime | None = None
 
 
 def delivery_id(
@@ -45,3 +53,64 @@ def delivery_id(
     """
     where = f"{channel.value}/{recipient_id}/{step}"
     return derived(alert_id, where if subscription_id is None else f"{where}/{subscription_id}")
+
+
+def decide_proof(deliveries: Iterable[Delivery], seen: AlertAcknowledged) -> list[NotificationAcknowledged]:
+    """Return that the deliveries of an alert have met their purpose, now that it was seen."""
+    return [
+        NotificationAcknowledged(
+            child_id=seen.child_id,
+            delivery_id=delivery.delivery_id,
+            alert_id=seen.alert_id,
+            case_id=delivery.case_id,
+            channel=delivery.channel,
+            acknowledged_by=seen.acknowledged_by,
+            acknowledged_at=seen.acknowledged_at,
+            needless=delivery.state in WAITING,
+        )
+        for delivery in deliveries
+        if delivery.acknowledged_at is None and (_may_stop(delivery) or delivery.state in ON_ITS_WAY)
+    ]
+
+
+def decide_withdrawal(deliveries: Iterable[Delivery], moved: AlertReassigned) -> list[NotificationWithdrawn]:
+    """Return that what waits for the alert's recipient before is not sent."""
+    return [
+        NotificationWithdrawn(
+            child_id=moved.child_id,
+            delivery_id=delivery.delivery_id,
+            alert_id=moved.alert_id,
+            case_id=delivery.case_id,
+            channel=delivery.channel,
+            reason="reassigned",
+            withdrawn_at=moved.reassigned_at,
+        )
+        for delivery in deliveries
+        if _may_stop(delivery)
+    ]
+
+
+def evolve(delivery: Delivery, event: DeliveryEvent) -> Delivery:
+    """Return the delivery after one of its events."""
+    delivery = replace(delivery, version=delivery.version + 1)
+    match event:
+        case NotificationQueued():
+            return replace(
+                delivery,
+                state="queued" if event.held_until is None else "held",
+                queued=event,
+                alert_id=event.alert_id,
+                child_id=event.child_id,
+                case_id=event.case_id,
+                channel=event.channel,
+            )
+        case NotificationWithdrawn():
+            return replace(delivery, state="not_needed", reason=event.reason)
+        case NotificationAcknowledged():
+            seen = replace(delivery, acknowledged_at=event.acknowledged_at)
+            return replace(seen, state="not_needed", reason="acknowledged") if event.needless else seen
+
+
+def _may_stop(delivery: Delivery) -> bool:
+    """Return whether a delivery can still be taken back. A gathered digest goes out as it is."""
+    return delivery.state in WAITING and not delivery.gathered

@@ -1,35 +1,139 @@
 """All that the notify service reacts to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from schemas import events as e
-from schemas.events import Event
+from schemas.events import AlertRaised, AlertReassigned, Event
+from services.kernel.faults import Refused
 from services.kernel.service import Command, Handler, Occasion, Produced
-from services.notify import policy
+from services.notify import alert_life, policy
+from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 from services.notify.book import NotifyBook
-from services.notify.model import AcknowledgeAlert
+from services.notify.deliveries import decide_proof, decide_withdrawal
+from services.notify.escalation import decide_following
+from services.notify.learning import decide_key_worker, learn
+from services.notify.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
 from services.notify.pack import NotifyPack
+from services.notify.telling import check_preference, decide_deliveries
 
 
 def on_news(book: NotifyBook, event: Event, occasion: Occasion) -> Sequence[Produced]:
     """Tell whom the policy pack names."""
-    people = book.people_of(event.child_id)
-    return policy.decide_alerts(people, event, pack=book.pack, occasion=occasion)
+    return _tell(book, book.people_of(event.child_id), event, occasion)
 
 
 def on_news_of_people(book: NotifyBook, event: Event, occasion: Occasion) -> Sequence[Produced]:
     """Learn who is around the child, then tell whom the policy pack names."""
-    people = policy.learn(book.people_of(event.child_id), event)
-    alerts = policy.decide_alerts(people, event, pack=book.pack, occasion=occasion)
+    people = learn(book.people_of(event.child_id), event)
+    told = _tell(book, people, event, occasion)
     # Last, when nothing can fail any more: an event that is parked has taught nothing.
     book.keep(people)
-    return alerts
+    return told
+
+
+def on_lead_professional_assigned(
+    book: NotifyBook, event: e.LeadProfessionalAssigned, occasion: Occasion
+) -> Sequence[Produced]:
+    """Learn who leads, let the case's open alerts follow, and tell whom the policy pack names."""
+    people = learn(book.people_of(event.child_id), event)
+    open_alerts = book.open_alerts_of(event.child_id)
+    following = decide_following(open_alerts, event, people, council=book.council, now=occasion.now)
+    produced = [*passed_on(book, following, occasion), *_tell(book, people, event, occasion)]
+    book.keep(people)
+    return produced
 
 
 def acknowledge_alert(book: NotifyBook, command: AcknowledgeAlert, occasion: Occasion) -> Sequence[Produced]:
-    """Mark an alert as seen."""
+    """Mark an alert as seen, and what was on its way about it as no longer needed."""
     alert = book.alert(command.alert_id)
-    return policy.decide_acknowledgement(alert, command, occasion=occasion)
+    escalated = book.escalations_of(command.alert_id)
+    seen = alert_life.decide_acknowledgement(alert, command, escalated=escalated, occasion=occasion)
+    proofs = [proof for each in seen for proof in decide_proof(book.deliveries_of(each.alert_id), each)]
+    return [*seen, *proofs]
+
+
+def snooze_alert(book: NotifyBook, command: SnoozeAlert, occasion: Occasion) -> Sequence[Produced]:
+    """Put an alert off."""
+    alert = book.alert(command.alert_id)
+    return alert_life.decide_snooze(alert, command, council=book.council, occasion=occasion)
+
+
+def assign_key_worker(book: NotifyBook, command: AssignKeyWorker, occasion: Occasion) -> Sequence[Produced]:
+    """Give a child a key worker, or none any more."""
+    people = book.people_of(command.child_id)
+    return decide_key_worker(people, command, council=book.council, occasion=occasion)
+
+
+def choose_preference(book: NotifyBook, command: ChoosePreference, occasion: Occasion) -> Sequence[Produced]:
+    """Keep how alerts of a kind reach somebody."""
+    check_preference(command, council=book.council)
+    book.arranged.append((command, occasion.now, occasion.cause))
+    return ()
+
+
+def choose_quiet_hours(book: NotifyBook, command: ChooseQuietHours, occasion: Occasion) -> Sequence[Produced]:
+    """Keep when somebody is left in peace."""
+    _known(command.worker_id, book)
+    book.arranged.append((command, occasion.now, occasion.cause))
+    return ()
+
+
+def declare_absence(book: NotifyBook, command: DeclareAbsence, occasion: Occasion) -> Sequence[Produced]:
+    """Keep who stands in for somebody, and from when to when. Open alerts move when it begins."""
+    _known(command.worker_id, book)
+    if command.to_id is not None:
+        _known(command.to_id, book)
+    if command.to_id == command.worker_id:
+        raise Refused("Nobody stands in for themselves: name somebody else, or the duty inbox by nobody.")
+    if command.ends_at is not None and command.ends_at <= max(command.starts_at, occasion.now):
+        raise Refused("An absence ends after it starts, and later than now.")
+    book.arranged.append((command, occasion.now, occasion.id("delegation")))
+    return ()
+
+
+def end_absence(book: NotifyBook, command: EndAbsence, occasion: Occasion) -> Sequence[Produced]:
+    """Let an absence end now; alerts that have moved stay where they are."""
+    book.arranged.append((command, occasion.now, command.delegation_id))
+    return ()
+
+
+def passed_on(book: NotifyBook, moved: Iterable[AlertReassigned], occasion: Occasion) -> list[Produced]:
+    """Return the reassignments, what is not sent because of them, and what is sent instead.
+
+    Many may come at once: what is not urgent waits for the next digest of whoever has them now.
+    """
+    produced: list[Produced] = []
+    for each in moved:
+        facts = book.alert(each.alert_id).facts
+        fresh = facts.model_copy(update={"recipient_id": each.to_id, "role": each.role})
+        produced += [
+            each,
+            *decide_withdrawal(book.deliveries_of(each.alert_id), each),
+            *decide_deliveries(fresh, council=book.council, occasion=occasion, gather=True),
+        ]
+    return produced
+
+
+def _tell(book: NotifyBook, people: People, event: Event, occasion: Occasion) -> list[Produced]:
+    alerts = policy.decide_alerts(
+        people,
+        event,
+        council=book.council,
+        occasion=occasion,
+        still_open=book.open_alerts_of(event.child_id),
+    )
+    fresh = [alert for alert in alerts if isinstance(alert, AlertRaised)]
+    told = [
+        queued
+        for alert in fresh
+        for queued in decide_deliveries(alert, council=book.council, occasion=occasion)
+    ]
+    return [*alerts, *told]
+
+
+def _known(worker_id: str, book: NotifyBook) -> None:
+    if worker_id not in book.council.pack.practitioner_ids:
+        raise Refused(f"The policy pack knows no practitioner {worker_id}.", missing=True)
 
 
 HANDLERS: dict[type[Event], Handler] = {
@@ -38,7 +142,7 @@ HANDLERS: dict[type[Event], Handler] = {
     e.ReferralRedirected: on_news,
     e.ReferralClosed: on_news,
     e.AssessmentStarted: on_news_of_people,
-    e.LeadProfessionalAssigned: on_news_of_people,
+    e.LeadProfessionalAssigned: on_lead_professional_assigned,
     e.AssessmentCompleted: on_news,
     e.ThresholdMet: on_news,
     e.ThresholdNotMet: on_news,
@@ -46,7 +150,7 @@ HANDLERS: dict[type[Event], Handler] = {
     e.CaseClosed: on_news_of_people,
     e.PlacementRequested: on_news,
     e.PlacementStarted: on_news,
-    e.PlacementReviewed: on_news,
+    e.PlacementReviewed: on_news_of_people,
     e.PlacementEnded: on_news,
     e.ExitInterviewDue: on_news,
     e.ExitInterviewOverdue: on_news,
@@ -61,8 +165,13 @@ HANDLERS: dict[type[Event], Handler] = {
     e.DeadlinePaused: on_news,
     e.DeadlineExtended: on_news,
     e.DeadlineWaived: on_news,
+    e.KeyWorkerAssigned: on_news,
+    e.NotificationFailed: on_news,
     e.EventParked: on_news,
 }
+
+LEARNS = frozenset({on_news_of_people, on_lead_professional_assigned})
+"""Handlers that learn: they are needed also where nobody is told."""
 
 
 def handlers_under(pack: NotifyPack) -> dict[type[Event], Handler]:
@@ -74,8 +183,16 @@ def handlers_under(pack: NotifyPack) -> dict[type[Event], Handler]:
     return {
         event: handler
         for event, handler in HANDLERS.items()
-        if handler is on_news_of_people or not pack.is_silent(event.name)
+        if handler in LEARNS or not pack.is_silent(event.name)
     }
 
 
-COMMANDS: dict[type[Command], Handler] = {AcknowledgeAlert: acknowledge_alert}
+COMMANDS: dict[type[Command], Handler] = {
+    AcknowledgeAlert: acknowledge_alert,
+    SnoozeAlert: snooze_alert,
+    AssignKeyWorker: assign_key_worker,
+    ChoosePreference: choose_preference,
+    ChooseQuietHours: choose_quiet_hours,
+    DeclareAbsence: declare_absence,
+    EndAbsence: end_absence,
+}

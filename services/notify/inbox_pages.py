@@ -35,6 +35,9 @@ WHY: Mapping[Role, str] = {
     Role.TEAM_MANAGER: "You manage the team that answers for this case.",
     Role.REFERRER: "You referred this child.",
     Role.DUTY_INBOX: "The duty inbox answers for what no lead professional or referrer is known for.",
+    Role.KEY_WORKER: "You are the child’s key worker.",
+    Role.REVIEWING_OFFICER: "You are the child’s independent reviewing officer.",
+    Role.COMMISSIONER: "You commission placements for this county.",
     Role.PLACEMENTS_OFFICER: "You look after placements in this county.",
     Role.OPERATIONS: "You keep Leadline running.",
 }

@@ -1,28 +1,36 @@
-"""What an e-mail about an alert says: a case reference, the pack's words, a link. Nothing about the child."""
+"""What an e-mail says: a case reference, the pack's words, a link. Nothing about the child."""
 
+from collections.abc import Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
 from urllib.parse import quote
 
 from services.kernel.settings import Settings
-from services.notify.posting import Email
+from services.notify.queue import Message, Part
 from services.notify.wording import due_words, kind_words
 
+PREFIXES = {"reminder": "Reminder: ", "escalation": "Not acknowledged: "}
+"""How the subject begins, by the delivery's template."""
 
-def compose(email: Email, settings: Settings) -> EmailMessage:
-    """Return the e-mail of an alert: the same bytes each time it is tried.
+NO_DETAILS = "This message holds no details of any child, on purpose: please do not reply with any."
 
-    Its Message-ID is derived from the alert, so that a mailbox or a mail server can tell a second copy.
+
+def compose(message: Message, settings: Settings) -> EmailMessage:
+    """Return the e-mail of a message.
+
+    Its Message-ID is the message's own, the same each time it is tried, so that a mailbox or a mail server
+    can tell a second copy. A digest names all that it was made of: what was seen meanwhile says so.
     """
-    message = EmailMessage()
-    message["From"] = settings.mail_from
-    message["To"] = address(email.recipient_id, settings)
-    message["Subject"] = f"Leadline: {kind_words(email.kind)}, {_reference(email)}"
-    message["Date"] = email.raised_at
-    message["Message-ID"] = f"<{email.alert_id}@{settings.mail_from.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: absence notes are not sent to us
-    message.set_content(_body(email, settings))
-    return message
+    first = message.parts[0]
+    letter = EmailMessage()
+    letter["From"] = settings.mail_from
+    letter["To"] = address(message.recipient_id, settings)
+    letter["Subject"] = _subject(message.parts)
+    letter["Date"] = first.raised_at
+    letter["Message-ID"] = f"<{message.message_id}@{settings.mail_from.rpartition('@')[2]}>"
+    letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: absence notes are not sent to us
+    letter.set_content(_body(message, settings))
+    return letter
 
 
 def address(recipient_id: str, settings: Settings) -> Address:
@@ -30,23 +38,40 @@ def address(recipient_id: str, settings: Settings) -> Address:
     return Address(username=recipient_id, domain=settings.mail_domain)
 
 
-def link(email: Email, settings: Settings) -> str:
-    """Return the address of the alert's page."""
-    recipient = quote(email.recipient_id, safe="")
-    return f"{settings.site.rstrip('/')}/inbox/{recipient}/alerts/{email.alert_id}"
+def link(recipient_id: str, part: Part, settings: Settings) -> str:
+    """Return the address of an alert's page."""
+    return f"{inbox(recipient_id, settings)}/alerts/{part.alert_id}"
 
 
-def _reference(email: Email) -> str:
+def inbox(recipient_id: str, settings: Settings) -> str:
+    """Return the address of somebody's inbox."""
+    return f"{settings.site.rstrip('/')}/inbox/{quote(recipient_id, safe='')}"
+
+
+def reference(part: Part) -> str:
     """Return the case by the first part of its id, which is enough to recognise it and never personal."""
-    if email.case_id is not None:
-        return f"case {str(email.case_id)[:8]}"
-    return f"reference {str(email.about)[:8]}"
+    if part.case_id is not None:
+        return f"case {str(part.case_id)[:8]}"
+    return f"reference {str(part.about)[:8]}"
 
 
-def _body(email: Email, settings: Settings) -> str:
-    lines = [email.says]
-    if email.due_at is not None:
-        lines.append(f"By when: {due_words(email.due_at)}")
-    lines += [f"What to do now: {email.next_step}", "", f"Open the alert: {link(email, settings)}", ""]
-    lines.append("This message holds no details of the child, on purpose: please do not reply with any.")
-    return "\n".join(lines) + "\n"
+def _subject(parts: Sequence[Part]) -> str:
+    if len(parts) > 1:
+        return f"Leadline: {len(parts)} alerts"
+    (part,) = parts
+    return f"Leadline: {PREFIXES.get(part.template, '')}{kind_words(part.kind)}, {reference(part)}"
+
+
+def _body(message: Message, settings: Settings) -> str:
+    lines = []
+    for part in message.parts:
+        if len(message.parts) > 1:
+            lines.append(f"{kind_words(part.kind).capitalize()}, {reference(part)}")
+        lines.append(part.says)
+        if part.due_at is not None:
+            lines.append(f"By when: {due_words(part.due_at)}")
+        lines.append(f"What to do now: {part.next_step}")
+        if part.seen:
+            lines.append("This alert was acknowledged meanwhile.")
+        lines += ["", f"Open the alert: {link(message.recipient_id, part, settings)}", ""]
+    return "\n".join([*lines, NO_DETAILS]) + "\n"

@@ -5,15 +5,18 @@ from datetime import timedelta
 import structlog
 from mode import Service
 
+from schemas.events.codes import Channel
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.connection import Engine
 from services.kernel.database import is_transient
 from services.kernel.settings import Settings
-from services.notify import posting
+from services.notify import queue
 from services.notify.letter import compose
 from services.notify.postbox import Later, MailServerAway, Outcome, Postbox, Refused, Taken
 
 log = structlog.get_logger()
+
+PROVIDER = "smtp"
 
 REFUSALS_ALLOWED = 3
 """How often a server may refuse one message for good (5xx) before the mailer gives it up."""
@@ -78,26 +81,32 @@ class Mailer(Service):
     async def _send_next(self, postbox: Postbox) -> Outcome | None:
         """Send the next e-mail and record what became of it; None when none is due."""
         async with self._engine.begin() as connection:
-            email = await posting.claim(connection, now=self._real.now())
-            if email is None:
+            message = await queue.claim(connection, Channel.EMAIL, now=self._real.now())
+            if message is None:
                 return None
             # Nothing stands between the server's answer and its record but one statement and the commit.
-            outcome = await postbox.send(compose(email, self._settings))
+            outcome = await postbox.send(compose(message, self._settings))
             match outcome:
                 case Taken():
-                    await posting.sent(connection, email.alert_id, now=self._clock.now())
-                case Refused(reason) if email.refusals + 1 >= REFUSALS_ALLOWED:
-                    await posting.give_up(
-                        connection, email.alert_id, refusals=email.refusals + 1, reason=reason
-                    )
-                    log.error("e-mail refused for good", alert_id=str(email.alert_id), reason=reason)
-                case Refused(reason) | Later(reason):
-                    await posting.try_later(
+                    await queue.sent(connection, message, provider=PROVIDER, now=self._clock.now())
+                case Refused(reason) if message.refusals + 1 >= REFUSALS_ALLOWED:
+                    await queue.fail(
                         connection,
-                        email.alert_id,
-                        refusals=email.refusals + isinstance(outcome, Refused),
+                        message,
+                        reason="refused",
+                        detail=reason,
+                        provider=PROVIDER,
+                        refusals=message.refusals + 1,
+                        now=self._clock.now(),
+                    )
+                    log.error("e-mail refused for good", message_id=str(message.message_id), reason=reason)
+                case Refused(reason) | Later(reason):
+                    await queue.try_later(
+                        connection,
+                        message,
+                        refusals=message.refusals + isinstance(outcome, Refused),
                         reason=reason,
-                        next_attempt_at=self._real.now() + pause_after(email.attempts),
+                        next_attempt_at=self._real.now() + pause_after(message.attempts),
                     )
         return outcome
 

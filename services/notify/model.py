@@ -1,7 +1,7 @@
 """Alerts, and the people they go to. Ids, codes and dates only: nothing here says who a child is."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -64,23 +64,31 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
-    """Who has a role for a child beside the case's lead professional. `version` counts our own events."""
+class KeyWorker:
+    """Who is the child's key worker; nobody where `worker_id` is None. `version` counts the changes."""
 
-    role: Role
     worker_id: str | None
     since: datetime
-    version: int = 0
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewingOfficer:
+    """Who held the looked-after child's last review, and when."""
+
+    worker_id: str
+    since: date
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is around one child: a projection of other services' events, and of the posts given here."""
+    """Who is around one child: a projection of other services' events, beside the key worker."""
 
     child_id: UUID
     referrer: Referrer | None = None
     cases: tuple[Case, ...] = ()
-    posts: tuple[Post, ...] = ()
+    key_worker: KeyWorker | None = None
+    reviewing_officer: ReviewingOfficer | None = None
 
     def find_case(self, case_id: UUID | None) -> Case | None:
         """Return a case of this child, open or closed."""
@@ -93,10 +101,6 @@ class People:
             return named
         still_open = [case for case in self.cases if case.status == "open"]
         return max(still_open, key=lambda case: case.opened_at, default=None)
-
-    def find_post(self, role: Role) -> Post | None:
-        """Return who has a role, or had it last."""
-        return next((post for post in self.posts if post.role is role), None)
 
 
 @dataclass(frozen=True, slots=True)

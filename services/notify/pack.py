@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from schemas.events.codes import Origin, Role, Urgency
+from schemas.events import Code, NotificationFailed
+from schemas.events.codes import Channel, Origin, Role, Urgency
 from schemas.topics import DEADLINES, TOPICS
 from services.kernel.organisation import (
     CountyDuty,
@@ -20,10 +21,13 @@ from services.kernel.organisation import (
     staff_contradictions,
 )
 from services.kernel.pack import Contradiction, Deadlines, Pack, Section, Words
+from services.notify.notifications import NotificationRules
 
 PLACEHOLDERS = frozenset({"deadline", "due_on"})
 """What `says` may leave open: the deadline's own words in the pack, and its day."""
 _DEADLINE_STATES = frozenset(event.name for event in DEADLINES)
+RECIPIENT_MISSING = "recipient.missing"
+"""What an alert is about that tells of another one: nobody was there for it, so the duty inbox has it."""
 _PUBLISHED = frozenset(event.name for topic in TOPICS if topic.owner != "partners" for event in topic.events)
 
 
@@ -52,8 +56,14 @@ class AlertRule(Section):
     says: Annotated[Words, AfterValidator(_only_known_placeholders)]
     next_step: Words
     """What to do now."""
+    channels: tuple[Channel, ...] | None = None
+    """On which channels the alert leaves the inbox; none stated: those of its urgency."""
+    template: Code = "alert"
+    """Which of the channels' templates carries it."""
     without_lead: Role | None = Role.DUTY_INBOX
     """Who is told in place of a lead professional whom the case does not have; null: nobody."""
+    vacancy: bool = True
+    """Whether a missing recipient raises an alert of its own; false where it is the ordinary state."""
     origins: tuple[Origin, ...] = ("leadline",)
     """Facts from elsewhere (an imported return is history) alert nobody unless they are named here."""
 
@@ -70,6 +80,7 @@ class NotifyPack(Pack):
     practitioners: tuple[Practitioner, ...] = Field(min_length=1)
     county_duty: CountyDuty
     deadlines: Deadlines
+    notifications: NotificationRules
     alerts: tuple[AlertRule, ...] = Field(min_length=1)
     silent: tuple[Subject, ...]
     """Events that alert nobody, on purpose."""
@@ -86,9 +97,22 @@ class NotifyPack(Pack):
                 return self._rules[subject]
         return None
 
+    def is_urgent(self, kind: str) -> bool:
+        """Return whether an alert of a kind, for example `deadline.overdue:assessment`, can be urgent."""
+        name, _, deadline = kind.partition(":")
+        found = self.alerts_for(name, deadline or None) or ()
+        if deadline == "*":
+            found = tuple(rule for rule in self.alerts if rule.on.partition(":")[0] == name)
+        return any(rule.urgency is Urgency.URGENT for rule in found)
+
     def is_silent(self, name: str) -> bool:
         """Return whether no rule alerts anybody of an event of this name, whatever a deadline's kind."""
         return all(rule.on.partition(":")[0] != name for rule in self.alerts)
+
+    @cached_property
+    def practitioner_ids(self) -> frozenset[str]:
+        """Everybody who works here: whoever else has a role has left."""
+        return frozenset(practitioner.id for practitioner in self.practitioners)
 
     @cached_property
     def team_by_code(self) -> Mapping[str, Team]:
@@ -117,6 +141,9 @@ class NotifyPack(Pack):
         alerted = {rule.on for rule in self.alerts}
         for index, rule in enumerate(self.alerts):
             yield from self._unknown(("alerts", index, "on"), rule.on)
+            if rule.on == NotificationFailed.name and rule.channels != ():
+                why = "what could not be sent is not told by sending: state channels: []"
+                yield ("alerts", index, "channels"), why
         for index, subject in enumerate(self.silent):
             yield from self._unknown(("silent", index), subject)
             if subject in alerted:
@@ -124,6 +151,8 @@ class NotifyPack(Pack):
 
     def _unknown(self, place: tuple[str | int, ...], subject: str) -> Iterator[Contradiction]:
         name, colon, kind = subject.partition(":")
+        if name == RECIPIENT_MISSING and not colon:
+            return
         if name not in _PUBLISHED:
             yield place, f"no service publishes {name}"
         elif (name in _DEADLINE_STATES) is not bool(colon):

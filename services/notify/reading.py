@@ -33,12 +33,6 @@ LIST = {
 COUNT = text(f"SELECT count(*) FROM alerts {FILTER}")  # noqa: S608 - ours
 
 FIND = text(f"SELECT {ALERT} FROM alerts WHERE alert_id = :id")  # noqa: S608 - ours
-CAUSE = text("""
-    SELECT journal.causation_id, e_mails.state AS e_mail, e_mails.reason AS e_mail_reason
-    FROM journal LEFT JOIN e_mails ON e_mails.alert_id = journal.subject
-    WHERE journal.subject = :id AND journal.sequence = 1
-""")
-
 FIGURES = text("""
     SELECT kind, urgency, status, count(*) FROM alerts
     GROUP BY kind, urgency, status ORDER BY kind, urgency, status
@@ -73,15 +67,6 @@ class AlertFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
-    """What made an alert, and what became of its e-mail (None: none is sent)."""
-
-    cause_id: UUID
-    e_mail: str | None
-    e_mail_reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Inbox:
     """One recipient and how much waits there."""
 
@@ -94,12 +79,6 @@ async def find(connection: Connection, alert_id: UUID) -> Alert | None:
     """Return one alert or None."""
     row = (await connection.execute(FIND, {"id": alert_id})).one_or_none()
     return None if row is None else alert_of(row)
-
-
-async def background(connection: Connection, alert_id: UUID) -> Background:
-    """Return an alert's cause, the inbox key of the event that raised it, and its e-mail's state."""
-    row = (await connection.execute(CAUSE, {"id": alert_id})).one()
-    return Background(row.causation_id, row.e_mail, row.e_mail_reason)
 
 
 async def list_alerts(

@@ -1,150 +1,206 @@
-"""Loads and saves the people and alerts of a batch. What pages read is in `reading`, e-mails in `posting`."""
+"""Loads and saves what a batch touches: people, alerts, deliveries. What pages read is in `reading`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from schemas.events import AlertRaised, Event
-from schemas.events.codes import Role, Urgency
+from schemas.events import AlertRaised, Event, LeadProfessionalAssigned
+from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.connection import Connection, Row
 from services.kernel.service import Message
-from services.notify import posting
+from services.notify import arranging, people_rows
+from services.notify.arrangements import Arrangements
 from services.notify.book import NotifyBook
-from services.notify.model import AcknowledgeAlert, Alert, Case, People, Referrer
-from services.notify.pack import NotifyPack
-from services.notify.policy import E_MAILED
+from services.notify.council import Council
+from services.notify.deliveries import Delivery
+from services.notify.model import AcknowledgeAlert, Alert, AssignKeyWorker, SnoozeAlert
+from services.notify.pack import RECIPIENT_MISSING, NotifyPack
+from services.notify.policy import kind_of
 
 ALERT = """
     alert_id, version, status, recipient_id, role, kind, urgency, says, next_step, about, case_id, child_id,
-    due_at, raised_at, acknowledged_at, acknowledged_by
+    due_at, raised_at, acknowledged_at, acknowledged_by, cause_id, stands_in_for, team, template, escalates,
+    repeats, repeated_at, escalation_step, next_escalation_at, snoozed_until
 """
 
+# Without locks: a batch seldom changes an alert that was there before. Should somebody else do so in
+# between, the journal refuses the second event of the same number, and the batch looks again.
+LOAD_OPEN = text(f"""
+    SELECT {ALERT} FROM alerts
+    WHERE status = 'open' AND child_id = ANY(CAST(:children AS uuid[]))
+      AND (kind = ANY(CAST(:kinds AS text[])) OR child_id = ANY(CAST(:moving AS uuid[])))
+    ORDER BY alert_id
+""")  # noqa: S608 - the columns are ours
+
+# An alert before those that it led to, so that two who acknowledge at once do not wait for each other, and
+# in statements of their own: what was written while the first one waited is seen by the second.
+ROOTS = text("""
+    SELECT DISTINCT coalesce(escalates, alert_id) FROM alerts WHERE alert_id = ANY(CAST(:ids AS uuid[]))
+""")
 LOAD_ALERTS = text(f"""
     SELECT {ALERT} FROM alerts WHERE alert_id = ANY(CAST(:ids AS uuid[])) ORDER BY alert_id FOR UPDATE
 """)  # noqa: S608 - the columns are ours
-
-# People are read without locks: a child's referrer has one writer (the worker that reads the child's
-# partition of referral-events), and so has a case (assessment-events). Locks would only make workers wait
-# for each other that read the same child on different topics.
-# One statement, and no join: each half finds its rows over its own index, whatever the planner believes.
-LOAD_PEOPLE = text("""
-    SELECT child_id, locality, agency_id, referred_at,
-           CAST(NULL AS uuid) AS case_id, CAST(NULL AS timestamptz) AS opened_at, NULL AS status,
-           NULL AS lead_professional_id, NULL AS team
-    FROM referrers WHERE child_id = ANY(CAST(:children AS uuid[]))
-    UNION ALL
-    SELECT child_id, locality, NULL, NULL, case_id, opened_at, status, lead_professional_id, team
-    FROM cases WHERE child_id = ANY(CAST(:children AS uuid[]))
-    ORDER BY case_id
-""")
-
-# One statement for an alert and its e-mail: a batch of events mostly brings both.
-SAVE_ALERTS = text(f"""
-    WITH saved AS (
-        INSERT INTO alerts ({ALERT})
-        SELECT * FROM unnest(
-            CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:statuses AS text[]),
-            CAST(:recipients AS text[]), CAST(:roles AS text[]), CAST(:kinds AS text[]),
-            CAST(:urgencies AS text[]), CAST(:says AS text[]), CAST(:next_steps AS text[]),
-            CAST(:abouts AS uuid[]), CAST(:cases AS uuid[]), CAST(:children AS uuid[]),
-            CAST(:due_ats AS timestamptz[]), CAST(:raised_ats AS timestamptz[]),
-            CAST(:acknowledged_ats AS timestamptz[]), CAST(:acknowledgers AS text[])
-        )
-        ON CONFLICT (alert_id) DO UPDATE SET
-            version = excluded.version, status = excluded.status,
-            acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by
-    )
-    INSERT INTO e_mails (alert_id, state)
-    SELECT alert_id, :e_mail FROM unnest(CAST(:mailed AS uuid[])) AS fresh (alert_id)
+LOAD_FAMILY = text(f"""
+    SELECT {ALERT} FROM alerts
+    WHERE (alert_id = ANY(CAST(:ids AS uuid[])) OR escalates = ANY(CAST(:ids AS uuid[])))
+      AND alert_id <> ALL(CAST(:roots AS uuid[]))
+    ORDER BY alert_id FOR UPDATE
 """)  # noqa: S608 - the columns are ours
 
-SAVE_REFERRERS = text("""
-    INSERT INTO referrers (child_id, agency_id, locality, referred_at)
-    SELECT * FROM unnest(
-        CAST(:children AS uuid[]), CAST(:agencies AS text[]), CAST(:localities AS text[]),
-        CAST(:referred_ats AS timestamptz[])
-    )
-    ON CONFLICT (child_id) DO UPDATE SET
-        agency_id = excluded.agency_id, locality = excluded.locality, referred_at = excluded.referred_at
-    WHERE referrers.referred_at <= excluded.referred_at
+# SKIP LOCKED: a delivery that a channel is just sending goes; whoever acknowledges does not wait for it.
+LOAD_DELIVERIES = text("""
+    SELECT delivery_id, version, state, alert_id, child_id, case_id, channel, reason, acknowledged_at,
+           (message_id <> delivery_id OR (digest AND state = 'queued')) AS gathered
+    FROM deliveries WHERE alert_id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY delivery_id FOR UPDATE SKIP LOCKED
 """)
 
-SAVE_CASES = text("""
-    INSERT INTO cases (case_id, child_id, opened_at, status, lead_professional_id, team, locality)
+INSERT_ALERTS = text(f"""
+    INSERT INTO alerts ({ALERT})
     SELECT * FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:children AS uuid[]), CAST(:opened_ats AS timestamptz[]),
-        CAST(:statuses AS text[]), CAST(:leads AS text[]), CAST(:teams AS text[]), CAST(:localities AS text[])
+        CAST(:alert_id AS uuid[]), CAST(:version AS integer[]), CAST(:status AS text[]),
+        CAST(:recipient_id AS text[]), CAST(:role AS text[]), CAST(:kind AS text[]),
+        CAST(:urgency AS text[]), CAST(:says AS text[]), CAST(:next_step AS text[]),
+        CAST(:about AS uuid[]), CAST(:case_id AS uuid[]), CAST(:child_id AS uuid[]),
+        CAST(:due_at AS timestamptz[]), CAST(:raised_at AS timestamptz[]),
+        CAST(:acknowledged_at AS timestamptz[]), CAST(:acknowledged_by AS text[]),
+        CAST(:cause_id AS uuid[]), CAST(:stands_in_for AS text[]), CAST(:team AS text[]),
+        CAST(:template AS text[]), CAST(:escalates AS uuid[]), CAST(:repeats AS integer[]),
+        CAST(:repeated_at AS timestamptz[]), CAST(:step AS integer[]),
+        CAST(:next_escalation_at AS timestamptz[]), CAST(:snoozed_until AS timestamptz[])
     )
-    ON CONFLICT (case_id) DO UPDATE SET
-        opened_at = excluded.opened_at, status = excluded.status, team = excluded.team,
-        lead_professional_id = excluded.lead_professional_id, locality = excluded.locality
+""")  # noqa: S608 - the columns are ours
+
+UPDATE_ALERTS = text("""
+    UPDATE alerts SET
+        version = fresh.version, status = fresh.status, recipient_id = fresh.recipient_id, role = fresh.role,
+        stands_in_for = fresh.stands_in_for, acknowledged_at = fresh.acknowledged_at,
+        acknowledged_by = fresh.acknowledged_by, repeats = fresh.repeats, repeated_at = fresh.repeated_at,
+        escalation_step = fresh.step, next_escalation_at = fresh.next_escalation_at,
+        snoozed_until = fresh.snoozed_until
+    FROM unnest(
+        CAST(:alert_id AS uuid[]), CAST(:version AS integer[]), CAST(:status AS text[]),
+        CAST(:recipient_id AS text[]), CAST(:role AS text[]), CAST(:stands_in_for AS text[]),
+        CAST(:acknowledged_at AS timestamptz[]), CAST(:acknowledged_by AS text[]),
+        CAST(:repeats AS integer[]), CAST(:repeated_at AS timestamptz[]), CAST(:step AS integer[]),
+        CAST(:next_escalation_at AS timestamptz[]), CAST(:snoozed_until AS timestamptz[])
+    ) AS fresh (
+        alert_id, version, status, recipient_id, role, stands_in_for, acknowledged_at, acknowledged_by,
+        repeats, repeated_at, step, next_escalation_at, snoozed_until
+    )
+    WHERE alerts.alert_id = fresh.alert_id
+""")
+
+FACTS = ("recipient_id", "kind", "says", "next_step", "about", "case_id", "child_id", "due_at", "raised_at")
+MORE_FACTS = ("cause_id", "stands_in_for", "team", "template", "escalates")
+STANDING = ("alert_id", "version", "status", "acknowledged_at", "acknowledged_by", "repeats", "repeated_at")
+MORE_STANDING = ("step", "next_escalation_at", "snoozed_until")
+
+INSERT_DELIVERIES = text("""
+    INSERT INTO deliveries (
+        delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, subscription_id, template,
+        state, message_id, digest, held_until, queued_at, reason, acknowledged_at
+    )
+    SELECT delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, subscription_id,
+           template, state, delivery_id, digest, held_until, queued_at, reason, acknowledged_at
+    FROM unnest(
+        CAST(:delivery_id AS uuid[]), CAST(:version AS integer[]), CAST(:alert_id AS uuid[]),
+        CAST(:child_id AS uuid[]), CAST(:case_id AS uuid[]), CAST(:recipient_id AS text[]),
+        CAST(:channel AS text[]), CAST(:subscription_id AS uuid[]), CAST(:template AS text[]),
+        CAST(:state AS text[]), CAST(:digest AS boolean[]), CAST(:held_until AS timestamptz[]),
+        CAST(:queued_at AS timestamptz[]), CAST(:reason AS text[]), CAST(:acknowledged_at AS timestamptz[])
+    ) WITH ORDINALITY AS fresh (
+        delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, subscription_id, template,
+        state, digest, held_until, queued_at, reason, acknowledged_at, ordinal
+    )
+    ORDER BY ordinal
+""")
+
+QUEUED = ("delivery_id", "alert_id", "child_id", "case_id", "recipient_id", "subscription_id", "template")
+MORE_QUEUED = ("digest", "held_until", "queued_at")
+
+UPDATE_DELIVERIES = text("""
+    UPDATE deliveries SET version = fresh.version, state = fresh.state, reason = fresh.reason,
+        acknowledged_at = fresh.acknowledged_at,
+        next_attempt_at = CASE fresh.state WHEN 'not_needed' THEN NULL ELSE next_attempt_at END
+    FROM unnest(
+        CAST(:delivery_id AS uuid[]), CAST(:version AS integer[]), CAST(:state AS text[]),
+        CAST(:reason AS text[]), CAST(:acknowledged_at AS timestamptz[])
+    ) AS fresh (delivery_id, version, state, reason, acknowledged_at)
+    WHERE deliveries.delivery_id = fresh.delivery_id
 """)
 
 
 class NotifyStore:
-    """Loads and saves what a batch touches. `mails`: whether a mail server is configured."""
+    """Loads and saves what a batch touches. `channels`: those that this installation can send on."""
 
-    def __init__(self, pack: NotifyPack, *, mails: bool) -> None:
+    def __init__(self, pack: NotifyPack, *, channels: frozenset[Channel]) -> None:
         self.pack = pack
-        self._mails = mails
+        self.channels = channels
+        self._arrangements: Arrangements | None = None
+
+    async def council(self, connection: Connection) -> Council:
+        """Return what decisions stand on. The arrangements are read again only when they have changed."""
+        self._arrangements = await arranging.load(connection, self._arrangements)
+        return Council(self.pack, self._arrangements, self.channels)
 
     async def load(self, connection: Connection, messages: Sequence[Message]) -> NotifyBook:
         """Return the book for a batch: the people around its events' children, its commands' alerts."""
-        book = NotifyBook(self.pack)
-        ids = {message.alert_id for message in messages if isinstance(message, AcknowledgeAlert)}
+        book = NotifyBook(await self.council(connection))
+        ids = {each.alert_id for each in messages if isinstance(each, AcknowledgeAlert | SnoozeAlert)}
         if ids:
-            for row in await connection.execute(LOAD_ALERTS, {"ids": sorted(ids)}):
-                book.alerts[row.alert_id] = alert_of(row)
-        children = {message.child_id for message in messages if isinstance(message, Event)}
+            await self._load_family(connection, book, sorted(ids))
+        events = [message for message in messages if isinstance(message, Event)]
+        children = {event.child_id for event in events}
+        children |= {message.child_id for message in messages if isinstance(message, AssignKeyWorker)}
         if children:
-            book.people = await _people(connection, sorted(children))
+            book.people = await people_rows.load(connection, sorted(children))
+        if events:
+            await self._load_open(connection, book, events)
         return book
 
+    async def load_deliveries(self, connection: Connection, book: NotifyBook, ids: Iterable[UUID]) -> None:
+        """Let the book know the deliveries of alerts, but for those that are just being sent."""
+        rows = await connection.execute(LOAD_DELIVERIES, {"ids": sorted(ids)})
+        book.know(deliveries=[delivery_of(row) for row in rows])
+
     async def save(self, connection: Connection, book: NotifyBook) -> None:
-        """Write what has changed; queue the e-mails of new alerts, drop those of alerts already seen."""
-        await _save_referrers(
-            connection, [book.people[child_id] for child_id in sorted(book.changed_referrers)]
-        )
-        await _save_cases(connection, book)
-        changed = [book.alerts[alert_id] for alert_id in sorted(book.changed_alerts)]
-        await self._save_alerts(connection, changed)
-        seen = [alert.alert_id for alert in changed if alert.status == "acknowledged"]
-        await posting.drop(connection, seen)
+        """Write what has changed."""
+        await people_rows.save(connection, book)
+        await arranging.save(connection, book.arranged)
+        fresh = [book.alerts[each] for each in sorted(book.fresh_alerts)]
+        if fresh:
+            await connection.execute(INSERT_ALERTS, _columns(fresh))
+        changed = [book.alerts[each] for each in sorted(book.changed_alerts)]
+        if changed:
+            await connection.execute(UPDATE_ALERTS, _columns(changed))
+        await _save_deliveries(connection, book)
 
-    async def _save_alerts(self, connection: Connection, changed: Sequence[Alert]) -> None:
-        """Write alerts, and queue the e-mails of those that are new and not routine.
+    async def _load_family(self, connection: Connection, book: NotifyBook, ids: Sequence[UUID]) -> None:
+        roots = sorted(row[0] for row in await connection.execute(ROOTS, {"ids": ids}))
+        book.know(alerts=[alert_of(row) for row in await connection.execute(LOAD_ALERTS, {"ids": roots})])
+        family = await connection.execute(LOAD_FAMILY, {"ids": ids, "roots": roots})
+        book.know(alerts=[alert_of(row) for row in family])
+        await self.load_deliveries(connection, book, book.alerts)
 
-        Without a mail server e-mails are recorded as `not_configured` and never sent later: a server that is
-        added after weeks must not flood people with what they have long read in their inbox.
-        """
-        if not changed:
-            return
-        facts = [alert.facts for alert in changed]
-        fresh = [alert for alert in changed if alert.version == 1 and alert.facts.urgency in E_MAILED]
-        await connection.execute(
-            SAVE_ALERTS,
+    async def _load_open(self, connection: Connection, book: NotifyBook, events: Sequence[Event]) -> None:
+        """Let the book know the open alerts that may speak for new ones, or follow a case to its new lead."""
+        moving = sorted({event.child_id for event in events if isinstance(event, LeadProfessionalAssigned)})
+        rows = await connection.execute(
+            LOAD_OPEN,
             {
-                "ids": [alert.alert_id for alert in changed],
-                "versions": [alert.version for alert in changed],
-                "statuses": [alert.status for alert in changed],
-                "recipients": [raised.recipient_id for raised in facts],
-                "roles": [raised.role.value for raised in facts],
-                "kinds": [raised.kind for raised in facts],
-                "urgencies": [raised.urgency.value for raised in facts],
-                "says": [raised.says for raised in facts],
-                "next_steps": [raised.next_step for raised in facts],
-                "abouts": [raised.about for raised in facts],
-                "cases": [raised.case_id for raised in facts],
-                "children": [raised.child_id for raised in facts],
-                "due_ats": [raised.due_at for raised in facts],
-                "raised_ats": [raised.raised_at for raised in facts],
-                "acknowledged_ats": [alert.acknowledged_at for alert in changed],
-                "acknowledgers": [alert.acknowledged_by for alert in changed],
-                "mailed": [alert.alert_id for alert in fresh],
-                "e_mail": "queued" if self._mails else "not_configured",
+                "children": sorted({event.child_id for event in events}),
+                "kinds": sorted({RECIPIENT_MISSING, *map(kind_of, events)}),
+                "moving": moving,
             },
         )
+        alerts = [alert_of(row) for row in rows]
+        book.know(alerts=alerts)
+        following = {alert.alert_id for alert in alerts if alert.facts.child_id in moving}
+        if following and self.channels:
+            await self.load_deliveries(connection, book, following)
 
 
 def alert_of(row: Row) -> Alert:
@@ -152,63 +208,81 @@ def alert_of(row: Row) -> Alert:
     raised = AlertRaised(
         child_id=row.child_id,
         alert_id=row.alert_id,
+        cause_id=row.cause_id,
         recipient_id=row.recipient_id,
         role=Role(row.role),
+        stands_in_for=row.stands_in_for,
         kind=row.kind,
         urgency=Urgency(row.urgency),
         about=row.about,
         case_id=row.case_id,
+        team=row.team,
         due_at=row.due_at,
+        escalates=row.escalates,
+        template=row.template,
         says=row.says,
         next_step=row.next_step,
         raised_at=row.raised_at,
     )
-    return Alert(row.alert_id, row.version, row.status, raised, row.acknowledged_at, row.acknowledged_by)
+    return Alert(
+        row.alert_id,
+        row.version,
+        row.status,
+        raised,
+        row.acknowledged_at,
+        row.acknowledged_by,
+        row.repeats,
+        row.repeated_at,
+        row.escalation_step,
+        row.next_escalation_at,
+        row.snoozed_until,
+    )
 
 
-async def _people(connection: Connection, children: Sequence[UUID]) -> dict[UUID, People]:
-    referrers: dict[UUID, Referrer] = {}
-    cases: dict[UUID, list[Case]] = {}
-    for row in await connection.execute(LOAD_PEOPLE, {"children": children}):
-        if row.case_id is None:
-            referrers[row.child_id] = Referrer(row.agency_id, row.locality, row.referred_at)
-            continue
-        case = Case(row.case_id, row.opened_at, row.status, row.lead_professional_id, row.team, row.locality)
-        cases.setdefault(row.child_id, []).append(case)
+def delivery_of(row: Row) -> Delivery:
+    """Return the delivery that a row of `LOAD_DELIVERIES` holds."""
+    return Delivery(
+        row.delivery_id,
+        row.version,
+        row.state,
+        None,
+        row.alert_id,
+        row.child_id,
+        row.case_id,
+        Channel(row.channel),
+        row.gathered,
+        row.reason,
+        row.acknowledged_at,
+    )
+
+
+async def _save_deliveries(connection: Connection, book: NotifyBook) -> None:
+    """Write deliveries. New ones go out in the order in which they were decided."""
+    fresh = [each for identity, each in book.deliveries.items() if identity in book.fresh_deliveries]
+    if fresh:
+        queued = [each.queued for each in fresh]
+        columns = {name: [getattr(each, name) for each in queued] for name in (*QUEUED, *MORE_QUEUED)}
+        await connection.execute(INSERT_DELIVERIES, columns | _delivery_columns(fresh))
+    changed = [book.deliveries[each] for each in sorted(book.changed_deliveries)]
+    if changed:
+        await connection.execute(UPDATE_DELIVERIES, _delivery_columns(changed))
+
+
+def _delivery_columns(deliveries: Sequence[Delivery]) -> dict[str, list[Any]]:
     return {
-        child_id: People(child_id, referrers.get(child_id), tuple(cases.get(child_id, ())))
-        for child_id in referrers.keys() | cases.keys()
+        "delivery_id": [each.delivery_id for each in deliveries],
+        "version": [each.version for each in deliveries],
+        "state": [each.state for each in deliveries],
+        "channel": [each.channel.value for each in deliveries],
+        "reason": [each.reason for each in deliveries],
+        "acknowledged_at": [each.acknowledged_at for each in deliveries],
     }
 
 
-async def _save_referrers(connection: Connection, changed: Sequence[People]) -> None:
-    referrers = [(people.child_id, people.referrer) for people in changed if people.referrer is not None]
-    if referrers:
-        await connection.execute(
-            SAVE_REFERRERS,
-            {
-                "children": [child_id for child_id, _ in referrers],
-                "agencies": [referrer.agency_id for _, referrer in referrers],
-                "localities": [referrer.locality for _, referrer in referrers],
-                "referred_ats": [referrer.referred_at for _, referrer in referrers],
-            },
-        )
-
-
-async def _save_cases(connection: Connection, book: NotifyBook) -> None:
-    changed = sorted(book.changed_cases.items())
-    cases = [(book.people[child_id].find_case(case_id), child_id) for case_id, child_id in changed]
-    known = [(case, child_id) for case, child_id in cases if case is not None]
-    if known:
-        await connection.execute(
-            SAVE_CASES,
-            {
-                "ids": [case.case_id for case, _ in known],
-                "children": [child_id for _, child_id in known],
-                "opened_ats": [case.opened_at for case, _ in known],
-                "statuses": [case.status for case, _ in known],
-                "leads": [case.lead_professional_id for case, _ in known],
-                "teams": [case.team for case, _ in known],
-                "localities": [case.locality for case, _ in known],
-            },
-        )
+def _columns(alerts: Sequence[Alert]) -> dict[str, list[Any]]:
+    facts = [alert.facts for alert in alerts]
+    columns = {name: [getattr(alert, name) for alert in alerts] for name in (*STANDING, *MORE_STANDING)}
+    columns |= {name: [getattr(each, name) for each in facts] for name in (*FACTS, *MORE_FACTS)}
+    columns["role"] = [each.role.value for each in facts]
+    columns["urgency"] = [each.urgency.value for each in facts]
+    return columns

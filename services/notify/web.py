@@ -1,10 +1,13 @@
 """The notify service's HTTP API; its pages are in `inbox_pages`."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
 from pydantic_core import to_jsonable_python
 
 from schemas.events import Code, Event
@@ -13,9 +16,9 @@ from services.kernel.desk import Desk, Respond
 from services.kernel.faults import Refused
 from services.kernel.service import Command
 from services.kernel.web import IdempotencyKey, Paging
-from services.notify import inbox_pages, posting, reading
+from services.notify import arrangements_web, inbox_pages, queue, rates, reading
 from services.notify.book import NotifyBook
-from services.notify.model import AcknowledgeAlert, Alert
+from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert
 from services.notify.reading import AlertFilter, Sort, State
 
 
@@ -23,6 +26,13 @@ class Acknowledgement(Command):
     """Who has seen an alert."""
 
     acknowledged_by: Code
+
+
+class Snooze(Command):
+    """Who puts an alert off, and until when."""
+
+    snoozed_by: Code
+    until: AwareDatetime
 
 
 def router(desk: Desk[NotifyBook]) -> APIRouter:
@@ -45,25 +55,38 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
             )
         return page.of([_shown(alert) for alert in found], total=total)
 
-    @routes.get("/alerts/figures", summary="Alerts by kind, urgency and status, e-mails by state")
+    @routes.get(
+        "/alerts/figures", summary="Alerts by kind, urgency and status, deliveries by channel and state"
+    )
     async def figures() -> dict[str, Any]:
         async with desk.engine.connect() as connection:
             counted = await reading.figures(connection)
-            e_mails = await posting.figures(connection)
-        return {**counted, "total": counted["by_status"].total(), "e_mails": e_mails}
+            deliveries = await queue.figures(connection)
+        return {**counted, "total": counted["by_status"].total(), "deliveries": deliveries}
 
-    @routes.get("/alerts/{alert_id}", summary="One alert, its cause and its e-mail")
+    @routes.get("/alerts/rates", summary="Alerts per worker, week and kind")
+    async def rates_of(
+        weeks: Annotated[int, Query(ge=1, le=52, description="How many weeks back.")] = 4,
+        worker: Annotated[list[Code] | None, Query(description="Of these workers alone.")] = None,
+    ) -> dict[str, Any]:
+        now = desk.clock.now()
+        since = desk.service.calendar.start_of_day(rates.monday_of(now) - timedelta(weeks=weeks - 1))
+        async with desk.engine.connect() as connection:
+            found = await rates.by_worker(
+                connection, since=since, until=now + timedelta(microseconds=1), workers=worker
+            )
+        return {"items": [to_jsonable_python(asdict(rate)) for rate in found]}
+
+    @routes.get("/alerts/{alert_id}", summary="One alert, its cause and its deliveries")
     async def one(alert_id: UUID) -> dict[str, Any]:
         async with desk.engine.connect() as connection:
             alert = await reading.find(connection, alert_id)
             if alert is None:
                 raise Refused(f"There is no alert {alert_id}: look it up in GET /alerts.", missing=True)
-            known = await reading.background(connection, alert_id)
+            deliveries = await queue.of_alert(connection, alert_id)
         return _shown(alert) | {
-            "cause": {"message_id": known.cause_id, "type": alert.facts.kind.partition(":")[0]},
-            "e_mail": None
-            if known.e_mail is None
-            else {"state": known.e_mail, "reason": known.e_mail_reason},
+            "cause": {"message_id": alert.facts.cause_id, "type": alert.facts.kind.partition(":")[0]},
+            "deliveries": to_jsonable_python(deliveries),
         }
 
     @routes.post("/alerts/{alert_id}/acknowledgement", summary="Say that an alert was seen")
@@ -72,6 +95,13 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
         command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=seen.acknowledged_by)
         return await desk.execute(command, key=key, respond=answer_with(alert_id))
 
+    @routes.post("/alerts/{alert_id}/snooze", summary="Put an alert off")
+    async def snooze(alert_id: UUID, asked: Snooze, key: IdempotencyKey) -> dict[str, Any]:
+        """No longer than the council allows for its urgency; an acknowledged alert is left as it is."""
+        command = SnoozeAlert(alert_id=alert_id, snoozed_by=asked.snoozed_by, until=asked.until)
+        return await desk.execute(command, key=key, respond=answer_with(alert_id))
+
+    arrangements_web.add(routes, desk)
     inbox_pages.add(routes, desk, answer_with)
     return routes
 
@@ -93,6 +123,11 @@ def _shown(alert: Alert) -> dict[str, Any]:
             "status": alert.status,
             "acknowledged_at": alert.acknowledged_at,
             "acknowledged_by": alert.acknowledged_by,
+            "repeats": alert.repeats,
+            "repeated_at": alert.repeated_at,
+            "escalation_step": alert.step,
+            "next_escalation_at": alert.next_escalation_at,
+            "snoozed_until": alert.snoozed_until,
         }
     )
     return shown

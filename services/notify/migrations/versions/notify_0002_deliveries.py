@@ -155,14 +155,20 @@ CREATE TABLE delegations (
 )
 """
 
-POSTS = """
-CREATE TABLE posts (
-    child_id uuid NOT NULL,
-    role text NOT NULL CHECK (role IN ('key_worker', 'independent_reviewing_officer')),
+KEY_WORKERS = """
+CREATE TABLE key_workers (
+    child_id uuid PRIMARY KEY,
     worker_id text,  -- NULL: nobody any more
     since timestamptz NOT NULL,
-    version integer NOT NULL CHECK (version >= 0),  -- of our own events about it
-    PRIMARY KEY (child_id, role)
+    version integer NOT NULL CHECK (version > 0)
+)
+"""
+
+REVIEWING_OFFICERS = """
+CREATE TABLE reviewing_officers (
+    child_id uuid PRIMARY KEY,
+    worker_id text NOT NULL,  -- who held the last review
+    since date NOT NULL
 )
 """
 
@@ -227,7 +233,9 @@ def upgrade() -> None:
         "CREATE INDEX deliveries_without_receipt ON deliveries (reference)"
         " WHERE state = 'sent' AND reference IS NOT NULL"
     )
-    for statement in (PREFERENCES, QUIET_HOURS, DELEGATIONS, POSTS, CHRONOLOGY, ARRANGEMENTS, CHANGED):
+    for statement in (PREFERENCES, QUIET_HOURS, DELEGATIONS, ARRANGEMENTS, CHANGED):
+        op.execute(statement)
+    for statement in (KEY_WORKERS, REVIEWING_OFFICERS, CHRONOLOGY):
         op.execute(statement)
     op.execute("CREATE INDEX delegations_to_begin ON delegations (starts_at) WHERE NOT begun")
     op.execute("CREATE INDEX chronology_by_child ON chronology (child_id, occurred_at, sequence)")
@@ -244,8 +252,8 @@ def downgrade() -> None:
     op.execute(DELIVERIES_BACK)
     op.execute("CREATE INDEX e_mails_queued ON e_mails (position) WHERE state = 'queued'")
     op.execute(
-        "DROP TABLE deliveries, subscriptions, preferences, quiet_hours, delegations, posts, chronology,"
-        " arrangements"
+        "DROP TABLE deliveries, subscriptions, preferences, quiet_hours, delegations, arrangements,"
+        " key_workers, reviewing_officers, chronology"
     )
     op.execute("DROP FUNCTION arrangements_changed()")
     op.execute("DROP INDEX alerts_to_escalate, alerts_open_by_child, alerts_by_escalated")

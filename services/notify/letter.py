@@ -12,7 +12,7 @@ from services.notify.wording import due_words, kind_words
 PREFIXES = {"reminder": "Reminder: ", "escalation": "Not acknowledged: "}
 """How the subject begins, by the delivery's template."""
 
-NO_DETAILS = "This message holds no details of any child, on purpose: please do not reply with any."
+NO_DETAILS = "This message holds no details of the child, on purpose: please do not reply with any."
 
 
 def compose(message: Message, settings: Settings) -> EmailMessage:

@@ -84,7 +84,9 @@ def find_recipient(role: Role, event: Event, people: People, pack: NotifyPack) -
             return None if people.key_worker is None else people.key_worker.worker_id
         case Role.REVIEWING_OFFICER:
             officer = people.reviewing_officer
-            return pack.county_duty.independent_reviewing_officer if officer is None else officer.worker_id
+            # A reviewer whom the pack does not know came from elsewhere: the county's answers.
+            known = officer is not None and officer.worker_id in pack.practitioner_ids
+            return officer.worker_id if officer and known else pack.county_duty.independent_reviewing_officer
         case Role.COMMISSIONER:
             return pack.county_duty.commissioner
         case Role.TEAM_MANAGER:

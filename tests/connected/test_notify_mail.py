@@ -97,7 +97,8 @@ class Mail:
     async def rows(self) -> Sequence[Any]:
         """The e-mails in the order of their queue."""
         return await self.bench.rows(
-            "SELECT state, attempts, refusals, reason, sent_at, alert_id FROM e_mails ORDER BY position"
+            "SELECT state, attempts, refusals, reason, sent_at, alert_id, delivery_id"
+            " FROM deliveries ORDER BY position"
         )
 
     async def states(self) -> list[str]:
@@ -166,7 +167,7 @@ async def test_urgent_alert_arrives_as_one_email_with_reference_and_link_only(ma
     (row,) = await mail.rows()
     assert mail.office.recipients == ["duty-lt-ely@workers.council.example"]
     assert message["Subject"] == "Leadline: referral received, reference 00000000"
-    assert message["Message-ID"] == f"<{row.alert_id}@council.example>"
+    assert message["Message-ID"] == f"<{row.delivery_id}@council.example>"
     assert message.get_content().splitlines() == [
         "A new referral waits for a decision.",
         "What to do now: Open the referral and decide on it.",
@@ -218,7 +219,7 @@ async def test_refused_for_good_is_given_up_with_the_reply_code_as_reason(mail: 
         assert await mail.mailer.send_queued() == 0
         mail.real.move(LONGEST_PAUSE)
     (row,) = await mail.rows()
-    assert (row.state, row.refusals, row.reason) == ("refused", REFUSALS_ALLOWED, "550 5.1.1")
+    assert (row.state, row.refusals, row.reason) == ("failed", REFUSALS_ALLOWED, "550 5.1.1")
     assert await mail.mailer.send_queued() == 0
     assert mail.office.kept == []
 
@@ -244,7 +245,7 @@ async def test_crash_between_sent_and_recorded_doubles_one_email_with_the_same_i
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr("services.notify.posting.sent", crash)
+        broken.setattr("services.notify.queue.sent", crash)
         with pytest.raises(KeyboardInterrupt):
             await mail.mailer.send_queued()
     assert await mail.states() == ["queued", "queued"]
@@ -267,11 +268,11 @@ async def test_alert_that_was_seen_in_the_inbox_is_not_mailed_any_more(mail: Mai
     """The server was away for hours; an e-mail about what is long done would only be noise."""
     await mail.bench.deliver(received(1))
     await mail.bench.deliver(received(2))
-    seen, unseen = (row.alert_id for row in await mail.rows())
-    await mail.bench.execute(AcknowledgeAlert(alert_id=seen, acknowledged_by="W-0601"))
+    seen, unseen = await mail.rows()
+    await mail.bench.execute(AcknowledgeAlert(alert_id=seen.alert_id, acknowledged_by="W-0601"))
     assert await mail.states() == ["not_needed", "queued"]
     assert await mail.mailer.send_queued() == 1
-    assert mail.office.kept[0]["Message-ID"] == f"<{unseen}@council.example>"
+    assert mail.office.kept[0]["Message-ID"] == f"<{unseen.delivery_id}@council.example>"
 
 
 async def test_acknowledging_does_not_wait_for_an_email_on_its_way(mail: Mail) -> None:
@@ -281,7 +282,7 @@ async def test_acknowledging_does_not_wait_for_an_email_on_its_way(mail: Mail) -
     command = AcknowledgeAlert(alert_id=row.alert_id, acknowledged_by="W-0601")
     mail.office.meanwhile = lambda: mail.bench.execute(command)
     assert await mail.mailer.send_queued() == 1
-    (alert,) = await mail.bench.rows("SELECT status FROM alerts JOIN e_mails USING (alert_id)")
+    (alert,) = await mail.bench.rows("SELECT status FROM alerts JOIN deliveries USING (alert_id)")
     assert (alert.status, await mail.states()) == ("acknowledged", ["sent"])
 
 
@@ -296,7 +297,8 @@ async def test_running_mailer_sends_what_came_while_the_server_was_away(make_mai
         await mail.mailer.send_queued()
     assert [(row.state, row.attempts) for row in await mail.rows()] == [("queued", 0)]
 
-    (mailer,) = extras(mail.bench.settings, mail.bench.engine, mail.bench.clock)
+    parts = extras(mail.bench.settings, mail.bench.engine, mail.bench.clock)
+    (mailer,) = [part for part in parts if isinstance(part, Mailer)]
     async with mailer, listening(office, port=port):
         await asyncio.wait_for(office.arrived.wait(), LIMIT_SECONDS)
         async with asyncio.timeout(LIMIT_SECONDS):

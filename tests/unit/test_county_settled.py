@@ -36,6 +36,7 @@ class System:
             "lag": {"referral-events": 0},
             "outbox_pending": 0,
             "deadlines_due": 0,
+            "due": 0,
             "parked": 0,
             "events": {"referral.received.v1": 1} if service == "referral" else {},
         }
@@ -63,11 +64,12 @@ async def test_rest_is_seen_twice() -> None:
         {"notify": {"lag": None}},
         {"placement": {"outbox_pending": 1}},
         {"assessment": {"deadlines_due": 1}},
+        {"notify": {"due": 1}},
         {"referral": {"now": "2026-09-07T11:00:00+00:00"}},
     ],
 )
 async def test_whatever_is_left_anywhere_is_waited_for(busy: dict[str, dict[str, Any]]) -> None:
-    """Unread events, a broker that does not answer, an outbox, a due deadline, a clock that lags behind."""
+    """Unread events, a silent broker, an outbox, a due deadline, an alert to escalate, a clock that lags."""
     assert await looks_until_settled(System(busy, busy, REST)) == 4
 
 

@@ -12,17 +12,20 @@ from schemas import events as e
 from schemas.events import AlertRaised, Event
 from schemas.events.codes import AgencyKind, Location, NeedDomain, PlacementKind, Role, Urgency
 from schemas.example_files import example
-from schemas.topics import read_by
+from schemas.topics import ALERTS, NOTIFICATIONS, read_by
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.faults import Refused
 from services.kernel.pack import PackError, load_pack
 from services.kernel.service import Occasion
 from services.kernel.settings import Settings
+from services.notify.alert_life import decide_acknowledgement, evolve
 from services.notify.app import build
-from services.notify.handlers import HANDLERS, handlers_under, on_news_of_people
+from services.notify.council import Council
+from services.notify.handlers import HANDLERS, LEARNS, handlers_under
+from services.notify.learning import learn
 from services.notify.model import AcknowledgeAlert, Alert, Case, People, Referrer
 from services.notify.pack import AlertRule, NotifyPack
-from services.notify.policy import decide_acknowledgement, decide_alerts, evolve, learn
+from services.notify.policy import decide_alerts
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "policies"
 PACK = load_pack(POLICIES / "cambridgeshire.yaml", NotifyPack)
@@ -48,7 +51,8 @@ def told(around: People, event: Event, pack: NotifyPack = PACK) -> list[tuple[st
 
 
 def raised(around: People, event: Event, pack: NotifyPack = PACK) -> list[AlertRaised]:
-    return decide_alerts(around, event, pack=pack, occasion=OCCASION)
+    alerts = decide_alerts(around, event, council=Council(pack), occasion=OCCASION)
+    return [alert for alert in alerts if isinstance(alert, AlertRaised)]
 
 
 def pack_with(*rules: AlertRule) -> NotifyPack:
@@ -134,7 +138,8 @@ def ended(**changes: Any) -> e.PlacementEnded:
 def test_every_event_of_the_topics_read_has_a_handler() -> None:
     """What services publish reaches somebody who decides whom it concerns; alerts about alerts do not."""
     carried = {event for topic in read_by("notify") for event in topic.events}
-    assert set(HANDLERS) == carried - {e.AlertRaised, e.AlertAcknowledged}
+    about_alerts = {e.AlertRaisedV1, *ALERTS, *NOTIFICATIONS} - {e.NotificationFailed}
+    assert set(HANDLERS) == carried - about_alerts
 
 
 @pytest.mark.parametrize("council", sorted(path.stem for path in POLICIES.glob("*.yaml")))
@@ -148,7 +153,7 @@ def test_events_that_alert_nobody_and_teach_nothing_are_not_read() -> None:
     """Silence costs nothing; what teaches is read although it is silent, and so is a kind that speaks."""
     spoken = [rule for rule in PACK.alerts if rule.on == "deadline.due:triage_decision"]
     under = handlers_under(pack_with(*spoken))
-    taught = {event for event, handler in HANDLERS.items() if handler is on_news_of_people}
+    taught = {event for event, handler in HANDLERS.items() if handler in LEARNS}
     assert set(under) == taught | {e.DeadlineDue}
 
 

@@ -10,17 +10,18 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.events import AlertRaised
-from schemas.events.codes import Role, Urgency
+from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.settings import Settings
 from services.notify.inbox_pages import TAGS, TEMPLATES, WHY, Pages, card
 from services.notify.letter import compose
 from services.notify.model import Alert
-from services.notify.posting import Email
+from services.notify.queue import Message, Part
 from services.notify.wording import due_words, kind_words, moment_words
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
 MIDNIGHT = datetime(2027, 3, 4, 0, 0, tzinfo=UTC)
 ALERT, CASE, ABOUT = UUID(int=1), UUID("3f2a1b4c-0000-4000-8000-000000000001"), UUID(int=3)
+DELIVERY = UUID(int=4)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +63,15 @@ def test_kind_reads_as_words(kind: str, words: str) -> None:
     assert kind_words(kind) == words
 
 
-def email(**changes: object) -> Email:
+def part(**changes: object) -> Part:
     values: dict[str, object] = {
+        "delivery_id": DELIVERY,
+        "child_id": UUID(int=9),
+        "template": "alert",
         "alert_id": ALERT,
-        "recipient_id": "W-0601",
+        "role": Role.LEAD_PROFESSIONAL,
+        "urgency": Urgency.URGENT,
+        "seen": False,
         "kind": "deadline.overdue:assessment",
         "says": "Overdue since Wed 3 Mar 2027: Conclude the assessment.",
         "next_step": "Act now, or record a reason and a new date.",
@@ -74,7 +80,12 @@ def email(**changes: object) -> Email:
         "due_at": MIDNIGHT,
         "raised_at": NOW,
     }
-    return Email(**(values | changes))  # type: ignore[arg-type] # a dict of mixed values
+    return Part(**(values | changes))  # type: ignore[arg-type] # a dict of mixed values
+
+
+def email(*parts: Part, recipient_id: str = "W-0601", attempts: int = 0, **changes: object) -> Message:
+    told = parts or (part(**changes),)
+    return Message(DELIVERY, Channel.EMAIL, recipient_id, None, len(told) > 1, attempts, 0, told)
 
 
 SETTINGS = Settings(
@@ -92,7 +103,7 @@ def test_email_holds_case_reference_pack_words_and_link_and_nothing_else() -> No
         "To": "W-0601@workers.council.example",
         "Subject": "Leadline: assessment overdue, case 3f2a1b4c",
         "Date": "Mon, 07 Sep 2026 13:05:00 +0000",
-        "Message-ID": f"<{ALERT}@council.example>",
+        "Message-ID": f"<{DELIVERY}@council.example>",
         "Auto-Submitted": "auto-generated",
         "Content-Type": 'text/plain; charset="utf-8"',
         "Content-Transfer-Encoding": "quoted-printable",
@@ -121,6 +132,41 @@ def test_email_is_the_same_each_time_it_is_tried() -> None:
     assert compose(email(), SETTINGS).as_bytes() == compose(email(attempts=4), SETTINGS).as_bytes()
 
 
+def test_digest_names_every_alert_and_what_was_seen_meanwhile() -> None:
+    """One message for several alerts, each with its own link; the subject says how many."""
+    second = part(
+        alert_id=UUID(int=5), kind="plan.reviewed", says="The plan was reviewed.", due_at=None, seen=True
+    )
+    message = compose(email(part(), second), SETTINGS)
+    assert message["Subject"] == "Leadline: 2 alerts"
+    assert message["Message-ID"] == f"<{DELIVERY}@council.example>"
+    lines = message.get_content().splitlines()
+    assert lines[0] == "Assessment overdue, case 3f2a1b4c"
+    assert lines[6:10] == [
+        "",
+        "Plan reviewed, case 3f2a1b4c",
+        "The plan was reviewed.",
+        "What to do now: Act now, or record a reason and a new date.",
+    ]
+    assert [line for line in lines if line.startswith("Open the alert")] == [
+        f"Open the alert: https://leadline.example/inbox/W-0601/alerts/{each}"
+        for each in (ALERT, UUID(int=5))
+    ]
+    assert lines.count("This alert was acknowledged meanwhile.") == 1
+
+
+@pytest.mark.parametrize(
+    ("template", "subject"),
+    [
+        ("reminder", "Leadline: Reminder: assessment overdue, case 3f2a1b4c"),
+        ("escalation", "Leadline: Not acknowledged: assessment overdue, case 3f2a1b4c"),
+    ],
+)
+def test_subject_says_that_nobody_has_acknowledged(template: str, subject: str) -> None:
+    """A second message about one alert does not look like the first."""
+    assert compose(email(template=template), SETTINGS)["Subject"] == subject
+
+
 def test_id_with_slashes_and_colons_makes_an_address_and_a_link() -> None:
     """Codes may hold both; neither may end an address or a path early."""
     message = compose(email(recipient_id="agency:school/1"), SETTINGS)
@@ -132,8 +178,10 @@ def alert(**changes: object) -> Alert:
     values: dict[str, object] = {
         "child_id": UUID(int=9),
         "alert_id": ALERT,
+        "cause_id": UUID(int=8),
         "recipient_id": "W-0601",
         "role": Role.LEAD_PROFESSIONAL,
+        "template": "alert",
         "kind": "deadline.overdue:assessment",
         "urgency": Urgency.URGENT,
         "about": ABOUT,

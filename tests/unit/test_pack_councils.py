@@ -409,6 +409,38 @@ def test_complex_safety_beside_another_complex_need_is_protection() -> None:
             "county_duty: {manager: W-9999}",
             "county_duty.manager: there is no practitioner W-9999.",
         ),
+        (
+            NotifyPack,
+            "county_duty: {commissioner: W-9999}",
+            "county_duty.commissioner: there is no practitioner W-9999.",
+        ),
+        (
+            NotifyPack,
+            "notifications: {urgent: {escalation: []}}",
+            "notifications is wrong: an urgent alert that nobody sees must reach somebody",
+        ),
+        (
+            NotifyPack,
+            """notifications: {soon: {escalation: [
+                {after_working_hours: 5, to: reminder, next_step: x},
+                {after_working_hours: 5, to: duty_inbox, next_step: x}]}}""",
+            "notifications.soon is wrong: each step of an escalation comes later than the one before it",
+        ),
+        (
+            NotifyPack,
+            "notifications: {working_day: {begins: '17:00'}}",
+            "notifications.working_day is wrong: a working day ends after it begins",
+        ),
+        (
+            NotifyPack,
+            "notifications: {quiet_hours: {digest_at: '08:30+01:00'}}",
+            "notifications.quiet_hours.digest_at is wrong: a time of day is London's and has no offset",
+        ),
+        (
+            NotifyPack,
+            "alerts: [{on: notification.failed, to: [operations], urgency: soon, says: x, next_step: x}]",
+            "alerts.0.channels: what could not be sent is not told by sending: state channels: [].",
+        ),
         (NotifyPack, "silent: [moon.landed]", "silent.0: no service publishes moon.landed."),
         (NotifyPack, "silent: ['deadline.met:moon']", "silent.0: deadlines has no moon."),
         (

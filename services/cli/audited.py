@@ -40,8 +40,18 @@ AGGREGATES: Mapping[ServiceName, tuple[Aggregate, ...]] = {
         Aggregate(
             "alerts",
             "alert_id",
-            states={e.AlertRaised.wire_type: "open", e.AlertAcknowledged.wire_type: "acknowledged"},
+            states={
+                e.AlertRaisedV1.wire_type: "open",
+                e.AlertRaised.wire_type: "open",
+                e.AlertRepeated.wire_type: "open",
+                e.AlertReassigned.wire_type: "open",
+                e.AlertSnoozed.wire_type: "open",
+                e.NotificationEscalated.wire_type: "open",
+                e.AlertAcknowledged.wire_type: "acknowledged",
+            },
         ),
+        Aggregate("deliveries", "delivery_id"),
+        Aggregate("key_workers", "child_id"),
     ),
 }
 """The tables whose rows follow from the service's own events."""

@@ -60,14 +60,25 @@ ALERTS = {
     """,
     "nobody is told twice of one cause": """
         SELECT count(*) - count(DISTINCT (causation_id, data ->> 'recipient_id')) FROM journal
+        WHERE type = 'alert.raised.v2'
     """,
     "alerts": """
-        SELECT count(*) FROM alerts AS a
-        FULL JOIN (SELECT * FROM journal WHERE type = 'alert.raised.v1') AS j ON j.subject = a.alert_id
-        WHERE (a.child_id, a.recipient_id, a.status, 1)
-            IS DISTINCT FROM (j.key, j.data ->> 'recipient_id', 'open', j.sequence)
+        SELECT count(*) FROM alerts AS a FULL JOIN (
+            SELECT subject, key, count(*) AS events, max(sequence) AS last FROM journal GROUP BY subject, key
+        ) AS j ON j.subject = a.alert_id
+        WHERE (a.child_id, a.status, a.version, a.version) IS DISTINCT FROM (j.key, 'open', j.events, j.last)
     """,
-    "journal: nothing else": "SELECT count(*) FROM journal WHERE type <> 'alert.raised.v1'",
+    "alerts are with whom they were given to last": """
+        SELECT count(*) FROM alerts AS a CROSS JOIN LATERAL (
+            SELECT coalesce(data ->> 'to_id', data ->> 'recipient_id') AS who FROM journal
+            WHERE subject = a.alert_id AND type IN ('alert.raised.v2', 'alert.reassigned.v1')
+            ORDER BY sequence DESC LIMIT 1
+        ) AS j WHERE a.recipient_id <> j.who
+    """,
+    "journal: nothing else": """
+        SELECT count(*) FROM journal
+        WHERE type NOT IN ('alert.raised.v2', 'alert.repeated.v1', 'alert.reassigned.v1')
+    """,
 }
 
 

@@ -19,11 +19,12 @@ WARM_UP = 5
 
 ALERTS = """
     INSERT INTO alerts (alert_id, version, status, recipient_id, role, kind, urgency, says, next_step, about,
-        case_id, child_id, due_at, raised_at)
+        case_id, child_id, due_at, raised_at, cause_id)
     SELECT md5('alert' || n)::uuid, 1, 'open', 'W-' || lpad((n % $2::int)::text, 4, '0'), 'lead_professional',
         'deadline.due:assessment', 'soon', 'A deadline is today: conclude the assessment.',
         'Conclude it, or give it more time with a reason.', md5('case' || n)::uuid, md5('case' || n)::uuid,
-        md5('child' || n)::uuid, $3::timestamptz, $3::timestamptz - n * interval '1 second'
+        md5('child' || n)::uuid, $3::timestamptz, $3::timestamptz - n * interval '1 second',
+        md5('cause' || n)::uuid
     FROM generate_series(1, $1::int) AS n
 """
 

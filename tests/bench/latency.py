@@ -51,7 +51,7 @@ WORDS = {
 
 COMMITTED = """
     SELECT position, key, subject,
-        type = 'alert.raised.v1' AND data ->> 'kind' = 'lead_professional.assigned'
+        type = 'alert.raised.v2' AND data ->> 'kind' = 'lead_professional.assigned'
         AND data ->> 'role' = 'lead_professional' AS wanted
     FROM journal WHERE position > $1 OR position = ANY($2::bigint[]) ORDER BY position
 """
@@ -195,7 +195,9 @@ async def _quiet(stage: Stage) -> None:
     async with stage.connection(_database(stage, "notify")) as connection:
 
         async def mailed() -> bool:
-            return not await connection.fetchval("SELECT EXISTS (SELECT FROM e_mails WHERE state = 'queued')")
+            return not await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM deliveries WHERE state = 'queued')"
+            )
 
         await until(mailed, "the e-mails about new referrals have gone", within=MAIL_SECONDS)
 

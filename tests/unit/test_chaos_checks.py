@@ -73,7 +73,7 @@ def sound() -> Evidence:
         "notify": [
             event(
                 1,
-                "alert.raised.v1",
+                "alert.raised.v2",
                 "alert",
                 1,
                 about=str(named("case")),

@@ -84,7 +84,7 @@ async def test_where_the_system_last_rested_counts_as_a_look() -> None:
     async with System(REST).site() as site:
         before = await settled(site, NOON)
     assert await looks_until_settled(System(REST), before=before) == 1
-    grown = {"notify": {"events": {"alert.raised.v1": 1}}}
+    grown = {"notify": {"events": {"alert.raised.v2": 1}}}
     assert await looks_until_settled(System(grown), before=before) == 2
 
 

@@ -79,7 +79,7 @@ def alerts_doubled(_ledger: Ledger, evidence: Evidence) -> list[str]:
     told = Counter(
         (entry.data["about"], entry.data["kind"], entry.data["recipient_id"])
         for entry in evidence.journals.get("notify", ())
-        if entry.type == "alert.raised.v1"
+        if entry.type == "alert.raised.v2"
     )
     return [
         f"{recipient} was told {count} times of {kind} about {about}"

@@ -70,7 +70,7 @@ def _referrals(ledger: Ledger, evidence: Evidence) -> Iterator[str]:
 
 def _alerts(evidence: Evidence) -> Iterator[str]:
     """Each case's lead professional has been told, and what the journal says was raised is in the inbox."""
-    raised = [entry for entry in evidence.journals.get("notify", ()) if entry.type == "alert.raised.v1"]
+    raised = [entry for entry in evidence.journals.get("notify", ()) if entry.type == "alert.raised.v2"]
     told = {entry.data["about"] for entry in raised if entry.data["kind"] == "lead_professional.assigned"}
     for case in evidence.cases:
         if str(case.case_id) not in told:

@@ -1,0 +1,103 @@
+"""E-mails of an older store become deliveries: none is lost, and none goes out under another id."""
+
+from importlib import resources
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from services.kernel.database import migrate, synchronously
+from services.notify.app import build
+from tests.flow.conftest import Bench, MakeBench
+
+pytestmark = pytest.mark.connected
+
+ALERTS = """
+    INSERT INTO alerts (alert_id, version, status, recipient_id, role, kind, urgency, says, next_step, about,
+        child_id, raised_at)
+    SELECT md5(n::text)::uuid, 1, 'open', 'W-0601', 'lead_professional', 'plan.reviewed', 'soon', 'x', 'y',
+        md5('a')::uuid, md5('c')::uuid, now()
+    FROM generate_series(1, 5) AS n
+"""
+JOURNAL = """
+    INSERT INTO journal (event_id, type, subject, sequence, key, time, correlation_id, causation_id, data)
+    SELECT md5('e' || n)::uuid, 'alert.raised.v1', md5(n::text)::uuid, 1, md5('c')::uuid, now(),
+        md5('m' || n)::uuid, md5('m' || n)::uuid, '{}'
+    FROM generate_series(1, 5) AS n
+"""
+E_MAILS = """
+    INSERT INTO e_mails (alert_id, state, attempts, refusals, reason, sent_at) VALUES
+        (md5('1')::uuid, 'queued', 2, 0, '451', NULL),
+        (md5('2')::uuid, 'sent', 1, 0, NULL, now()),
+        (md5('3')::uuid, 'refused', 3, 3, '550 5.1.1', NULL),
+        (md5('4')::uuid, 'not_configured', 0, 0, NULL, NULL),
+        (md5('5')::uuid, 'not_needed', 0, 0, NULL, NULL)
+"""
+
+
+@pytest.fixture
+async def notify(bench: MakeBench) -> Bench:
+    return await bench("notify", build)
+
+
+def _config(connection: Connection) -> Config:
+    kernel = resources.files("services.kernel") / "migrations"
+    own = resources.files("services.notify") / "migrations" / "versions"
+    config = Config()
+    config.set_main_option("script_location", str(kernel))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", f"{kernel / 'versions'}\n{own}")
+    config.attributes["connection"] = connection
+    return config
+
+
+async def back(bench: Bench) -> None:
+    """Go back to the store as it was before there were deliveries."""
+    await synchronously(bench.engine, lambda it: command.downgrade(_config(it), "notify_0001"))
+
+
+async def execute(bench: Bench, *statements: str) -> None:
+    async with bench.engine.begin() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+
+
+async def deliveries(bench: Bench) -> list[tuple[Any, ...]]:
+    rows = await bench.rows(
+        "SELECT state, attempts, refusals, reason, provider, delivery_id = alert_id, message_id = alert_id"
+        " FROM deliveries ORDER BY position"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_emails_become_deliveries_in_their_order_and_states(notify: Bench) -> None:
+    """What was queued stays queued under the Message-ID it had; alerts learn their cause from the journal."""
+    await back(notify)
+    await execute(notify, ALERTS, JOURNAL, E_MAILS)
+    await migrate(notify.engine, "notify")
+    assert await deliveries(notify) == [
+        ("queued", 2, 0, "451", None, True, True),
+        ("sent", 1, 0, None, "smtp", True, True),
+        ("failed", 3, 3, "550 5.1.1", None, True, True),
+        ("not_needed", 0, 0, "not_configured", None, True, True),
+        ("not_needed", 0, 0, "acknowledged", None, True, True),
+    ]
+    rows = await notify.rows(
+        "SELECT cause_id = md5('m' || n)::uuid FROM alerts, generate_series(1, 5) AS n"
+        " WHERE alert_id = md5(n::text)::uuid"
+    )
+    assert [row[0] for row in rows] == [True] * 5
+
+
+async def test_going_back_and_forth_loses_no_email(notify: Bench) -> None:
+    """A release that is taken back finds its e-mails as they were."""
+    await back(notify)
+    await execute(notify, ALERTS, JOURNAL, E_MAILS)
+    before = await notify.rows("SELECT alert_id, state, attempts, refusals FROM e_mails ORDER BY 1")
+    await migrate(notify.engine, "notify")
+    await back(notify)
+    assert await notify.rows("SELECT alert_id, state, attempts, refusals FROM e_mails ORDER BY 1") == before
+    await migrate(notify.engine, "notify")
+    assert len(await deliveries(notify)) == 5

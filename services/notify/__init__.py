@@ -8,18 +8,19 @@ rule, the recipient's preferences and the hour decide on which channels it leave
 |---|---|
 | `model` | frozen types and commands: alerts, and the people they go to |
 | `arrangements`, `deliveries` | the same of what people have arranged, and of deliveries |
-| `pack` | what a policy pack says: routing rules, channels, hours, escalation |
-| `policy` | who is told of what: routing, learning, the life of an alert |
+| `pack`, `notifications` | what a policy pack says: routing rules; channels, hours, escalation |
+| `council` | what decisions stand on beside the people: pack, arrangements, configured channels |
+| `policy`, `routing` | who is told of what; who has a role, and who answers when they are away |
+| `learning`, `alert_life` | who is around a child; what becomes of an alert once it is raised |
 | `telling` | on which channels an alert leaves the inbox, and when: preferences, quiet hours, digest |
 | `escalation` | what follows when nobody acknowledges; whom open alerts move to |
 | `hours` | working hours, quiet hours and digests as arithmetic |
 | `book`, `handlers` | what one batch touches; which event or command leads to which decision |
-| `store`, `writing` | alerts and people of a batch: load and save |
-| `arranging` | SQL: preferences, quiet hours, delegations, subscriptions |
-| `queue` | SQL of `deliveries`: claim, settle with their events, release what was held, gather digests |
+| `store`, `people_rows`, `arranging` | SQL: alerts and deliveries of a batch; people; what was arranged |
+| `queue` | SQL of `deliveries` for senders: claim, settle with their events, receipts, digests |
 | `duework` | what time alone brings: escalations, absences that begin, held deliveries; claimed once |
-| `rates` | alerts per worker and week by kind: read model and metrics |
+| `rates`, `metrics` | alerts per worker and week by kind; what is counted |
 | `reading` | SQL behind lists and pages |
-| `app`, `web`, `inbox_pages`, `wording` | wiring, HTTP API, pages, words |
+| `app`, `web`, `arrangements_web`, `inbox_pages`, `wording` | wiring, HTTP API, pages, words |
 | `mailer`, `postbox`, `letter` | the channel `email` over SMTP, a customer of `queue` |
 """

@@ -216,7 +216,7 @@ async def test_message_waits_for_its_next_attempt_in_real_time(notify: Bench) ->
 
 
 async def test_quiet_hours_hold_and_what_was_held_goes_out_as_one_message(notify: Bench) -> None:
-    """At night nothing that can wait; in the morning one message for all of it. Urgent alerts come at once."""
+    """At night nothing that can wait; in the morning one message for all of it. What is urgent goes."""
     notify.clock.move(NIGHT)
     await notify.deliver(due_soon(60), due_soon(61, kind="assessment"), overdue())
     urgent = await send(notify)

@@ -322,7 +322,8 @@ async def test_unknown_alert_cannot_be_acknowledged(notify: Bench) -> None:
         ("closed case with a lead", "UPDATE cases SET status = 'closed'"),
         (
             "seen and still escalating",
-            "UPDATE alerts SET next_escalation_at = now(), status = 'acknowledged'",
+            """UPDATE alerts SET next_escalation_at = now(), status = 'acknowledged', acknowledged_at = now(),
+                acknowledged_by = 'W-0601'""",
         ),
         ("repeated without time", "UPDATE alerts SET repeats = 1"),
         ("held for ever", "UPDATE deliveries SET state = 'held'"),

@@ -23,6 +23,7 @@ ALERTS: tuple[type[Event], ...] = (
     e.AlertRepeated,
     e.AlertReassigned,
     e.AlertSnoozed,
+    e.AlertSettled,
     e.AlertAcknowledged,
 )
 NOTIFICATIONS: tuple[type[Event], ...] = (

@@ -64,9 +64,9 @@ class NotificationFailed(_Delivery, name="notification.failed", subject="deliver
 
 
 class NotificationWithdrawn(_Delivery, name="notification.withdrawn", subject="delivery_id"):
-    """The message is not sent: somebody else answers for the alert now and is told."""
+    """The message is not sent: somebody else answers for the alert now, or what it asks for has happened."""
 
-    reason: Literal["reassigned"]
+    reason: Literal["reassigned", "settled"]
     withdrawn_at: Moment
 
 

@@ -95,6 +95,15 @@ class AlertSnoozed(Event, name="alert.snoozed", subject="alert_id"):
     snoozed_at: Moment
 
 
+class AlertSettled(Event, name="alert.settled", subject="alert_id"):
+    """What the alert asked for has happened: it stays to be seen, and escalates no further."""
+
+    alert_id: UUID
+    by: Code
+    """The event that settled it, for example `deadline.met`."""
+    settled_at: Moment
+
+
 class AlertAcknowledged(Event, name="alert.acknowledged", subject="alert_id"):
     """The recipient has seen the alert."""
 

@@ -46,6 +46,7 @@ AGGREGATES: Mapping[ServiceName, tuple[Aggregate, ...]] = {
                 e.AlertRepeated.wire_type: "open",
                 e.AlertReassigned.wire_type: "open",
                 e.AlertSnoozed.wire_type: "open",
+                e.AlertSettled.wire_type: "open",
                 e.NotificationEscalated.wire_type: "open",
                 e.AlertAcknowledged.wire_type: "acknowledged",
             },

@@ -8,6 +8,7 @@ from schemas.events import (
     AlertRaised,
     AlertReassigned,
     AlertRepeated,
+    AlertSettled,
     AlertSnoozed,
     NotificationEscalated,
 )
@@ -17,7 +18,13 @@ from services.notify.council import Council
 from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert
 
 AlertEvent = (
-    AlertRaised | AlertRepeated | AlertReassigned | AlertSnoozed | AlertAcknowledged | NotificationEscalated
+    AlertRaised
+    | AlertRepeated
+    | AlertReassigned
+    | AlertSnoozed
+    | AlertSettled
+    | AlertAcknowledged
+    | NotificationEscalated
 )
 
 
@@ -81,6 +88,8 @@ def evolve(alert: Alert, event: AlertEvent) -> Alert:
             return replace(alert, raised=alert.facts.model_copy(update=now_with), step=0, snoozed_until=None)
         case AlertSnoozed():
             return replace(alert, snoozed_until=event.snoozed_until)
+        case AlertSettled():
+            return replace(alert, settled_at=event.settled_at)
         case NotificationEscalated():
             return replace(alert, step=event.step, snoozed_until=None)
         case AlertAcknowledged():

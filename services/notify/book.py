@@ -143,8 +143,10 @@ class NotifyBook:
                 return None if later is None else max(later, event.snoozed_until)
             case e.AlertRepeated():
                 return alert.next_escalation_at
-            case e.AlertAcknowledged():
+            case e.AlertAcknowledged() | e.AlertSettled():
                 return None
+        if alert.settled_at is not None:
+            return None
         pack = self.council.pack
         return escalation.next_at(alert.facts, alert.step, since, pack=pack, calendar=pack.working_calendar)
 

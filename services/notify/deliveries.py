@@ -9,6 +9,7 @@ from uuid import UUID
 from schemas.events import (
     AlertAcknowledged,
     AlertReassigned,
+    AlertSettled,
     NotificationAcknowledged,
     NotificationQueued,
     NotificationWithdrawn,
@@ -73,17 +74,20 @@ def decide_proof(deliveries: Iterable[Delivery], seen: AlertAcknowledged) -> lis
     ]
 
 
-def decide_withdrawal(deliveries: Iterable[Delivery], moved: AlertReassigned) -> list[NotificationWithdrawn]:
-    """Return that what waits for the alert's recipient before is not sent."""
+def decide_withdrawal(
+    deliveries: Iterable[Delivery], change: AlertReassigned | AlertSettled
+) -> list[NotificationWithdrawn]:
+    """Return that what waits for the alert's recipient before, or asks for what has happened, is not sent."""
+    moved = isinstance(change, AlertReassigned)
     return [
         NotificationWithdrawn(
-            child_id=moved.child_id,
+            child_id=change.child_id,
             delivery_id=delivery.delivery_id,
-            alert_id=moved.alert_id,
+            alert_id=change.alert_id,
             case_id=delivery.case_id,
             channel=delivery.channel,
-            reason="reassigned",
-            withdrawn_at=moved.reassigned_at,
+            reason="reassigned" if moved else "settled",
+            withdrawn_at=change.reassigned_at if moved else change.settled_at,
         )
         for delivery in deliveries
         if _may_stop(delivery)

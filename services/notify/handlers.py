@@ -115,12 +115,15 @@ def passed_on(book: NotifyBook, moved: Iterable[AlertReassigned], occasion: Occa
 
 
 def _tell(book: NotifyBook, people: People, event: Event, occasion: Occasion) -> list[Produced]:
+    still_open = book.open_alerts_of(event.child_id)
+    settled = policy.decide_settlement(event, council=book.council, occasion=occasion, still_open=still_open)
+    done = [
+        withdrawn
+        for each in settled
+        for withdrawn in decide_withdrawal(book.deliveries_of(each.alert_id), each)
+    ]
     alerts = policy.decide_alerts(
-        people,
-        event,
-        council=book.council,
-        occasion=occasion,
-        still_open=book.open_alerts_of(event.child_id),
+        people, event, council=book.council, occasion=occasion, still_open=still_open
     )
     fresh = [alert for alert in alerts if isinstance(alert, AlertRaised)]
     told = [
@@ -128,7 +131,7 @@ def _tell(book: NotifyBook, people: People, event: Event, occasion: Occasion) ->
         for alert in fresh
         for queued in decide_deliveries(alert, council=book.council, occasion=occasion)
     ]
-    return [*alerts, *told]
+    return [*settled, *done, *alerts, *told]
 
 
 def _known(worker_id: str, book: NotifyBook) -> None:
@@ -175,15 +178,13 @@ LEARNS = frozenset({on_news_of_people, on_lead_professional_assigned})
 
 
 def handlers_under(pack: NotifyPack) -> dict[type[Event], Handler]:
-    """Return the handlers of events that teach us something or may alert somebody under this pack.
+    """Return the handlers of events that teach us something, or alert or settle under this pack.
 
     The others are most of what a topic carries: left out here, they are skipped by their header, without
     being decoded or claimed.
     """
     return {
-        event: handler
-        for event, handler in HANDLERS.items()
-        if handler in LEARNS or not pack.is_silent(event.name)
+        event: handler for event, handler in HANDLERS.items() if handler in LEARNS or pack.is_read(event.name)
     }
 
 

@@ -32,6 +32,8 @@ class Alert:
     """How many steps of escalation were taken."""
     next_escalation_at: datetime | None = None
     snoozed_until: datetime | None = None
+    settled_at: datetime | None = None
+    """When what it asked for happened."""
 
     @property
     def facts(self) -> AlertRaised:

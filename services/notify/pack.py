@@ -47,6 +47,10 @@ Subject = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.[a-z_]+(:([a-z0-9
 """An event's wire type without its version; a deadline's state with `:` and its kind, or `:*` for any."""
 
 
+EventName = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.[a-z_]+$")]
+"""An event's wire type without its version."""
+
+
 class AlertRule(Section):
     """Who is told when an event arrives."""
 
@@ -64,6 +68,8 @@ class AlertRule(Section):
     """Who is told in place of a lead professional whom the case does not have; null: nobody."""
     vacancy: bool = True
     """Whether a missing recipient raises an alert of its own; false where it is the ordinary state."""
+    settled_by: tuple[EventName, ...] = ()
+    """Events after which nothing is left to be done about it: of the same thing, of a deadline the same."""
     origins: tuple[Origin, ...] = ("leadline",)
     """Facts from elsewhere (an imported return is history) alert nobody unless they are named here."""
 
@@ -105,6 +111,16 @@ class NotifyPack(Pack):
             found = tuple(rule for rule in self.alerts if rule.on.partition(":")[0] == name)
         return any(rule.urgency is Urgency.URGENT for rule in found)
 
+    def settled_kinds(self, name: str, kind: str | None = None) -> Iterator[str]:
+        """Yield the kinds of alerts that an event settles; `kind` is that of a deadline's event."""
+        for rule in self.alerts:
+            if name in rule.settled_by:
+                yield rule.on.replace(":*", f":{kind}") if kind is not None else rule.on
+
+    def is_read(self, name: str) -> bool:
+        """Return whether an event of this name alerts somebody or settles an alert."""
+        return not self.is_silent(name) or any(name in rule.settled_by for rule in self.alerts)
+
     def is_silent(self, name: str) -> bool:
         """Return whether no rule alerts anybody of an event of this name, whatever a deadline's kind."""
         return all(rule.on.partition(":")[0] != name for rule in self.alerts)
@@ -141,6 +157,9 @@ class NotifyPack(Pack):
         alerted = {rule.on for rule in self.alerts}
         for index, rule in enumerate(self.alerts):
             yield from self._unknown(("alerts", index, "on"), rule.on)
+            for name in rule.settled_by:
+                if name not in _PUBLISHED:
+                    yield ("alerts", index, "settled_by"), f"no service publishes {name}"
             if rule.on == NotificationFailed.name and rule.channels != ():
                 why = "what could not be sent is not told by sending: state channels: []"
                 yield ("alerts", index, "channels"), why

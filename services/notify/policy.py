@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
-from schemas.events import AlertRaised, AlertRepeated, Event
+from schemas.events import AlertRaised, AlertRepeated, AlertSettled, Event
 from schemas.events.codes import Urgency
 from services.kernel.deadlines import DeadlineEvent
 from services.kernel.service import Occasion
@@ -41,6 +41,28 @@ def decide_alerts(
     ]
     open_now = list(still_open)
     return [_repetition(alert, open_now, council, occasion) or alert for alert in alerts]
+
+
+def decide_settlement(
+    event: Event, *, council: Council, occasion: Occasion, still_open: Iterable[Alert]
+) -> list[AlertSettled]:
+    """Return that an event leaves nothing to be done about the child's open alerts of the same thing."""
+    kinds = set(settled_kinds(event, council.pack))
+    return [
+        AlertSettled(
+            child_id=event.child_id,
+            alert_id=alert.alert_id,
+            by=event.name,
+            settled_at=occasion.now,
+        )
+        for alert in still_open
+        if alert.settled_at is None and alert.facts.kind in kinds and alert.facts.about == _about(event)
+    ]
+
+
+def settled_kinds(event: Event, pack: NotifyPack) -> Iterator[str]:
+    """Yield the kinds of alerts that an event settles, of a deadline's event those of the same deadline."""
+    return pack.settled_kinds(event.name, event.kind if isinstance(event, DeadlineEvent) else None)
 
 
 def kind_of(event: Event) -> str:
@@ -101,7 +123,8 @@ def _repetition(
     for known in still_open:
         facts = known.facts
         if (
-            facts.recipient_id == alert.recipient_id
+            known.settled_at is None
+            and facts.recipient_id == alert.recipient_id
             and facts.kind == alert.kind
             and (facts.case_id or facts.about) == (alert.case_id or alert.about)
             and (facts.about == alert.about or alert.urgency is not Urgency.URGENT)

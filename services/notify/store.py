@@ -17,12 +17,12 @@ from services.notify.council import Council
 from services.notify.deliveries import Delivery
 from services.notify.model import AcknowledgeAlert, Alert, AssignKeyWorker, SnoozeAlert
 from services.notify.pack import RECIPIENT_MISSING, NotifyPack
-from services.notify.policy import kind_of
+from services.notify.policy import kind_of, settled_kinds
 
 ALERT = """
     alert_id, version, status, recipient_id, role, kind, urgency, says, next_step, about, case_id, child_id,
     due_at, raised_at, acknowledged_at, acknowledged_by, cause_id, stands_in_for, team, template, escalates,
-    repeats, repeated_at, escalation_step, next_escalation_at, snoozed_until
+    repeats, repeated_at, escalation_step, next_escalation_at, snoozed_until, settled_at
 """
 
 # Without locks: a batch seldom changes an alert that was there before. Should somebody else do so in
@@ -69,7 +69,8 @@ INSERT_ALERTS = text(f"""
         CAST(:cause_id AS uuid[]), CAST(:stands_in_for AS text[]), CAST(:team AS text[]),
         CAST(:template AS text[]), CAST(:escalates AS uuid[]), CAST(:repeats AS integer[]),
         CAST(:repeated_at AS timestamptz[]), CAST(:step AS integer[]),
-        CAST(:next_escalation_at AS timestamptz[]), CAST(:snoozed_until AS timestamptz[])
+        CAST(:next_escalation_at AS timestamptz[]), CAST(:snoozed_until AS timestamptz[]),
+        CAST(:settled_at AS timestamptz[])
     )
 """)  # noqa: S608 - the columns are ours
 
@@ -79,16 +80,17 @@ UPDATE_ALERTS = text("""
         stands_in_for = fresh.stands_in_for, acknowledged_at = fresh.acknowledged_at,
         acknowledged_by = fresh.acknowledged_by, repeats = fresh.repeats, repeated_at = fresh.repeated_at,
         escalation_step = fresh.step, next_escalation_at = fresh.next_escalation_at,
-        snoozed_until = fresh.snoozed_until
+        snoozed_until = fresh.snoozed_until, settled_at = fresh.settled_at
     FROM unnest(
         CAST(:alert_id AS uuid[]), CAST(:version AS integer[]), CAST(:status AS text[]),
         CAST(:recipient_id AS text[]), CAST(:role AS text[]), CAST(:stands_in_for AS text[]),
         CAST(:acknowledged_at AS timestamptz[]), CAST(:acknowledged_by AS text[]),
         CAST(:repeats AS integer[]), CAST(:repeated_at AS timestamptz[]), CAST(:step AS integer[]),
-        CAST(:next_escalation_at AS timestamptz[]), CAST(:snoozed_until AS timestamptz[])
+        CAST(:next_escalation_at AS timestamptz[]), CAST(:snoozed_until AS timestamptz[]),
+        CAST(:settled_at AS timestamptz[])
     ) AS fresh (
         alert_id, version, status, recipient_id, role, stands_in_for, acknowledged_at, acknowledged_by,
-        repeats, repeated_at, step, next_escalation_at, snoozed_until
+        repeats, repeated_at, step, next_escalation_at, snoozed_until, settled_at
     )
     WHERE alerts.alert_id = fresh.alert_id
 """)
@@ -96,7 +98,7 @@ UPDATE_ALERTS = text("""
 FACTS = ("recipient_id", "kind", "says", "next_step", "about", "case_id", "child_id", "due_at", "raised_at")
 MORE_FACTS = ("cause_id", "stands_in_for", "team", "template", "escalates")
 STANDING = ("alert_id", "version", "status", "acknowledged_at", "acknowledged_by", "repeats", "repeated_at")
-MORE_STANDING = ("step", "next_escalation_at", "snoozed_until")
+MORE_STANDING = ("step", "next_escalation_at", "snoozed_until", "settled_at")
 
 INSERT_DELIVERIES = text("""
     INSERT INTO deliveries (
@@ -186,21 +188,26 @@ class NotifyStore:
         await self.load_deliveries(connection, book, book.alerts)
 
     async def _load_open(self, connection: Connection, book: NotifyBook, events: Sequence[Event]) -> None:
-        """Let the book know the open alerts that may speak for new ones, or follow a case to its new lead."""
+        """Let the book know the open alerts that may speak for new ones, be settled, or follow a case."""
+        settled = {kind for event in events for kind in settled_kinds(event, self.pack)}
         moving = sorted({event.child_id for event in events if isinstance(event, LeadProfessionalAssigned)})
         rows = await connection.execute(
             LOAD_OPEN,
             {
                 "children": sorted({event.child_id for event in events}),
-                "kinds": sorted({RECIPIENT_MISSING, *map(kind_of, events)}),
+                "kinds": sorted({RECIPIENT_MISSING, *settled, *map(kind_of, events)}),
                 "moving": moving,
             },
         )
         alerts = [alert_of(row) for row in rows]
         book.know(alerts=alerts)
-        following = {alert.alert_id for alert in alerts if alert.facts.child_id in moving}
-        if following and self.channels:
-            await self.load_deliveries(connection, book, following)
+        touched = {
+            alert.alert_id
+            for alert in alerts
+            if alert.facts.child_id in moving or alert.facts.kind in settled
+        }
+        if touched and self.channels:
+            await self.load_deliveries(connection, book, touched)
 
 
 def alert_of(row: Row) -> Alert:
@@ -236,6 +243,7 @@ def alert_of(row: Row) -> Alert:
         row.escalation_step,
         row.next_escalation_at,
         row.snoozed_until,
+        row.settled_at,
     )
 
 

@@ -128,6 +128,7 @@ def _shown(alert: Alert) -> dict[str, Any]:
             "escalation_step": alert.step,
             "next_escalation_at": alert.next_escalation_at,
             "snoozed_until": alert.snoozed_until,
+            "settled_at": alert.settled_at,
         }
     )
     return shown

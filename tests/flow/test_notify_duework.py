@@ -263,6 +263,41 @@ async def test_alert_that_was_put_off_waits_as_long(notify: Bench) -> None:
     assert (await history(notify, alert.alert_id))[-1] == "notification.escalated.v1"
 
 
+def met(**changes: Any) -> e.DeadlineMet:
+    facts = overdue().model_dump(exclude={"raised_at"}) | {"met_at": MONDAY, "late": True}
+    return e.DeadlineMet.model_validate(facts | changes)
+
+
+async def test_what_has_happened_escalates_no_further_and_is_sent_no_more(notify: Bench) -> None:
+    """The alert stays to be seen; a replay changes nothing, and what becomes overdue later is told anew."""
+    await notify.deliver(overdue())
+    await notify.deliver(met())
+    alert = await alert_of(notify, LEAD, KIND)
+    assert (alert.status, alert.settled_at, alert.next_escalation_at) == ("open", MONDAY, None)
+    assert await history(notify, alert.alert_id) == ["alert.raised.v2", "alert.settled.v1"]
+    rows = await notify.rows("SELECT state, reason FROM deliveries WHERE alert_id = :id", id=alert.alert_id)
+    assert [tuple(row) for row in rows] == [("not_needed", "settled")]
+    before = await state(notify)
+    await notify.deliver(met())
+    assert await state(notify) == before
+    notify.clock.move(REMINDED)
+    await look(notify)
+    assert KIND not in {
+        row[0] for row in await notify.rows("SELECT kind FROM alerts WHERE escalation_step > 0")
+    }
+    await notify.deliver(overdue(51))
+    assert len(await notify.rows("SELECT 1 FROM alerts WHERE kind = :kind", kind=KIND)) == 4
+
+
+async def test_alert_that_is_settled_in_the_same_batch_is_written_once(notify: Bench) -> None:
+    """Raised, settled and withdrawn in one poll."""
+    await notify.deliver(overdue(), met())
+    alert = await alert_of(notify, LEAD, KIND)
+    assert (alert.version, alert.settled_at) == (2, MONDAY)
+    rows = await notify.rows("SELECT state FROM deliveries WHERE alert_id = :id", id=alert.alert_id)
+    assert [row[0] for row in rows] == ["not_needed"]
+
+
 def absence(to: str | None, *, hours: float, days: float | None) -> DeclareAbsence:
     return DeclareAbsence(
         worker_id=LEAD,

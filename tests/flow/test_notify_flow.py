@@ -156,10 +156,11 @@ async def test_journey_tells_each_person_of_each_step(notify: Bench) -> None:
 
 
 async def test_silent_event_leaves_no_trace(notify: Bench) -> None:
-    """A deadline that is met was told by its own event: it is skipped by its header, not even claimed."""
-    met = e.DeadlineMet(**overdue().model_dump(exclude={"raised_at"}), met_at=MONDAY, late=False)
+    """A scheduled deadline asks nobody for anything: it is skipped by its header, not even claimed."""
+    dates = {"trigger_at": MONDAY, "due_soon_at": MONDAY, "due_from": MONDAY, "rule": "x"}
+    scheduled = e.DeadlineScheduled(**overdue().model_dump(exclude={"raised_at"}), **dates)
     before = await state(notify)
-    await notify.deliver(met)
+    await notify.deliver(scheduled)
     assert await state(notify) == before
     assert await notify.rows("SELECT 1 FROM inbox") == []
 

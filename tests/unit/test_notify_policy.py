@@ -154,7 +154,10 @@ def test_events_that_alert_nobody_and_teach_nothing_are_not_read() -> None:
     spoken = [rule for rule in PACK.alerts if rule.on == "deadline.due:triage_decision"]
     under = handlers_under(pack_with(*spoken))
     taught = {event for event, handler in HANDLERS.items() if handler in LEARNS}
-    assert set(under) == taught | {e.DeadlineDue}
+    settling = {e.DeadlineMet, e.DeadlineWaived, e.DeadlineExtended, e.DeadlinePaused}
+    assert set(under) == taught | settling | {e.DeadlineDue}
+    unsettled = [rule.model_copy(update={"settled_by": ()}) for rule in spoken]
+    assert set(handlers_under(pack_with(*unsettled))) == taught | {e.DeadlineDue}
 
 
 def test_pack_that_forgets_an_event_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from services.notify.council import Council
 from services.notify.learning import decide_key_worker, learn
 from services.notify.model import AssignKeyWorker, Case, KeyWorker, People, ReviewingOfficer
 from services.notify.pack import RECIPIENT_MISSING
-from services.notify.policy import decide_alerts
+from services.notify.policy import decide_alerts, decide_settlement
 from tests.unit.notify_cases import (
     CASE,
     CHILD,
@@ -258,3 +258,48 @@ def test_key_worker_is_assigned_once_and_taken_back() -> None:
     assert decide(people(), None) == []
     with pytest.raises(Refused, match="knows no practitioner W-9999"):
         decide(people(), "W-9999")
+
+
+def met(**changes: object) -> e.DeadlineMet:
+    facts = overdue().model_dump(exclude={"raised_at"}) | {"met_at": NOW, "late": True}
+    return e.DeadlineMet.model_validate(facts | changes)
+
+
+def settled_by(event: Event, *known: Event) -> list[str]:
+    """The recipients whose open alerts an event settles."""
+    still_open = [opened(alert) for each in known for alert in alerts_of(each)]
+    settled = decide_settlement(event, council=council(), occasion=at(), still_open=still_open)
+    recipients = {alert.alert_id: alert.facts.recipient_id for alert in still_open}
+    return [recipients[each.alert_id] for each in settled]
+
+
+def test_what_was_due_and_has_happened_is_settled_for_everybody_who_was_told() -> None:
+    """A deadline that is met escalates no further; each alert says so once."""
+    assert settled_by(met(), overdue()) == [MANAGER, LEAD]
+    (settled, _) = decide_settlement(
+        met(), council=council(), occasion=at(), still_open=[opened(each) for each in alerts_of(overdue())]
+    )
+    assert settled.by == "deadline.met"
+    after = evolve(opened(alerts_of(overdue())[0]), settled)
+    assert (after.status, after.settled_at) == ("open", NOW)
+    assert decide_settlement(met(), council=council(), occasion=at(), still_open=[after]) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "event"),
+    [
+        ("another kind of deadline", met(kind="plan_review")),
+        ("the same deadline of another thing", met(about=UUID(int=60))),
+        ("an event that settles nothing", reviewed()),
+    ],
+)
+def test_only_what_is_about_the_same_is_settled(what: str, event: Event) -> None:
+    """An assessment that is concluded leaves the review overdue."""
+    assert settled_by(event, overdue()) == [], what
+
+
+def test_settled_alert_does_not_speak_for_what_happens_after_it() -> None:
+    """A new alert is needed when the same becomes overdue again."""
+    known = [replace(opened(alert), settled_at=NOW) for alert in alerts_of(overdue())]
+    again = decide_alerts(people(), overdue(), council=council(), occasion=at(cause=100), still_open=known)
+    assert not any(isinstance(each, AlertRepeated) for each in again)

@@ -441,6 +441,12 @@ def test_complex_safety_beside_another_complex_need_is_protection() -> None:
             "alerts: [{on: notification.failed, to: [operations], urgency: soon, says: x, next_step: x}]",
             "alerts.0.channels: what could not be sent is not told by sending: state channels: [].",
         ),
+        (
+            NotifyPack,
+            """alerts: [{on: case.closed, to: [operations], urgency: soon, says: x, next_step: x,
+                settled_by: [moon.landed]}]""",
+            "alerts.0.settled_by: no service publishes moon.landed.",
+        ),
         (NotifyPack, "silent: [moon.landed]", "silent.0: no service publishes moon.landed."),
         (NotifyPack, "silent: ['deadline.met:moon']", "silent.0: deadlines has no moon."),
         (

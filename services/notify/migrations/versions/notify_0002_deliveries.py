@@ -19,8 +19,9 @@ ALTER TABLE alerts
     ADD COLUMN escalation_step integer NOT NULL DEFAULT 0 CHECK (escalation_step >= 0),
     ADD COLUMN next_escalation_at timestamptz,
     ADD COLUMN snoozed_until timestamptz,
+    ADD COLUMN settled_at timestamptz,  -- what it asked for has happened
     ADD CHECK ((repeats > 0) = (repeated_at IS NOT NULL)),
-    ADD CHECK (status = 'open' OR next_escalation_at IS NULL)  -- what was seen escalates no further
+    ADD CHECK ((status = 'open' AND settled_at IS NULL) OR next_escalation_at IS NULL)  -- nothing to be done
 """
 
 CAUSES = """
@@ -259,5 +260,6 @@ def downgrade() -> None:
     op.execute("DROP INDEX alerts_to_escalate, alerts_open_by_child, alerts_by_escalated")
     op.execute(
         "ALTER TABLE alerts DROP cause_id, DROP stands_in_for, DROP team, DROP template, DROP escalates,"
-        " DROP repeats, DROP repeated_at, DROP escalation_step, DROP next_escalation_at, DROP snoozed_until"
+        " DROP repeats, DROP repeated_at, DROP escalation_step, DROP next_escalation_at,"
+        " DROP snoozed_until, DROP settled_at"
     )

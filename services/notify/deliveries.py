@@ -79,6 +79,7 @@ def decide_withdrawal(
 ) -> list[NotificationWithdrawn]:
     """Return that what waits for the alert's recipient before, or asks for what has happened, is not sent."""
     moved = isinstance(change, AlertReassigned)
+    moment = change.reassigned_at if isinstance(change, AlertReassigned) else change.settled_at
     return [
         NotificationWithdrawn(
             child_id=change.child_id,
@@ -87,7 +88,7 @@ def decide_withdrawal(
             case_id=delivery.case_id,
             channel=delivery.channel,
             reason="reassigned" if moved else "settled",
-            withdrawn_at=change.reassigned_at if moved else change.settled_at,
+            withdrawn_at=moment,
         )
         for delivery in deliveries
         if _may_stop(delivery)

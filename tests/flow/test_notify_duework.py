@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from schemas import events as e
 from services.kernel.calendar import LONDON
-from services.notify import duework
+from services.notify import metrics
 from services.notify.app import build
 from services.notify.arrangements import DeclareAbsence
 from services.notify.duework import DueWork, begin_absence, count_due, escalate_once
@@ -83,7 +84,7 @@ async def only_the_lead_is_told(bench: Bench) -> UUID:
     async with bench.engine.begin() as connection:
         for table in ("deliveries", "alerts"):
             await connection.execute(
-                duework.text(f"DELETE FROM {table} WHERE alert_id = :id"), {"id": manager.alert_id}
+                text(f"DELETE FROM {table} WHERE alert_id = :id"), {"id": manager.alert_id}
             )
     alert = await alert_of(bench, LEAD, "exit_interview.overdue")
     found: UUID = alert.alert_id
@@ -135,11 +136,11 @@ async def test_manager_who_was_told_already_is_passed_over(notify: Bench) -> Non
     for moment in (REMINDED, TO_MANAGER, TO_DUTY):
         notify.clock.move(moment)
         await look(notify)
+    both = {(await alert_of(notify, who, KIND)).alert_id for who in (LEAD, MANAGER)}
     mine = Counter(
         (each.to, each.recipient_id)
         for each in await notify.journal()
-        if isinstance(each, e.NotificationEscalated)
-        and each.alert_id in {(await alert_of(notify, who, KIND)).alert_id for who in (LEAD, MANAGER)}
+        if isinstance(each, e.NotificationEscalated) and each.alert_id in both
     )
     assert mine == {("reminder", LEAD): 1, ("reminder", MANAGER): 1, ("duty_inbox", DUTY): 1}
     assert len(await notify.rows("SELECT 1 FROM alerts WHERE kind = :kind", kind=KIND)) == 3
@@ -383,12 +384,11 @@ async def test_metrics_tell_alerts_per_worker_and_week_by_kind_and_name_nobody(n
     await measured.measure()
     found = {
         sample.labels["kind"]: sample.value
-        for metric in (duework.metrics.MOST_ALERTS_OF_A_WORKER,)
-        for family in metric.collect()
+        for family in metrics.MOST_ALERTS_OF_A_WORKER.collect()
         for sample in family.samples
     }
     assert found[KIND] == 2.0
     assert not {LEAD, MANAGER} & set(found)
     notify.clock.move(timedelta(days=8))
     await measured.measure()
-    assert not [sample for family in duework.metrics.ALERTS_PER_WORKER.collect() for sample in family.samples]
+    assert not [sample for family in metrics.ALERTS_PER_WORKER.collect() for sample in family.samples]

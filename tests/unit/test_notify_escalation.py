@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
@@ -50,7 +51,7 @@ from tests.unit.notify_cases import (
     people,
 )
 
-URGENT = {"urgency": Urgency.URGENT, "kind": "deadline.overdue:assessment"}
+URGENT: dict[str, Any] = {"urgency": Urgency.URGENT, "kind": "deadline.overdue:assessment"}
 HOUR = timedelta(hours=1)
 
 

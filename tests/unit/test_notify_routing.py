@@ -1,7 +1,7 @@
 """Who answers: roles beside the lead, absences, leavers, vacancies, and the same told again."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -120,7 +120,7 @@ def test_who_is_away_is_told_through_whom_they_named() -> None:
         (NOW + timedelta(microseconds=1), NOW + DAY, LEAD),  # not yet gone
     ],
 )
-def test_absence_holds_from_its_start_to_its_end(start: object, end: object, recipient: str) -> None:
+def test_absence_holds_from_its_start_to_its_end(start: datetime, end: datetime, recipient: str) -> None:
     """The first moment is away, the last is back."""
     absence = replace(away(to=OTHER), starts_at=start, ends_at=end)
     assert told(due_soon(), under=council(arranged(absence))) == [("lead_professional", recipient)]

@@ -1,6 +1,7 @@
 """On which channels an alert leaves the inbox, and when."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -35,12 +36,12 @@ DIGEST = datetime(2026, 9, 8, 8, 30, tzinfo=LONDON).astimezone(UTC)
 EMAIL, SMS, WEBHOOK, CHAT = Channel.EMAIL, Channel.SMS, Channel.WEBHOOK, Channel.CHAT
 
 
-def sent(under: Council | None = None, moment: datetime = NOW, **changes: object) -> list[NotificationQueued]:
+def sent(under: Council | None = None, moment: datetime = NOW, **changes: Any) -> list[NotificationQueued]:
     """The deliveries of an alert."""
     return decide_deliveries(fact(**changes), council=under or council(), occasion=at(moment))
 
 
-def channels(under: Council | None = None, **changes: object) -> list[Channel]:
+def channels(under: Council | None = None, **changes: Any) -> list[Channel]:
     return [queued.channel for queued in sent(under, **changes)]
 
 
@@ -84,7 +85,7 @@ def test_somebody_may_switch_a_channel_off_for_what_is_not_urgent() -> None:
     assert channels(prefers("off", "plan.reviewed")) == [EMAIL]
     assert channels(prefers("off", worker=OTHER)) == [EMAIL]
     narrow = {(LEAD, "*", "email"): "off", (LEAD, "deadline.due_soon:plan_review", "email"): "at_once"}
-    assert channels(council(arranged(preferences=narrow))) == [EMAIL]  # type: ignore[arg-type]
+    assert channels(council(arranged(preferences=narrow))) == [EMAIL]
 
 
 @pytest.mark.parametrize("choice", ["off", "digest"])
@@ -133,7 +134,7 @@ def test_digest_comes_daily_or_at_the_start_of_the_working_day(
     moment = datetime(2026, 9, friday, 12, tzinfo=LONDON).astimezone(UTC)
     hours = QuietHours(time(19), time(7), digest, time(8, 30))  # type: ignore[arg-type]
     preferences = {(LEAD, "*", "email"): "digest"}
-    under = council(arranged(preferences=preferences, quiet={LEAD: hours}))  # type: ignore[arg-type]
+    under = council(arranged(preferences=preferences, quiet={LEAD: hours}))
     (queued,) = sent(under, moment)
     assert (queued.held_until, queued.digest) == (due.replace(tzinfo=LONDON), True)
 
@@ -152,7 +153,7 @@ def subscribed(owner: str, *kinds: str, channel: Channel = WEBHOOK) -> Council:
 
 def test_agency_that_subscribed_hears_of_its_own_referrals_by_webhook() -> None:
     """What it is told, and nothing else."""
-    mine = {"recipient_id": "school-1", "role": Role.REFERRER, "urgency": Urgency.ROUTINE}
+    mine: dict[str, Any] = {"recipient_id": "school-1", "role": Role.REFERRER, "urgency": Urgency.ROUTINE}
     (queued,) = sent(subscribed("school-1"), **mine)
     assert (queued.channel, queued.subscription_id) == (WEBHOOK, UUID(int=900))
     assert channels(subscribed("school-2"), **mine) == []
@@ -187,7 +188,7 @@ def test_deciding_twice_makes_the_same_deliveries_and_a_reminder_another() -> No
 )
 def test_what_can_be_urgent_cannot_be_switched_off(choice: str, kind: str) -> None:
     """The refusal says why."""
-    command = ChoosePreference(worker_id=LEAD, kind=kind, channel=EMAIL, choice=choice)  # type: ignore[arg-type]
+    command = ChoosePreference(worker_id=LEAD, kind=kind, channel=EMAIL, choice=choice)
     with pytest.raises(Refused, match="urgent alerts always come at once"):
         check_preference(command, council=council())
 
@@ -198,7 +199,7 @@ def test_what_can_be_urgent_cannot_be_switched_off(choice: str, kind: str) -> No
 )
 def test_everything_else_is_ones_own_choice(kind: str, choice: str | None) -> None:
     """`*` is allowed: it does not reach what is urgent. So is taking a choice back."""
-    command = ChoosePreference(worker_id=LEAD, kind=kind, channel=EMAIL, choice=choice)  # type: ignore[arg-type]
+    command = ChoosePreference(worker_id=LEAD, kind=kind, channel=EMAIL, choice=choice)
     check_preference(command, council=council())
 
 

@@ -1,4 +1,7 @@
-"""Every metric of Leadline, declared once. Units are in the names; labels are few and bounded."""
+"""Every metric of the plumbing, declared once. Units are in the names; labels are few and bounded.
+
+What a service counts beside is in a `metrics` of its own.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
 

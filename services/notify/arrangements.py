@@ -6,9 +6,9 @@ from datetime import datetime, time
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import StringConstraints
 
-from schemas.events import Code
+from schemas.events import Code, Moment
 from schemas.events.codes import Channel
 from services.kernel.service import Command
 from services.notify.hours import TimeOfDay
@@ -126,8 +126,8 @@ class DeclareAbsence(Command):
 
     worker_id: Code
     to_id: Code | None
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime | None
+    starts_at: Moment
+    ends_at: Moment | None
     declared_by: Code
 
 

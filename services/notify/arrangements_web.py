@@ -6,10 +6,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path
-from pydantic import AwareDatetime
 from pydantic_core import to_jsonable_python
 
-from schemas.events import Code, Event
+from schemas.events import Code, Event, Moment
 from schemas.events.codes import Channel
 from services.kernel.desk import Desk
 from services.kernel.service import Command
@@ -52,8 +51,8 @@ class Absence(Command):
     """From when to when somebody else answers; without an end for good."""
 
     to_id: Code | None = None
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime | None = None
+    starts_at: Moment
+    ends_at: Moment | None = None
     declared_by: Code
 
 

@@ -5,9 +5,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
-
-from schemas.events import AlertRaised, Code
+from schemas.events import AlertRaised, Code, Moment
 from schemas.events.codes import Role
 from services.kernel.service import Command
 
@@ -129,7 +127,7 @@ class SnoozeAlert(Command):
 
     alert_id: UUID
     snoozed_by: Code
-    until: AwareDatetime
+    until: Moment
 
 
 class AssignKeyWorker(Command):

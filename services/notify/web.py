@@ -7,10 +7,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 from pydantic_core import to_jsonable_python
 
-from schemas.events import Code, Event
+from schemas.events import Code, Event, Moment
 from schemas.events.codes import Urgency
 from services.kernel.desk import Desk, Respond
 from services.kernel.faults import Refused
@@ -32,7 +31,7 @@ class Snooze(Command):
     """Who puts an alert off, and until when."""
 
     snoozed_by: Code
-    until: AwareDatetime
+    until: Moment
 
 
 def router(desk: Desk[NotifyBook]) -> APIRouter:

@@ -55,11 +55,10 @@ DECLARE = text("""
     INSERT INTO delegations (delegation_id, worker_id, to_id, starts_at, ends_at, declared_by, declared_at)
     VALUES (:delegation_id, :worker_id, :to_id, :starts_at, :ends_at, :declared_by, :now)
 """)
-# One that has not begun never does; one that has ends now. The latter keeps `starts_at < ends_at`.
+# It ends now; one that was still to come ends as it starts, and has nothing to move.
 END = text("""
     UPDATE delegations
-    SET begun = true, ends_at = greatest(CAST(:now AS timestamptz), starts_at + interval '1 microsecond'),
-        starts_at = least(starts_at, CAST(:now AS timestamptz))
+    SET begun = true, ends_at = greatest(CAST(:now AS timestamptz), starts_at + interval '1 microsecond')
     WHERE delegation_id = :delegation_id AND worker_id = :worker_id
       AND (ends_at IS NULL OR ends_at > :now)
     RETURNING delegation_id

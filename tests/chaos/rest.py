@@ -18,6 +18,11 @@ LOOK_SECONDS = 0.5
 LOOKS = 3
 """What a service writes last is read by another: rest must be seen several times in a row."""
 
+LEFT_OF_ALERTS = """
+    SELECT (SELECT count(*) FROM alerts WHERE next_escalation_at <= $1)
+        + (SELECT count(*) FROM delegations WHERE NOT begun AND starts_at <= $1)
+        + (SELECT count(*) FROM deliveries WHERE state = 'held' AND held_until <= $1)
+"""
 LEFT = """
     SELECT (SELECT count(*) FROM outbox) AS outbox,
         (SELECT count(*) FROM deadlines WHERE next_at <= $1) AS deadlines
@@ -53,6 +58,8 @@ async def _left(target: Target, now: datetime) -> dict[str, int]:
         connection = await asyncpg.connect(target.dsn(service))
         try:
             ((outbox, deadlines),) = await connection.fetch(LEFT, now)
+            if service == "notify":
+                left["alerts and deliveries due"] = await connection.fetchval(LEFT_OF_ALERTS, now)
         finally:
             await connection.close()
         left |= {f"in the outbox of {service}": outbox, f"deadlines due in {service}": deadlines}

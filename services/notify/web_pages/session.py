@@ -1,0 +1,74 @@
+"""Who is at the browser: a signed cookie, and the token that every form brings back."""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from fastapi import Request, Response
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from services.kernel.clock import Clock
+
+COOKIE = "leadline_session"
+LASTS = timedelta(hours=12)
+"""After a day's work everybody signs in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One browser. `person_id` None: nobody has signed in yet, but a form was given out."""
+
+    person_id: str | None
+    token: str
+    """What a form must bring back, so that no other site can send one in this browser's name."""
+    until: datetime
+
+    def matches(self, token: str) -> bool:
+        """Return whether a form was given out to this browser."""
+        return hmac.compare_digest(self.token.encode(), token.encode())
+
+
+class Sessions:
+    """Reads and writes the cookie. `clock` is real time: a session is not part of a simulated county.
+
+    Nothing is kept here: the cookie says who, its signature that we said so. Without a configured secret
+    each process has its own, and everybody signs in again after a restart.
+    """
+
+    def __init__(self, secret: str | None, clock: Clock, *, secure: bool) -> None:
+        key = secret or secrets.token_urlsafe(32)
+        self._signed = URLSafeSerializer(key, salt="leadline-session")
+        self._clock = clock
+        self._secure = secure
+
+    def start(self, person_id: str | None) -> Session:
+        """Return a new session, with a new token."""
+        return Session(person_id, secrets.token_urlsafe(24), self._clock.now() + LASTS)
+
+    def find(self, request: Request) -> Session | None:
+        """Return the browser's session; None when it has none, or one that is over or not ours."""
+        cookie = request.cookies.get(COOKIE)
+        if cookie is None:
+            return None
+        try:
+            person_id, token, until = self._signed.loads(cookie)
+            session = Session(person_id, token, datetime.fromtimestamp(until, UTC))
+        except (BadSignature, ValueError, TypeError):
+            return None
+        return session if self._clock.now() < session.until else None
+
+    def keep(self, response: Response, session: Session) -> None:
+        """Let the browser keep a session."""
+        response.set_cookie(
+            COOKIE,
+            str(self._signed.dumps([session.person_id, session.token, session.until.timestamp()])),
+            max_age=int(LASTS.total_seconds()),
+            httponly=True,
+            samesite="lax",
+            secure=self._secure,
+        )
+
+    def end(self, response: Response) -> None:
+        """Let the browser forget its session."""
+        response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=self._secure)

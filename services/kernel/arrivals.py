@@ -28,6 +28,8 @@ class Arrival(NamedTuple):
     type: str | None
     event: Event | None = None
     fault: InvalidMessage | None = None
+    envelope: Envelope | None = None
+    """What stood on the event; None where there is a fault."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Reception:
             correlation=_correlation(envelope, message_id),
             type=wire_type,
             event=event,
+            envelope=envelope,
         )
 
     def _unidentified(self, record: Record, wire_type: str | None) -> InvalidMessage | None:

@@ -174,6 +174,11 @@ class Delivery(Generic[B]):
             await self.service.store.save(connection, book)
             await publication.add(await self._park(connection, letters, now=now))
             await publication.finish()
+        if self.service.project is not None:
+            # After all that decisions lock: projections may make one transaction wait for another.
+            set_aside = {letter.message_id for letter in letters}
+            handled = [arrival for arrival in fresh if arrival.message_id not in set_aside]
+            await self.service.project(connection, handled)
         return tally
 
     def _decide_all(

@@ -114,6 +114,8 @@ class Replay(Generic[B]):
         produced = number(book, handler(book, arrival.event, occasion), occasion)
         await self._service.store.save(connection, book)
         await publish(connection, produced, now=now)
+        if self._service.project is not None:
+            await self._service.project(connection, [arrival])
 
     async def _open(self, connection: Connection, dead_letter_id: UUID, *, waiting: bool = False) -> Letter:
         letter = await dead_letters.get(connection, dead_letter_id)

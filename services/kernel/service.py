@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from schemas.events import Event
 from schemas.events.base import PlainClasses
 from schemas.topics import Topic, published_by, read_by
+from services.kernel.arrivals import Arrival
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.connection import Connection
 from services.kernel.deadlines import Intent
@@ -76,6 +77,12 @@ Handler = Callable[[Any, Any, Occasion], Sequence[Produced]]
 An exception from an event's handler parks the event; from a command's, `Refused` answers the caller.
 """
 
+Projection = Callable[[Connection, Sequence[Arrival]], Awaitable[None]]
+"""Writes what follows from events into tables for reading: events of one transaction, each with its envelope.
+
+Called once in it, last, with what was handled and not set aside; in order.
+"""
+
 CountDue = Callable[[Connection, datetime], Awaitable[int]]
 """Returns how much of what time brings is still to be done at a moment."""
 
@@ -92,6 +99,8 @@ class Service(Generic[B]):
     """The council's working days."""
     lets_pass: frozenset[str] = frozenset()
     """Topics whose later events pass a parked one of the same case instead of waiting behind it."""
+    project: Projection | None = None
+    """Keeps tables that follow from the events read; None: there are none."""
     count_due: CountDue | None = None
     """Counts what is due beside deadlines; None: nothing ever is."""
 

@@ -1,17 +1,21 @@
 """The notify service, wired."""
 
+from collections.abc import Sequence
+
 import mode
 
 from schemas.events.codes import Channel
 from schemas.topics import read_by
+from services.kernel.arrivals import Arrival
 from services.kernel.clock import Clock
-from services.kernel.connection import Engine
+from services.kernel.connection import Connection, Engine
 from services.kernel.pack import PackError, load_pack
 from services.kernel.service import Service
 from services.kernel.settings import Settings
+from services.notify import chronology, referrer_rows
 from services.notify.book import NotifyBook
 from services.notify.duework import DueWork, count_due
-from services.notify.handlers import COMMANDS, HANDLERS, handlers_under
+from services.notify.handlers import COMMANDS, HANDLERS
 from services.notify.mailer import Mailer
 from services.notify.pack import NotifyPack
 from services.notify.policy import unrouted
@@ -34,12 +38,19 @@ def build(settings: Settings) -> Service[NotifyBook]:
     return Service(
         name="notify",
         store=NotifyStore(pack, channels=channels_of(settings)),
-        handlers=handlers_under(pack),
+        handlers=HANDLERS,
         commands=COMMANDS,
         calendar=pack.working_calendar,
         lets_pass=frozenset(topic.name for topic in read_by("notify")),
+        project=project,
         count_due=count_due,
     )
+
+
+async def project(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+    """Keep what was handled in the chronology, and tell the agencies what follows from it."""
+    await chronology.hear(connection, arrivals)
+    await referrer_rows.tell(connection, arrivals)
 
 
 def channels_of(settings: Settings) -> frozenset[Channel]:

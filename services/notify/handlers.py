@@ -13,7 +13,6 @@ from services.notify.deliveries import decide_proof, decide_withdrawal
 from services.notify.escalation import decide_following
 from services.notify.learning import decide_key_worker, learn
 from services.notify.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
-from services.notify.pack import NotifyPack
 from services.notify.telling import check_preference, decide_deliveries
 
 
@@ -172,21 +171,6 @@ HANDLERS: dict[type[Event], Handler] = {
     e.NotificationFailed: on_news,
     e.EventParked: on_news,
 }
-
-LEARNS = frozenset({on_news_of_people, on_lead_professional_assigned})
-"""Handlers that learn: they are needed also where nobody is told."""
-
-
-def handlers_under(pack: NotifyPack) -> dict[type[Event], Handler]:
-    """Return the handlers of events that teach us something, or alert or settle under this pack.
-
-    The others are most of what a topic carries: left out here, they are skipped by their header, without
-    being decoded or claimed.
-    """
-    return {
-        event: handler for event, handler in HANDLERS.items() if handler in LEARNS or pack.is_read(event.name)
-    }
-
 
 COMMANDS: dict[type[Command], Handler] = {
     AcknowledgeAlert: acknowledge_alert,

@@ -22,6 +22,7 @@ from services.kernel.organisation import (
 )
 from services.kernel.pack import Contradiction, Deadlines, Pack, Section, Words
 from services.notify.notifications import NotificationRules
+from services.notify.referrers import ReferrerRules
 
 PLACEHOLDERS = frozenset({"deadline", "due_on"})
 """What `says` may leave open: the deadline's own words in the pack, and its day."""
@@ -87,6 +88,7 @@ class NotifyPack(Pack):
     county_duty: CountyDuty
     deadlines: Deadlines
     notifications: NotificationRules
+    referrers: ReferrerRules
     alerts: tuple[AlertRule, ...] = Field(min_length=1)
     silent: tuple[Subject, ...]
     """Events that alert nobody, on purpose."""
@@ -116,10 +118,6 @@ class NotifyPack(Pack):
         for rule in self.alerts:
             if name in rule.settled_by:
                 yield rule.on.replace(":*", f":{kind}") if kind is not None else rule.on
-
-    def is_read(self, name: str) -> bool:
-        """Return whether an event of this name alerts somebody or settles an alert."""
-        return not self.is_silent(name) or any(name in rule.settled_by for rule in self.alerts)
 
     def is_silent(self, name: str) -> bool:
         """Return whether no rule alerts anybody of an event of this name, whatever a deadline's kind."""

@@ -15,7 +15,7 @@ from services.kernel.desk import Desk, Respond
 from services.kernel.faults import Refused
 from services.kernel.service import Command
 from services.kernel.web import IdempotencyKey, Paging
-from services.notify import arrangements_web, inbox_pages, queue, rates, reading
+from services.notify import arrangements_web, inbox_pages, queue, rates, reading, referrer_api
 from services.notify.book import NotifyBook
 from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert
 from services.notify.reading import AlertFilter, Sort, State
@@ -101,6 +101,7 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
         return await desk.execute(command, key=key, respond=answer_with(alert_id))
 
     arrangements_web.add(routes, desk)
+    referrer_api.add(routes, desk)
     inbox_pages.add(routes, desk, answer_with)
     return routes
 

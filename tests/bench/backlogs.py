@@ -12,7 +12,7 @@ from schemas.topics import ASSESSMENT, DEADLINES, PARTNER, PLACEMENT, REFERRAL
 from services.county.partner_bus import message_of
 from services.county.plan import county_month
 from services.kernel.envelope import message_id
-from services.notify.handlers import handlers_under
+from services.notify.handlers import HANDLERS as NOTIFY_HANDLERS
 from services.notify.pack import NotifyPack
 from services.placement.handlers import HANDLERS as PLACEMENT_HANDLERS
 from services.referral.handlers import HANDLERS as REFERRAL_HANDLERS
@@ -171,7 +171,7 @@ def of_notify(referrals: Sequence[Referral], team_of: Mapping[str, str], pack: N
     return Backlog(
         "notify",
         by_topic,
-        frozenset(handlers_under(pack)),
+        frozenset(NOTIFY_HANDLERS),
         "message_id uuid",
         [(cause,) for cause in causes],
         ALERTS,

@@ -21,7 +21,7 @@ from services.kernel.settings import Settings
 from services.notify.alert_life import decide_acknowledgement, evolve
 from services.notify.app import build
 from services.notify.council import Council
-from services.notify.handlers import HANDLERS, LEARNS, handlers_under
+from services.notify.handlers import HANDLERS
 from services.notify.learning import learn
 from services.notify.model import AcknowledgeAlert, Alert, Case, People, Referrer
 from services.notify.pack import AlertRule, NotifyPack
@@ -147,17 +147,7 @@ def test_service_builds_under_every_council_that_ships(council: str) -> None:
     """Each pack says of every event whom it alerts or that it is silent; later events never wait."""
     service = build(Settings(policy=POLICIES / f"{council}.yaml"))
     assert service.lets_pass == {topic.name for topic in read_by("notify")}
-
-
-def test_events_that_alert_nobody_and_teach_nothing_are_not_read() -> None:
-    """Silence costs nothing; what teaches is read although it is silent, and so is a kind that speaks."""
-    spoken = [rule for rule in PACK.alerts if rule.on == "deadline.due:triage_decision"]
-    under = handlers_under(pack_with(*spoken))
-    taught = {event for event, handler in HANDLERS.items() if handler in LEARNS}
-    settling = {e.DeadlineMet, e.DeadlineWaived, e.DeadlineExtended, e.DeadlinePaused}
-    assert set(under) == taught | settling | {e.DeadlineDue}
-    unsettled = [rule.model_copy(update={"settled_by": ()}) for rule in spoken]
-    assert set(handlers_under(pack_with(*unsettled))) == taught | {e.DeadlineDue}
+    assert service.handlers == HANDLERS, "silent ones, too: they belong to the chronology"
 
 
 def test_pack_that_forgets_an_event_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""The HTTP API that a referring agency polls: what has become of its own referrals, from a cursor on."""
+
+import base64
+import re
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic_core import to_jsonable_python
+from starlette.exceptions import HTTPException
+
+from schemas.events import Code
+from services.kernel.desk import Desk
+from services.notify import referrer_rows
+from services.notify.agency_keys import Doorkeeper, KeyTable
+from services.notify.book import NotifyBook
+from services.notify.referrers import ReferrerRules, Update
+from services.notify.store import NotifyStore
+
+CURSOR = re.compile(rb"1:([1-9][0-9]{0,17}):([0-9a-f]{32})")
+
+Bearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Depends(HTTPBearer(auto_error=False, description="The agency's key: `leadline agency-keys issue`.")),
+]
+AgencyId = Annotated[Code, Path(description="The agency's id, as in its referrals.")]
+After = Annotated[
+    str | None, Query(max_length=100, description="The cursor of the last answer; none: from the beginning.")
+]
+
+
+class Cursor(NamedTuple):
+    """How far somebody has read: the position, and the update that stood there.
+
+    The second tells a store that was lost and filled again, in which positions mean something else.
+    """
+
+    position: int
+    update_id: UUID
+
+    def text(self) -> str:
+        """Return the cursor as it travels; what is in it is nobody's business."""
+        return base64.urlsafe_b64encode(f"1:{self.position}:{self.update_id.hex}".encode()).decode()
+
+
+def read_cursor(given: str) -> Cursor | None:
+    """Return the cursor that a text holds; None when it holds none."""
+    try:
+        match = CURSOR.fullmatch(base64.urlsafe_b64decode(given.encode("ascii")))
+    except ValueError:
+        return None
+    return None if match is None else Cursor(int(match[1]), UUID(match[2].decode()))
+
+
+def add(routes: APIRouter, desk: Desk[NotifyBook], doorkeeper: Doorkeeper | None = None) -> None:
+    """Add the routes. Keys are looked up in the service's own store unless another doorkeeper is given."""
+    assert isinstance(desk.service.store, NotifyStore)  # noqa: S101 - wired so in app.py
+    rules = desk.service.store.pack.referrers
+    keys = doorkeeper or KeyTable(desk.engine)
+
+    @routes.get("/referrers/{agency_id:path}/updates", summary="What has become of an agency's referrals")
+    async def updates_of(
+        agency_id: AgencyId,
+        bearer: Bearer,
+        after: After = None,
+        limit: Annotated[int, Query(ge=1, le=500, description="How many at the most.")] = 100,
+    ) -> dict[str, Any]:
+        """Return the updates after a cursor, in an order that never changes, and the cursor to go on with.
+
+        Keep the cursor and ask again: nothing is left out and nothing comes twice. `more` says whether to
+        ask at once.
+        """
+        await _admit(keys, bearer, agency_id)
+        async with desk.engine.connect() as connection:
+            position = 0
+            if after is not None:
+                cursor = read_cursor(after)
+                if cursor is None:
+                    raise HTTPException(422, "This is no cursor of ours: send one as it came, or none.")
+                if await referrer_rows.find_at(connection, agency_id, cursor.position) != cursor.update_id:
+                    raise HTTPException(
+                        410,
+                        "What this cursor stood at is no longer there: begin again without one, and pass"
+                        " over every update_id that you have.",
+                    )
+                position = cursor.position
+            found = await referrer_rows.after(connection, agency_id, position, limit=limit + 1)
+        page = found[:limit]
+        return {
+            "items": [shown(each.update, rules) for each in page],
+            "cursor": Cursor(page[-1].position, page[-1].update.update_id).text() if page else after,
+            "more": len(found) > limit,
+        }
+
+
+def shown(update: Update, rules: ReferrerRules) -> dict[str, Any]:
+    """Return an update as its agency sees it: never more than this."""
+    lead: dict[str, str | None] | None = None
+    if update.lead_professional_id is not None and rules.lead_professional != "nothing":
+        lead = {"team": update.team}
+        if rules.lead_professional == "id_and_team":
+            lead["id"] = update.lead_professional_id
+    facts: dict[str, Any] = to_jsonable_python(
+        {
+            "update_id": update.update_id,
+            "referral_id": update.referral_id,
+            "agency_reference": update.agency_reference,
+            "state": update.state,
+            "occurred_at": update.occurred_at,
+            "redirected_to": update.redirected_to,
+            "lead_professional": lead,
+        }
+    )
+    return facts
+
+
+async def _admit(keys: Doorkeeper, bearer: HTTPAuthorizationCredentials | None, agency_id: str) -> None:
+    """Let an agency in to its own updates. Raises HTTPException 401 or 403 for everybody else."""
+    if bearer is None:
+        detail = "Send the agency's key: Authorization: Bearer KEY."
+        raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
+    agency = await keys.find_agency(bearer.credentials)
+    if agency is None:
+        detail = "This key is unknown or was revoked: ask the council for a new one."
+        raise HTTPException(401, detail, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    if agency != agency_id:
+        raise HTTPException(403, "This key opens another agency's updates: ask for those.")

@@ -1,0 +1,139 @@
+"""SQL of what referring agencies are told: written with the events, read by position.
+
+A position is given under a lock on its agency that lasts until the commit, so positions become visible in
+their order and without gaps: whoever has read up to one never misses an earlier one.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+
+from schemas.events import REGISTRY
+from services.kernel.arrivals import Arrival
+from services.kernel.connection import Connection, Row
+from services.notify.referrers import TELLING, Heard, Update, updates
+
+# Two workers may read one child's events on two topics at once, and neither sees what the other has not
+# committed. The locks are held until the commit and taken in one order, after everything that decisions lock.
+# Children share 1024 of them: the server has room for no more than some thousands at once.
+LOCK = text("""
+    SELECT pg_advisory_xact_lock(7301945, lock) FROM (
+        SELECT DISTINCT hashtext(CAST(child_id AS text)) & 1023 AS lock
+        FROM unnest(CAST(:children AS uuid[])) AS child (child_id) ORDER BY lock
+    ) AS locks
+""")
+HEARD = text("""
+    SELECT child_id, message_id, type, CAST(data AS text) AS data FROM heard_events
+    WHERE child_id = ANY(CAST(:children AS uuid[])) AND type = ANY(CAST(:types AS text[]))
+    ORDER BY child_id, occurred_at, sequence, message_id
+""")
+
+# The children are locked: nobody else writes an update of theirs between the look and the insert.
+APPEND = text("""
+    WITH fresh AS (
+        SELECT * FROM unnest(
+            CAST(:update_id AS uuid[]), CAST(:agency_id AS text[]), CAST(:referral_id AS uuid[]),
+            CAST(:agency_reference AS text[]), CAST(:state AS text[]), CAST(:occurred_at AS timestamptz[]),
+            CAST(:redirected_to AS text[]), CAST(:lead_professional_id AS text[]), CAST(:team AS text[]),
+            CAST(:message_id AS uuid[])
+        ) WITH ORDINALITY AS given (
+            update_id, agency_id, referral_id, agency_reference, state, occurred_at, redirected_to,
+            lead_professional_id, team, message_id, ordinal
+        )
+        WHERE NOT EXISTS (SELECT FROM referrer_updates WHERE referrer_updates.update_id = given.update_id)
+    ), moved AS (
+        INSERT INTO referrer_positions (agency_id, last_position)
+        SELECT agency_id, count(*) FROM fresh GROUP BY agency_id ORDER BY agency_id
+        ON CONFLICT (agency_id) DO UPDATE
+            SET last_position = referrer_positions.last_position + excluded.last_position
+        RETURNING agency_id, last_position
+    )
+    INSERT INTO referrer_updates (
+        agency_id, position, update_id, referral_id, agency_reference, state, occurred_at, redirected_to,
+        lead_professional_id, team, message_id
+    )
+    SELECT agency_id,
+           last_position + 1 - row_number() OVER (PARTITION BY agency_id ORDER BY ordinal DESC),
+           update_id, referral_id, agency_reference, state, occurred_at, redirected_to,
+           lead_professional_id, team, message_id
+    FROM fresh JOIN moved USING (agency_id)
+""")
+
+COLUMNS = """
+    position, update_id, agency_id, referral_id, agency_reference, state, occurred_at, message_id,
+    redirected_to, lead_professional_id, team
+"""
+AFTER = text(f"""
+    SELECT {COLUMNS} FROM referrer_updates
+    WHERE agency_id = :agency_id AND position > :position
+    ORDER BY position LIMIT :limit
+""")  # noqa: S608 - the columns are ours
+AT = text("SELECT update_id FROM referrer_updates WHERE agency_id = :agency_id AND position = :position")
+CAUSED = text(f"""
+    SELECT {COLUMNS} FROM referrer_updates
+    WHERE agency_id = :agency_id AND message_id = :message_id ORDER BY position
+""")  # noqa: S608 - the columns are ours
+
+TYPES = sorted(event.wire_type for event in TELLING)
+WRITTEN = (
+    "update_id",
+    "agency_id",
+    "referral_id",
+    "agency_reference",
+    "state",
+    "occurred_at",
+    "redirected_to",
+    "lead_professional_id",
+    "team",
+    "message_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An update and where it stands among all of its agency."""
+
+    position: int
+    update: Update
+
+
+async def tell(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+    """Append what the agencies are to be told after these events, which `chronology.hear` has kept."""
+    children = sorted({each.event.child_id for each in arrivals if isinstance(each.event, TELLING)})
+    if not children:
+        return
+    await connection.execute(LOCK, {"children": children})
+    rows = await connection.execute(HEARD, {"children": children, "types": TYPES})
+    by_child: defaultdict[UUID, list[Heard]] = defaultdict(list)
+    for row in rows:
+        event = REGISTRY[row.type].model_validate_json(row.data)
+        by_child[row.child_id].append(Heard(row.message_id, event))
+    due = [update for heard in by_child.values() for update in updates(heard)]
+    if due:
+        await connection.execute(APPEND, {name: [getattr(each, name) for each in due] for name in WRITTEN})
+
+
+async def after(connection: Connection, agency_id: str, position: int, *, limit: int) -> list[Placed]:
+    """Return an agency's updates after a position, in their order."""
+    rows = await connection.execute(AFTER, {"agency_id": agency_id, "position": position, "limit": limit})
+    return [_placed(row) for row in rows]
+
+
+async def find_at(connection: Connection, agency_id: str, position: int) -> UUID | None:
+    """Return the id of the update at a position; None where the agency has none."""
+    row = (await connection.execute(AT, {"agency_id": agency_id, "position": position})).one_or_none()
+    return None if row is None else row[0]
+
+
+async def caused_by(connection: Connection, agency_id: str, message_id: UUID) -> list[Update]:
+    """Return what an event has told an agency: of the event that an alert to it names as its cause."""
+    rows = await connection.execute(CAUSED, {"agency_id": agency_id, "message_id": message_id})
+    return [_placed(row).update for row in rows]
+
+
+def _placed(row: Row) -> Placed:
+    facts = dict(row)
+    return Placed(facts.pop("position"), Update(**facts))

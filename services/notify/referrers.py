@@ -1,0 +1,187 @@
+"""What a referring agency is told of its own referrals, and nothing else. Pure.
+
+Everything follows from a child's events, whatever the order in which they have been read: what is known
+later adds updates and takes none back.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from schemas import events as e
+from schemas.events import Event
+from services.kernel.ids import derived
+from services.kernel.pack import Section
+
+State = Literal["received", "accepted", "redirected", "lead_professional_assigned", "closed"]
+
+TELLING: tuple[type[Event], ...] = (
+    e.ReferralReceived,
+    e.ReferralAccepted,
+    e.ReferralRedirected,
+    e.ReferralClosed,
+    e.AssessmentStarted,
+    e.LeadProfessionalAssigned,
+    e.CaseClosed,
+)
+"""The events from which the updates follow."""
+
+Decided = e.ReferralAccepted | e.ReferralRedirected | e.ReferralClosed
+
+
+class ReferrerRules(Section):
+    """What a council tells the agencies that refer."""
+
+    lead_professional: Literal["id_and_team", "team", "nothing"]
+    """What they see of a lead professional; that there is one, they see in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One event of a child, and the message that brought it."""
+
+    message_id: UUID
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One step of one referral, as the agency that made it may see it."""
+
+    update_id: UUID
+    agency_id: str
+    referral_id: UUID
+    agency_reference: str | None
+    state: State
+    occurred_at: datetime
+    message_id: UUID
+    """Of the event that is told."""
+    redirected_to: str | None = None
+    lead_professional_id: str | None = None
+    team: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _CaseHeard:
+    """What was heard of one case."""
+
+    referral_id: UUID | None
+    opened_at: datetime | None
+    leads: tuple[tuple[Heard, e.LeadProfessionalAssigned], ...]
+    closed: tuple[Heard, e.CaseClosed] | None
+
+    def was_open_at(self, moment: datetime) -> bool:
+        """Return whether a referral that was accepted then joins this case."""
+        began = self.opened_at is not None and self.opened_at <= moment
+        return began and (self.closed is None or self.closed[1].closed_at > moment)
+
+
+def updates(heard: Iterable[Heard]) -> list[Update]:
+    """Return all that the agencies who referred one child have been told or are to be told, in order.
+
+    Of a referral nothing comes before its receipt. An accepted one leads to a case of its own or joins the
+    one that is open; from then on its agency hears of that case's lead professionals and of its end. Whose
+    referral was redirected or closed hears nothing of what comes after it.
+    """
+    known = list(heard)
+    cases = _cases(known)
+    decisions = {
+        each.event.referral_id: (each, each.event) for each in known if isinstance(each.event, Decided)
+    }
+    found: dict[UUID, Update] = {}
+    for each in known:
+        if isinstance(each.event, e.ReferralReceived):
+            decision = decisions.get(each.event.referral_id)
+            found |= {one.update_id: one for one in _of_referral(each, each.event, decision, cases)}
+    return sorted(found.values(), key=lambda one: (one.occurred_at, _RANK[one.state], one.update_id))
+
+
+_RANK: Mapping[State, int] = {
+    "received": 0,
+    "accepted": 1,
+    "redirected": 1,
+    "lead_professional_assigned": 2,
+    "closed": 3,
+}
+
+
+def _of_referral(
+    receipt: Heard,
+    received: e.ReferralReceived,
+    decision: tuple[Heard, Decided] | None,
+    cases: Mapping[UUID, _CaseHeard],
+) -> Iterator[Update]:
+    def update(state: State, cause: Heard, at: datetime, **more: str) -> Update:
+        return Update(
+            derived(cause.message_id, f"{received.referral_id}/{state}"),
+            received.agency_id,
+            received.referral_id,
+            received.agency_reference,
+            state,
+            at,
+            cause.message_id,
+            **more,
+        )
+
+    yield update("received", receipt, received.received_at)
+    if decision is None:
+        return
+    cause, decided = decision
+    if isinstance(decided, e.ReferralRedirected):
+        yield update("redirected", cause, decided.decided_at, redirected_to=decided.to)
+        return
+    if isinstance(decided, e.ReferralClosed):
+        yield update("closed", cause, decided.decided_at)
+        return
+    yield update("accepted", cause, decided.decided_at)
+    case = _case_of(decided, cases)
+    if case is None:
+        return
+    for lead, assigned in _leads_since(case, decided.decided_at):
+        yield update(
+            "lead_professional_assigned",
+            lead,
+            max(assigned.assigned_at, decided.decided_at),
+            lead_professional_id=assigned.lead_professional_id,
+            team=assigned.team,
+        )
+    if case.closed is not None:
+        end, closed = case.closed
+        yield update("closed", end, closed.closed_at)
+
+
+def _case_of(accepted: e.ReferralAccepted, cases: Mapping[UUID, _CaseHeard]) -> _CaseHeard | None:
+    """Return the case that a referral has led to, or the one that was open when it was accepted."""
+    own = [case for case in cases.values() if case.referral_id == accepted.referral_id]
+    joined = [case for case in cases.values() if case.was_open_at(accepted.decided_at)]
+    return next(iter([*own, *joined]), None)
+
+
+def _leads_since(case: _CaseHeard, moment: datetime) -> Iterator[tuple[Heard, e.LeadProfessionalAssigned]]:
+    """Yield who leads at a moment, and who does later."""
+    for number, lead in enumerate(case.leads):
+        following = case.leads[number + 1 :]
+        if not following or following[0][1].assigned_at > moment:
+            yield lead
+
+
+def _cases(heard: Iterable[Heard]) -> dict[UUID, _CaseHeard]:
+    cases: dict[UUID, _CaseHeard] = {}
+    nothing = _CaseHeard(None, None, (), None)
+    for each in heard:
+        event = each.event
+        if not isinstance(event, e.AssessmentStarted | e.LeadProfessionalAssigned | e.CaseClosed):
+            continue
+        known = cases.get(event.case_id, nothing)
+        match event:
+            case e.AssessmentStarted():
+                known = _CaseHeard(event.referral_id, event.started_at, known.leads, known.closed)
+            case e.LeadProfessionalAssigned():
+                leads = sorted([*known.leads, (each, event)], key=lambda lead: lead[1].assigned_at)
+                known = _CaseHeard(known.referral_id, known.opened_at, tuple(leads), known.closed)
+            case e.CaseClosed():
+                known = _CaseHeard(known.referral_id, known.opened_at, known.leads, (each, event))
+        cases[event.case_id] = known
+    return cases

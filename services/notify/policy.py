@@ -56,7 +56,10 @@ def decide_settlement(
             settled_at=occasion.now,
         )
         for alert in still_open
-        if alert.settled_at is None and alert.facts.kind in kinds and alert.facts.about == _about(event)
+        if alert.settled_at is None
+        and alert.facts.kind in kinds
+        and alert.facts.about == _about(event)
+        and _settles(event, alert.facts, council.pack)
     ]
 
 
@@ -147,6 +150,15 @@ def _rules(event: Event, pack: NotifyPack) -> tuple[AlertRule, ...]:
     origin = getattr(event, "origin", "leadline")
     # None cannot come: app.py refuses a pack that says nothing about an event we read.
     return tuple(rule for rule in pack.alerts_for(event.name, kind) or () if origin in rule.origins)
+
+
+def _settles(event: Event, alert: AlertRaised, pack: NotifyPack) -> bool:
+    """Return whether a rule for this recipient says so: a receipt for the referrer asks for nothing."""
+    name, _, deadline = alert.kind.partition(":")
+    rules = pack.alerts_for(name, deadline or None) or ()
+    # Who was told in another's place or by an escalation is in no rule: then any rule counts.
+    own = [rule for rule in rules if alert.role in rule.to] or rules
+    return any(event.name in rule.settled_by for rule in own)
 
 
 def _about(event: Event) -> UUID:

@@ -8,7 +8,7 @@ import pytest
 
 from schemas import events as e
 from schemas.events import AlertRepeated, Event
-from schemas.events.codes import Role, Urgency
+from schemas.events.codes import AgencyKind, Role, Urgency
 from services.kernel.faults import Refused
 from services.notify.alert_life import evolve
 from services.notify.council import Council
@@ -303,3 +303,41 @@ def test_settled_alert_does_not_speak_for_what_happens_after_it() -> None:
     known = [replace(opened(alert), settled_at=NOW) for alert in alerts_of(overdue())]
     again = decide_alerts(people(), overdue(), council=council(), occasion=at(cause=100), still_open=known)
     assert not any(isinstance(each, AlertRepeated) for each in again)
+
+
+def test_referral_that_is_decided_settles_the_duty_inbox_and_not_the_referrers_receipt() -> None:
+    """The receipt asked for nothing; also an escalation to the manager is settled."""
+    received = e.ReferralReceived(
+        child_id=CHILD,
+        referral_id=UUID(int=3),
+        agency=AgencyKind.SCHOOL,
+        agency_id="school-1",
+        locality="ely",
+        concerns=(),
+        received_at=NOW,
+        channel="http",
+    )
+    closed = e.ReferralClosed(
+        child_id=CHILD,
+        referral_id=UUID(int=3),
+        agency_id="school-1",
+        locality="ely",
+        decided_at=NOW,
+        decided_by=LEAD,
+        recommended="close",
+        policy_version="test-1",
+        rules=(),
+        reason="duplicate",
+    )
+    duty = next(alert for alert in alerts_of(received) if alert.role is Role.DUTY_INBOX)
+    escalated = duty.model_copy(
+        update={
+            "alert_id": UUID(int=360),
+            "role": Role.TEAM_MANAGER,
+            "recipient_id": MANAGER,
+            "escalates": duty.alert_id,
+        }
+    )
+    still_open = [opened(alert) for alert in (*alerts_of(received), escalated)]
+    settled = decide_settlement(closed, council=council(), occasion=at(), still_open=still_open)
+    assert [each.alert_id for each in settled] == [duty.alert_id, escalated.alert_id]

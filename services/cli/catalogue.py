@@ -41,4 +41,7 @@ def service_of(name: ServiceName, settings: Settings) -> Service[Any]:
 
 def served(name: ServiceName, settings: Settings) -> Served:
     """Return a service with its routes. Raises PackError."""
-    return Served(service_of(name, settings), import_module(f"services.{name}.web").router)
+    web = import_module(f"services.{name}.web")
+    # Routes that need the settings, such as a token, are made under them.
+    under = getattr(web, "router_under", None)
+    return Served(service_of(name, settings), web.router if under is None else under(settings))

@@ -55,6 +55,31 @@ class Settings(BaseSettings):
     mail_domain: str = Field(
         "workers.leadline.invalid", description="Worker W-1 gets mail at W-1@ this domain."
     )
+    directory: Path | None = Field(
+        None, description="CSV file recipient_id,email,phone of the council's own people; texts need it."
+    )
+    send_seconds: float = Field(0.5, gt=0, description="How often senders look for messages.")
+    govuk_notify_key: SecretStr | None = Field(
+        None, description="API key of GOV.UK Notify; without it nothing goes that way."
+    )
+    govuk_notify_url: str = Field(
+        "https://api.notifications.service.gov.uk", description="Address of GOV.UK Notify."
+    )
+    govuk_notify_templates: dict[str, str] = Field(
+        {},
+        description=(
+            'Its template ids as JSON, by channel or channel/template: {"email": "…", "sms": "…",'
+            ' "email/digest": "…"}. A channel named here goes that way.'
+        ),
+    )
+    govuk_notify_callback_token: SecretStr | None = Field(
+        None, description="Bearer token of its receipts, at POST /govuk-notify/receipts."
+    )
+    webhook_secrets: Path | None = Field(
+        None,
+        description="Directory with a file per signing key; without it nothing goes to webhooks and chats.",
+    )
+    webhook_http: bool = Field(False, description="Webhooks may be http:// too: only inside one network.")
     site: str = Field("http://127.0.0.1:8000", description="Address of the pages, for links in e-mails.")
 
     host: str = "127.0.0.1"

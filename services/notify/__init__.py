@@ -22,5 +22,9 @@ rule, the recipient's preferences and the hour decide on which channels it leave
 | `rates`, `metrics` | alerts per worker and week by kind; what is counted |
 | `reading` | SQL behind lists and pages |
 | `app`, `web`, `arrangements_web`, `inbox_pages`, `wording` | wiring, HTTP API, pages, words |
-| `mailer`, `postbox`, `letter` | the channel `email` over SMTP, a customer of `queue` |
+| `channels` | the ways out: SMTP, GOV.UK Notify, webhooks and chats behind one protocol |
+| `lanes`, `endpoints` | SQL of the senders: claims, one lane per endpoint; where a subscription leads |
+| `lane`, `sending` | claim, send, record; one task per lane, so that none waits for another |
+| `receipts`, `receipts_web` | what GOV.UK Notify says became of a message: asked, and called back |
+| `letter` | what an e-mail says |
 """

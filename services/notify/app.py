@@ -4,22 +4,23 @@ from collections.abc import Sequence
 
 import mode
 
-from schemas.events.codes import Channel
 from schemas.topics import read_by
 from services.kernel.arrivals import Arrival
-from services.kernel.clock import Clock
+from services.kernel.clock import Clock, SystemClock
 from services.kernel.connection import Connection, Engine
 from services.kernel.pack import PackError, load_pack
 from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.notify import chronology, referrer_rows
 from services.notify.book import NotifyBook
+from services.notify.channels.configured import Carriers, channels_of
 from services.notify.duework import DueWork, count_due
 from services.notify.handlers import COMMANDS, HANDLERS
-from services.notify.mailer import Mailer
 from services.notify.pack import NotifyPack
 from services.notify.policy import unrouted
 from services.notify.rates import RatesMeasured
+from services.notify.receipts import ReceiptsAsked
+from services.notify.sending import Sending
 from services.notify.store import NotifyStore
 
 
@@ -53,17 +54,15 @@ async def project(connection: Connection, arrivals: Sequence[Arrival]) -> None:
     await referrer_rows.tell(connection, arrivals)
 
 
-def channels_of(settings: Settings) -> frozenset[Channel]:
-    """Return the channels that this installation can send on; the inbox is always there."""
-    return frozenset({Channel.EMAIL} if settings.smtp is not None else ())
-
-
 def extras(settings: Settings, engine: Engine, clock: Clock) -> list[mode.Service]:
     """Return what runs beside the worker: what time brings, and the senders of the configured channels."""
     parts: list[mode.Service] = [
         DueWork(build(settings), engine, clock, interval=settings.scan_seconds),
         RatesMeasured(engine, clock),
     ]
-    if settings.smtp is not None:
-        parts.append(Mailer(settings, engine, clock))
+    if channels_of(settings):
+        carriers = Carriers(settings, real=SystemClock())
+        parts.append(Sending(settings, engine, clock, carriers=carriers))
+        if carriers.api is not None:
+            parts.append(ReceiptsAsked(settings, engine, clock, carriers.api))
     return parts

@@ -1,6 +1,6 @@
 """What the notify service counts beside the kernel's metrics. Labels are few: no worker, no case."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 ESCALATED = Counter("leadline_alerts_escalated_total", "Steps of escalation taken, by what they do.", ["to"])
 ALERTS_PER_WORKER = Gauge(
@@ -12,4 +12,14 @@ MOST_ALERTS_OF_A_WORKER = Gauge(
     "leadline_alerts_of_busiest_worker_week",
     "Alerts of the last seven days of whoever had most of a kind.",
     ["kind"],
+)
+SENDINGS = Counter(
+    "leadline_sendings_total", "Attempts to send a message, by channel and outcome.", ["channel", "outcome"]
+)
+"""Outcomes: taken, refused, later, away, not_tried."""
+SENDING_SECONDS = Histogram(
+    "leadline_sending_seconds", "From handing a message over to the provider's answer.", ["channel"]
+)
+LANES_RESTING = Gauge(
+    "leadline_lanes_resting", "Endpoints and providers that are left alone because they fail.", ["channel"]
 )

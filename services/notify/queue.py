@@ -1,9 +1,8 @@
-"""SQL of the deliveries' queue: a message is claimed by one sender, and settled once with its events.
+"""SQL of the deliveries' queue: what a sender has claimed is settled once, with its events.
 
-A sender calls `claim` and one of `sent`, `try_later` and `fail` in the same transaction, and nothing stands
-between the provider's answer and its record but one statement and the commit: what crashes there goes
-again with the same `message_id`, which every provider is given as the key of idempotence. Receipts that
-come later are settled by `arrived` and `bounced`, in any order and any number of times.
+`lanes` claims; `sent`, `try_later` and `fail` settle what was claimed. What crashes in between goes again
+with the same `message_id`, which every provider is given as the key of idempotence. Receipts that come
+later are settled by `arrived` and `bounced`, in any order and any number of times.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,54 +25,48 @@ FailReason = Literal[
     "refused", "permanent_failure", "temporary_failure", "technical_failure", "gave_up", "no_address"
 ]
 
-# The message first and alone, so that the index of the queue leads to one row however long the queue is.
-CLAIM = text("""
-    SELECT delivery_id, recipient_id, subscription_id, digest, attempts, refusals FROM deliveries
-    WHERE state = 'queued' AND message_id = delivery_id AND channel = :channel
-      AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
-    ORDER BY position LIMIT 1
-    FOR UPDATE SKIP LOCKED
-""")
-
-PARTS = text("""
-    SELECT delivery_id, deliveries.child_id, deliveries.template, alerts.alert_id, alerts.role, alerts.kind,
-           alerts.urgency, alerts.says, alerts.next_step, alerts.about, alerts.case_id, alerts.due_at,
-           alerts.raised_at, alerts.status = 'acknowledged' AS seen
-    FROM deliveries JOIN alerts USING (alert_id)
-    WHERE (delivery_id = :message_id OR (message_id = :message_id AND message_id <> delivery_id))
-      AND state = 'queued'
-    ORDER BY position
-""")
-
 SENT = text("""
-    UPDATE deliveries SET state = 'sent', sent_at = :now, attempts = attempts + 1, version = version + 1,
-        provider = :provider, reference = :reference, reason = NULL, next_attempt_at = NULL
-    WHERE delivery_id = ANY(CAST(:ids AS uuid[])) AND state = 'queued'
-    RETURNING delivery_id, version, attempts, child_id, alert_id, case_id, channel
+    UPDATE deliveries SET state = 'sent', sent_at = :now, attempts = deliveries.attempts + 1,
+        version = deliveries.version + 1, provider = :provider, reference = :reference, reason = NULL,
+        next_attempt_at = NULL, claim = NULL, ask_at = :ask_at, ask_until = :ask_until
+    FROM deliveries AS head
+    WHERE deliveries.delivery_id = ANY(CAST(:ids AS uuid[])) AND deliveries.state = 'queued'
+      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(CAST(:claims AS uuid[]))
+    RETURNING deliveries.delivery_id, deliveries.version, deliveries.attempts, deliveries.child_id,
+        deliveries.alert_id, deliveries.case_id, deliveries.channel, deliveries.message_id
 """)
 
+# Where the outcome is unknown the claim stays: whoever comes next sees that somebody has tried.
 LATER = text("""
-    UPDATE deliveries SET attempts = attempts + 1, refusals = :refusals, reason = :reason,
-        next_attempt_at = :next_attempt_at
-    WHERE delivery_id = ANY(CAST(:ids AS uuid[])) AND state = 'queued'
+    UPDATE deliveries SET attempts = deliveries.attempts + 1, refusals = :refusals, reason = :reason,
+        next_attempt_at = :next_attempt_at, claim = CASE WHEN :unknown THEN deliveries.claim END
+    FROM deliveries AS head
+    WHERE deliveries.delivery_id = ANY(CAST(:ids AS uuid[])) AND deliveries.state = 'queued'
+      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(CAST(:claims AS uuid[]))
 """)
 
 FAILED = text("""
-    UPDATE deliveries SET state = 'failed', attempts = attempts + 1, version = version + 1,
-        refusals = :refusals, reason = :reason, provider = :provider, next_attempt_at = NULL
-    WHERE delivery_id = ANY(CAST(:ids AS uuid[])) AND state = 'queued'
-    RETURNING delivery_id, version, attempts, child_id, alert_id, case_id, channel
+    UPDATE deliveries SET state = 'failed', attempts = deliveries.attempts + 1,
+        version = deliveries.version + 1, refusals = :refusals, reason = :reason, provider = :provider,
+        next_attempt_at = NULL, claim = NULL
+    FROM deliveries AS head
+    WHERE deliveries.delivery_id = ANY(CAST(:ids AS uuid[])) AND deliveries.state = 'queued'
+      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(CAST(:claims AS uuid[]))
+    RETURNING deliveries.delivery_id, deliveries.version, deliveries.attempts, deliveries.child_id,
+        deliveries.alert_id, deliveries.case_id, deliveries.channel, deliveries.message_id
 """)
 
 # A receipt counts once, and never against what is known already: providers repeat them and mix their order.
 ARRIVED = text("""
-    UPDATE deliveries SET state = 'delivered', delivered_at = :now, version = version + 1
-    WHERE message_id = :message_id AND state = 'sent'
+    UPDATE deliveries SET state = 'delivered', delivered_at = :now, version = version + 1, ask_at = NULL
+    WHERE (delivery_id = :message_id OR (message_id = :message_id AND message_id <> delivery_id))
+      AND message_id = :message_id AND state = 'sent'
     RETURNING delivery_id, version, attempts, child_id, alert_id, case_id, channel
 """)
 BOUNCED = text("""
-    UPDATE deliveries SET state = 'failed', reason = :reason, version = version + 1
-    WHERE message_id = :message_id AND state = 'sent'
+    UPDATE deliveries SET state = 'failed', reason = :reason, version = version + 1, ask_at = NULL
+    WHERE (delivery_id = :message_id OR (message_id = :message_id AND message_id <> delivery_id))
+      AND message_id = :message_id AND state = 'sent'
     RETURNING delivery_id, version, attempts, child_id, alert_id, case_id, channel
 """)
 
@@ -139,42 +132,40 @@ class Message:
     attempts: int
     refusals: int
     parts: tuple[Part, ...]
-
-
-async def claim(connection: Connection, channel: Channel, *, now: datetime) -> Message | None:
-    """Lock and return the next message of a channel that is to be tried; `now` is real time.
-
-    Those that another sender holds are passed over. The lock lasts as long as the transaction.
-    """
-    head = (await connection.execute(CLAIM, {"channel": channel.value, "now": now})).one_or_none()
-    if head is None:
-        return None
-    rows = await connection.execute(PARTS, {"message_id": head.delivery_id})
-    return Message(
-        head.delivery_id,
-        channel,
-        head.recipient_id,
-        head.subscription_id,
-        head.digest,
-        head.attempts,
-        head.refusals,
-        tuple(_part(row) for row in rows),
-    )
+    claim: UUID | None = None
+    """Who has it: only the claim that is in the row settles a message."""
+    doubtful: bool = False
+    """Whether an earlier attempt may have succeeded: its sender crashed, or heard no answer."""
 
 
 async def sent(
-    connection: Connection, message: Message, *, provider: str, reference: str | None = None, now: datetime
+    connection: Connection,
+    *messages: Message,
+    provider: str,
+    reference: str | None = None,
+    ask_at: datetime | None = None,
+    ask_until: datetime | None = None,
+    now: datetime,
 ) -> None:
-    """Record that the provider has taken a message over. `now` is the county's time."""
-    rows = await connection.execute(
-        SENT, {"ids": _ids(message), "now": now, "provider": provider, "reference": reference}
-    )
+    """Record that the provider has taken messages over. `now` is the county's time.
+
+    `ask_at` and `ask_until` (real time) say when the provider is asked what became of them.
+    """
+    parameters = {
+        **_owned(messages),
+        "now": now,
+        "provider": provider,
+        "reference": reference,
+        "ask_at": ask_at,
+        "ask_until": ask_until,
+    }
+    rows = await connection.execute(SENT, parameters)
     await _publish(
         connection,
         rows,
         lambda common, row: NotificationSent(
             **common,
-            message_id=message.message_id,
+            message_id=row.message_id,
             provider=provider,
             reference=reference,
             attempts=row.attempts,
@@ -185,14 +176,24 @@ async def sent(
 
 
 async def try_later(
-    connection: Connection, message: Message, *, refusals: int, reason: str, next_attempt_at: datetime
+    connection: Connection,
+    message: Message,
+    *,
+    refusals: int,
+    reason: str,
+    next_attempt_at: datetime,
+    unknown: bool = False,
 ) -> None:
-    """Record why a message did not go, and when (in real time) it is tried again."""
+    """Record why a message did not go, and when (in real time) it is tried again.
+
+    `unknown` keeps the claim: the message may have gone, is not taken back, and comes again as doubtful.
+    """
     parameters = {
-        "ids": _ids(message),
+        **_owned([message]),
         "refusals": refusals,
         "reason": reason,
         "next_attempt_at": next_attempt_at,
+        "unknown": unknown,
     }
     await connection.execute(LATER, parameters)
 
@@ -208,9 +209,8 @@ async def fail(
     now: datetime,
 ) -> None:
     """Record that nobody tries a message again. `detail` is a reply code or a kind of error."""
-    rows = await connection.execute(
-        FAILED, {"ids": _ids(message), "refusals": refusals, "reason": detail, "provider": provider}
-    )
+    parameters = {**_owned([message]), "refusals": refusals, "reason": detail, "provider": provider}
+    rows = await connection.execute(FAILED, parameters)
     await _publish(connection, rows, _failed(reason, detail, now), now=now)
 
 
@@ -285,9 +285,9 @@ async def _publish(
     await journal.append(connection, entries, now=now)
 
 
-def _ids(message: Message) -> list[UUID]:
-    return [part.delivery_id for part in message.parts]
-
-
-def _part(row: Any) -> Part:
-    return Part(**dict(row) | {"role": Role(row.role), "urgency": Urgency(row.urgency)})
+def _owned(messages: Sequence[Message]) -> dict[str, list[UUID]]:
+    """Return which rows are settled: a sender that was too slow and lost its claim settles nothing."""
+    return {
+        "ids": [part.delivery_id for message in messages for part in message.parts],
+        "claims": [message.claim for message in messages if message.claim is not None],
+    }

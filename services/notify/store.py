@@ -49,11 +49,11 @@ LOAD_FAMILY = text(f"""
     ORDER BY alert_id FOR UPDATE
 """)  # noqa: S608 - the columns are ours
 
-# SKIP LOCKED: a delivery that a channel is just sending goes; whoever acknowledges does not wait for it.
+# A delivery that a channel is just sending goes; whoever acknowledges does not wait for it (SKIP LOCKED).
 LOAD_DELIVERIES = text("""
     SELECT delivery_id, version, state, alert_id, child_id, case_id, channel, reason, acknowledged_at,
            (message_id <> delivery_id OR (digest AND state = 'queued')) AS gathered
-    FROM deliveries WHERE alert_id = ANY(CAST(:ids AS uuid[]))
+    FROM deliveries WHERE alert_id = ANY(CAST(:ids AS uuid[])) AND claim IS NULL
     ORDER BY delivery_id FOR UPDATE SKIP LOCKED
 """)
 

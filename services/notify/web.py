@@ -14,8 +14,10 @@ from schemas.events.codes import Urgency
 from services.kernel.desk import Desk, Respond
 from services.kernel.faults import Refused
 from services.kernel.service import Command
+from services.kernel.settings import Settings
+from services.kernel.site import Router
 from services.kernel.web import IdempotencyKey, Paging
-from services.notify import arrangements_web, inbox_pages, queue, rates, reading, referrer_api
+from services.notify import arrangements_web, inbox_pages, queue, rates, reading, receipts_web, referrer_api
 from services.notify.book import NotifyBook
 from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert
 from services.notify.reading import AlertFilter, Sort, State
@@ -104,6 +106,17 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
     referrer_api.add(routes, desk)
     inbox_pages.add(routes, desk, answer_with)
     return routes
+
+
+def router_under(settings: Settings) -> Router:
+    """Return `router` with what depends on the settings: the receipts of GOV.UK Notify."""
+
+    def configured(desk: Desk[NotifyBook]) -> APIRouter:
+        routes = router(desk)
+        receipts_web.add(routes, desk, settings.govuk_notify_callback_token)
+        return routes
+
+    return configured
 
 
 def answer_with(alert_id: UUID) -> Respond[NotifyBook]:

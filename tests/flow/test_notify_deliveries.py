@@ -1,9 +1,10 @@
 """Deliveries on the real store: queued, held, gathered, sent, received, taken back; each once, with proof."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -13,12 +14,14 @@ from sqlalchemy import text
 from schemas import events as e
 from schemas.events.codes import Channel
 from services.kernel.calendar import LONDON
+from services.kernel.connection import Connection
 from services.kernel.faults import Refused
 from services.kernel.web import install_errors
-from services.notify import queue
+from services.notify import lanes, queue
 from services.notify.app import build
 from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 from services.notify.duework import release_held
+from services.notify.lanes import LaneKey
 from services.notify.model import AcknowledgeAlert, AssignKeyWorker, SnoozeAlert
 from services.notify.queue import Message
 from services.notify.web import router
@@ -73,16 +76,37 @@ async def queued(bench: Bench) -> list[Any]:
     return await bench.rows("SELECT * FROM deliveries ORDER BY position")
 
 
+async def take(connection: Connection, *, now: datetime = REAL) -> Message | None:
+    """Claim the next e-mail as a sender does."""
+    found = await lanes.claim(
+        connection,
+        LaneKey(Channel.EMAIL),
+        limit=1,
+        claim_id=uuid4(),
+        now=now,
+        until=now + timedelta(minutes=1),
+    )
+    return found[0] if found else None
+
+
+class PutBack(Exception):  # noqa: N818 - it is none
+    """Ends a transaction as if it had never been."""
+
+
 async def claimed(bench: Bench) -> Message | None:
     """What a sender would get now, put back at once."""
-    async with bench.engine.begin() as connection:
-        return await queue.claim(connection, Channel.EMAIL, now=REAL)
+    message = None
+    with suppress(PutBack):
+        async with bench.engine.begin() as connection:
+            message = await take(connection)
+            raise PutBack
+    return message
 
 
 async def send(bench: Bench, *, reference: str | None = None) -> Message:
     """Send the next message as a channel does."""
     async with bench.engine.begin() as connection:
-        message = await queue.claim(connection, Channel.EMAIL, now=REAL)
+        message = await take(connection)
         assert message is not None
         await queue.sent(connection, message, provider="test", reference=reference, now=bench.clock.now())
         return message
@@ -144,7 +168,7 @@ async def test_message_that_failed_tells_operations_in_the_inbox_alone(notify: B
     """The event comes back over the bus; what could not be sent is not told by sending."""
     await notify.deliver(due_soon())
     async with notify.engine.begin() as connection:
-        message = await queue.claim(connection, Channel.EMAIL, now=REAL)
+        message = await take(connection)
         assert message is not None
         await queue.fail(
             connection,
@@ -170,7 +194,7 @@ async def test_crash_between_sent_and_recorded_leaves_the_message_with_the_same_
 
     async def crashes() -> None:
         async with notify.engine.begin() as connection:
-            message = await queue.claim(connection, Channel.EMAIL, now=REAL)
+            message = await take(connection)
             assert message is not None
             await queue.sent(connection, message, provider="test", now=MONDAY)
             raise KeyboardInterrupt
@@ -187,8 +211,8 @@ async def test_two_senders_never_claim_the_same(notify: Bench) -> None:
     """What one holds the other passes over; when all is held there is nothing."""
     await notify.deliver(due_soon(60), due_soon(61, kind="assessment"))
     async with notify.engine.begin() as first, notify.engine.begin() as second:
-        one = await queue.claim(first, Channel.EMAIL, now=REAL)
-        two = await queue.claim(second, Channel.EMAIL, now=REAL)
+        one = await take(first)
+        two = await take(second)
         assert one is not None
         assert two is not None
         assert one.message_id != two.message_id
@@ -199,7 +223,7 @@ async def test_message_waits_for_its_next_attempt_in_real_time(notify: Bench) ->
     """Also where the county's time is simulated."""
     await notify.deliver(due_soon())
     async with notify.engine.begin() as connection:
-        message = await queue.claim(connection, Channel.EMAIL, now=REAL)
+        message = await take(connection)
         assert message is not None
         await queue.try_later(
             connection,
@@ -210,7 +234,7 @@ async def test_message_waits_for_its_next_attempt_in_real_time(notify: Bench) ->
         )
     assert await claimed(notify) is None
     async with notify.engine.begin() as connection:
-        again = await queue.claim(connection, Channel.EMAIL, now=REAL + timedelta(minutes=1))
+        again = await take(connection, now=REAL + timedelta(minutes=1))
     assert again is not None
     assert (again.attempts, again.refusals) == (1, 1)
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 FAILURES_IN_A_ROW = 3
 FIRST_PAUSE = timedelta(seconds=2)
-LONGEST_PAUSE = timedelta(minutes=5)
+LONGEST_PAUSE = timedelta(minutes=1)
 
 
 class Breaker:

@@ -32,6 +32,8 @@ class Later:
     reason: str
     unknown: bool = False
     """Whether the provider may have taken it all the same; the next attempt sees `Message.doubtful`."""
+    answered: bool = False
+    """Whether the far side is well, and this is about the one message: others may go meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

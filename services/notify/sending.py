@@ -1,0 +1,131 @@
+"""The senders of a worker: one task for each lane that has work, so that none waits for another."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from mode import Service as Part
+
+from services.kernel.clock import Clock, SystemClock
+from services.kernel.connection import Engine
+from services.kernel.database import is_transient
+from services.kernel.settings import Settings
+from services.notify import endpoints, lanes, metrics
+from services.notify.channels.carrier import Carrier
+from services.notify.channels.configured import DIRECT, SUBSCRIBED, Carriers, channels_of
+from services.notify.lane import LEASE, Lane
+from services.notify.lanes import LaneKey
+
+log = structlog.get_logger()
+
+PATIENCE_SECONDS = 25.0
+"""How long a worker that stops waits for what is on its way; then the lease brings it back."""
+
+
+class Sending(Part):
+    """Looks every `send_seconds` which lanes have something to send, and lets each go its own pace.
+
+    A hanging endpoint keeps its own task busy and nothing else: no connection to the store is held while
+    a far side takes its time.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        clock: Clock,
+        *,
+        real: Clock | None = None,
+        carriers: Carriers | None = None,
+        lease: timedelta = LEASE,
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._engine = engine
+        self._clock = clock
+        self._real = real or SystemClock()
+        self._carriers = carriers or Carriers(settings, real=self._real)
+        self._lease = lease
+        self._channels = channels_of(settings)
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._running: dict[LaneKey, asyncio.Task[int]] = {}
+
+    @Part.task
+    async def _look_for_ever(self) -> None:
+        while not self.should_stop:
+            try:
+                await self.look()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("database away, messages wait", error=type(error).__name__)
+            await self.sleep(self._settings.send_seconds)
+
+    async def look(self) -> None:
+        """Begin to drain every lane that has work and is not being drained. Raises what a lane has raised."""
+        self._reap()
+        async with self._engine.connect() as connection:
+            found = await lanes.busy(
+                connection,
+                direct=self._channels.intersection(DIRECT),
+                subscribed=self._channels.intersection(SUBSCRIBED),
+                now=self._real.now(),
+            )
+        for key in found:
+            lane = self._lane(key)
+            if key not in self._running and lane.may_send() and not self.should_stop:
+                self._running[key] = asyncio.create_task(self._drain(lane), name=f"lane {key.channel.value}")
+        self._measure()
+
+    async def send_due(self) -> int:
+        """Drain every lane that has work, once, and wait for it; return how many messages were taken."""
+        await self.look()
+        running, self._running = list(self._running.values()), {}
+        return sum(await asyncio.gather(*running))
+
+    async def on_stop(self) -> None:
+        """Let what is on its way arrive and be recorded; begin nothing new."""
+        for lane in self._lanes.values():
+            lane.stop()
+        if self._running:
+            _, late = await asyncio.wait(self._running.values(), timeout=PATIENCE_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def on_shutdown(self) -> None:
+        """Let go of what the channels hold."""
+        self._carriers.close()
+
+    async def _drain(self, lane: Lane) -> int:
+        carrier = await self._carrier(lane.key)
+        return await lane.drain(carrier)
+
+    async def _carrier(self, key: LaneKey) -> Carrier:
+        if key.subscription_id is None:
+            return self._carriers.direct(key.channel)
+        async with self._engine.connect() as connection:
+            # Asked each time: a subscription that moved or has a new key counts from the next drain on.
+            return self._carriers.subscribed(await endpoints.get(connection, key.subscription_id))
+
+    def _lane(self, key: LaneKey) -> Lane:
+        if key not in self._lanes:
+            self._lanes[key] = Lane(key, self._engine, clock=self._clock, real=self._real, lease=self._lease)
+        return self._lanes[key]
+
+    def _reap(self) -> None:
+        for key, task in list(self._running.items()):
+            if not task.done():
+                continue
+            del self._running[key]
+            error = task.exception()
+            if error is None:
+                continue
+            if not is_transient(error):
+                raise error
+            log.warning("database away, messages wait", error=type(error).__name__)
+
+    def _measure(self) -> None:
+        for channel in self._channels:
+            resting = [lane for key, lane in self._lanes.items() if key.channel is channel]
+            metrics.LANES_RESTING.labels(channel.value).set(sum(not lane.may_send() for lane in resting))

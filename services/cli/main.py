@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from services.cli import audit, dead_letters, deadlines, doctor, importing, journal, playing, run, topics
+from services.cli import (
+    agency_keys,
+    audit,
+    dead_letters,
+    deadlines,
+    doctor,
+    importing,
+    journal,
+    playing,
+    run,
+    topics,
+)
 
 app = typer.Typer(
     name="leadline",
@@ -23,6 +34,7 @@ app.command()(doctor.doctor)
 app.command()(audit.audit)
 app.command("deadlines")(deadlines.list_deadlines)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(agency_keys.app, name="agency-keys")
 app.add_typer(journal.app, name="journal")
 app.add_typer(topics.app, name="topics")
 app.command("import-ssda903")(importing.import_ssda903)

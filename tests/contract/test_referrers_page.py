@@ -1,0 +1,63 @@
+"""The page for referring agencies says what the API answers: its fields and states are the ones there are."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+from uuid import UUID
+
+from services.notify.referrer_api import Cursor, read_cursor, shown
+from services.notify.referrers import ReferrerRules, State, Update
+
+PAGE = Path(__file__).parents[2] / "docs" / "referrers.md"
+UPDATE = Update(
+    UUID(int=1),
+    "school-1",
+    UUID(int=2),
+    "REF-17",
+    "lead_professional_assigned",
+    datetime(2026, 9, 7, 9, 0, tzinfo=UTC),
+    UUID(int=3),
+    lead_professional_id="W-0601",
+    team="lt-ely",
+)
+
+
+def first_column(table: str) -> list[str]:
+    """Return the first words of a table between `<!-- name: ... -->` and `<!-- end of name -->`."""
+    text = PAGE.read_text(encoding="utf-8")
+    match = re.search(rf"<!-- {table}:.*?-->\n(.*?)<!-- end of {table} -->", text, re.DOTALL)
+    assert match is not None, f"the page has no table of {table}"
+    return re.findall(r"^\| `(\w+)` \|", match.group(1), re.MULTILINE)
+
+
+def test_the_fields_are_the_ones_that_are_answered() -> None:
+    """Each field of an update, in its order, and no other."""
+    assert list(shown(UPDATE, ReferrerRules(lead_professional="id_and_team"))) == first_column("fields")
+
+
+def test_the_states_are_the_ones_that_there_are() -> None:
+    """Each state that an update can tell of."""
+    assert list(get_args(State)) == first_column("states")
+
+
+def test_the_cursor_of_the_example_is_one_of_ours() -> None:
+    """A reader may try the page's own cursor: it is well formed."""
+    (given,) = re.findall(r'"cursor": "([^"]+)"', PAGE.read_text(encoding="utf-8"))
+    cursor = read_cursor(given)
+    assert cursor == Cursor(4, UUID("6d2a6b6c-6f0e-5d2f-9d0c-1c3a7f5f9a10"))
+    assert cursor is not None
+    assert cursor.text() == given
+
+
+def test_the_council_decides_what_is_seen_of_a_lead() -> None:
+    """Id and team, the team alone, or nothing; that there is a lead, the state says in any case."""
+    seen = {
+        rule: shown(UPDATE, ReferrerRules.model_validate({"lead_professional": rule}))["lead_professional"]
+        for rule in ("id_and_team", "team", "nothing")
+    }
+    assert seen == {
+        "id_and_team": {"team": "lt-ely", "id": "W-0601"},
+        "team": {"team": "lt-ely"},
+        "nothing": None,
+    }

@@ -1,0 +1,229 @@
+"""What a referring agency is told follows from the child's events, in whatever order they are read."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import events as e
+from schemas.events import Event
+from schemas.events.codes import AgencyKind, Concern
+from services.notify.handlers import HANDLERS
+from services.notify.referrers import TELLING, Heard, Update, updates
+
+CHILD = UUID(int=1)
+MONDAY = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
+SCHOOL, POLICE = "school-1", "police-1"
+
+
+def hours(number: float) -> datetime:
+    return MONDAY + timedelta(hours=number)
+
+
+def received(referral: int, agency: str = SCHOOL, *, at: float = 0) -> e.ReferralReceived:
+    return e.ReferralReceived(
+        child_id=CHILD,
+        referral_id=UUID(int=referral),
+        agency=AgencyKind.SCHOOL,
+        agency_id=agency,
+        agency_reference=f"REF-{referral}",
+        locality="ely",
+        concerns=(Concern.FAMILY_DYSFUNCTION,),
+        received_at=hours(at),
+        channel="http",
+    )
+
+
+def _decision(referral: int, agency: str, at: float) -> dict[str, Any]:
+    return {
+        "child_id": CHILD,
+        "referral_id": UUID(int=referral),
+        "agency_id": agency,
+        "locality": "ely",
+        "decided_at": hours(at),
+        "decided_by": "W-0600",
+        "recommended": "accept",
+        "policy_version": "v1",
+        "rules": (),
+    }
+
+
+def accepted(referral: int, agency: str = SCHOOL, *, at: float = 1) -> e.ReferralAccepted:
+    return e.ReferralAccepted(
+        **_decision(referral, agency, at),
+        concerns=(Concern.FAMILY_DYSFUNCTION,),
+        indicated_level=2,
+        received_at=hours(at - 1),
+    )
+
+
+def redirected(referral: int, agency: str = SCHOOL, *, at: float = 1) -> e.ReferralRedirected:
+    return e.ReferralRedirected(**_decision(referral, agency, at), to="early_help")
+
+
+def ended(referral: int, agency: str = SCHOOL, *, at: float = 1) -> e.ReferralClosed:
+    return e.ReferralClosed(**_decision(referral, agency, at), reason="no_further_action")
+
+
+def started(case: int, referral: int, *, at: float = 2) -> e.AssessmentStarted:
+    return e.AssessmentStarted(
+        child_id=CHILD,
+        case_id=UUID(int=case),
+        referral_id=UUID(int=referral),
+        locality="ely",
+        team="lt-ely",
+        indicated_level=2,
+        started_at=hours(at),
+    )
+
+
+def led(case: int, lead: str = "W-0601", *, at: float = 2) -> e.LeadProfessionalAssigned:
+    return e.LeadProfessionalAssigned(
+        child_id=CHILD,
+        case_id=UUID(int=case),
+        lead_professional_id=lead,
+        team="lt-ely",
+        locality="ely",
+        reason="least_weighted_caseload",
+        assigned_at=hours(at),
+    )
+
+
+def closed(case: int, *, at: float = 50) -> e.CaseClosed:
+    return e.CaseClosed(
+        child_id=CHILD,
+        case_id=UUID(int=case),
+        lead_professional_id="W-0601",
+        reason="outcomes_met",
+        closed_at=hours(at),
+    )
+
+
+def heard(events: Sequence[Event]) -> list[Heard]:
+    return [Heard(UUID(int=1000 + number), event) for number, event in enumerate(events)]
+
+
+def told(agency: str, *events: Event) -> list[str]:
+    """Return the states that an agency is told, in order."""
+    return [one.state for one in updates(heard(events)) if one.agency_id == agency]
+
+
+WHOLE = (received(10), accepted(10), started(20, 10), led(20), closed(20))
+
+
+def test_an_accepted_referral_is_followed_to_the_end_of_its_case() -> None:
+    """Received, accepted, led, closed: each with its own moment, the reference and the referral."""
+    found = updates(heard(WHOLE))
+    assert [(one.state, one.occurred_at) for one in found] == [
+        ("received", hours(0)),
+        ("accepted", hours(1)),
+        ("lead_professional_assigned", hours(2)),
+        ("closed", hours(50)),
+    ]
+    assert {(one.agency_id, one.agency_reference, one.referral_id) for one in found} == {
+        (SCHOOL, "REF-10", UUID(int=10))
+    }
+    assert [(one.lead_professional_id, one.team) for one in found] == [
+        (None, None),
+        (None, None),
+        ("W-0601", "lt-ely"),
+        (None, None),
+    ]
+
+
+def test_a_redirected_referral_says_to_whom_and_hears_nothing_more() -> None:
+    """What another agency's referral leads to afterwards is not its business."""
+    mine = (received(10), redirected(10))
+    theirs = (received(11, POLICE, at=3), accepted(11, POLICE, at=4), started(20, 11, at=5), led(20, at=5))
+    events = (*mine, *theirs, closed(20))
+    assert told(SCHOOL, *events) == ["received", "redirected"]
+    assert [one.redirected_to for one in updates(heard(events)) if one.agency_id == SCHOOL] == [
+        None,
+        "early_help",
+    ]
+    assert told(POLICE, *events) == ["received", "accepted", "lead_professional_assigned", "closed"]
+
+
+def test_a_closed_referral_hears_nothing_more() -> None:
+    """Closing is the last word, with no reason."""
+    assert told(SCHOOL, received(10), ended(10), started(20, 11), led(20)) == ["received", "closed"]
+
+
+def test_a_referral_for_an_open_case_joins_it() -> None:
+    """Its agency hears who leads now, and what comes; the first agency's updates stay as they are."""
+    second = (received(11, POLICE, at=10), accepted(11, POLICE, at=12))
+    before, after = updates(heard(WHOLE)), updates(heard((*WHOLE, *second)))
+    assert [one for one in after if one.agency_id == SCHOOL] == before
+    assert [(one.state, one.occurred_at) for one in after if one.agency_id == POLICE] == [
+        ("received", hours(10)),
+        ("accepted", hours(12)),
+        ("lead_professional_assigned", hours(12)),
+        ("closed", hours(50)),
+    ]
+
+
+def test_a_referral_after_the_case_was_closed_does_not_join_it() -> None:
+    """The next case is another one, with its own lead."""
+    later = (received(11, POLICE, at=60), accepted(11, POLICE, at=61))
+    assert told(POLICE, *WHOLE, *later) == ["received", "accepted"]
+    with_case = (*WHOLE, *later, started(21, 11, at=62), led(21, "W-0602", at=62))
+    leads = [one.lead_professional_id for one in updates(heard(with_case)) if one.agency_id == POLICE]
+    assert leads == [None, None, "W-0602"]
+
+
+def test_a_new_lead_is_told_and_an_earlier_one_is_not_told_to_who_joins_later() -> None:
+    """Whoever joins hears of who leads then; whoever was there hears of both."""
+    events = (*WHOLE[:4], led(20, "W-0602", at=5), received(11, POLICE, at=10), accepted(11, POLICE, at=12))
+    by_agency = {
+        agency: [
+            one.lead_professional_id
+            for one in updates(heard(events))
+            if one.agency_id == agency and one.lead_professional_id is not None
+        ]
+        for agency in (SCHOOL, POLICE)
+    }
+    assert by_agency == {SCHOOL: ["W-0601", "W-0602"], POLICE: ["W-0602"]}
+
+
+def test_nothing_is_told_before_the_receipt_is_known() -> None:
+    """Topics are read side by side: a case may be known before its referral. It is told when that is there."""
+    assert updates(heard(WHOLE[1:])) == []
+
+
+STORY = heard(
+    (
+        *WHOLE,
+        received(11, POLICE, at=10),
+        accepted(11, POLICE, at=12),
+        received(12, at=20),
+        redirected(12, at=21),
+    )
+)
+
+
+@given(st.permutations(STORY))
+def test_the_order_in_which_events_are_read_changes_nothing(shuffled: list[Heard]) -> None:
+    """The same updates with the same ids, whatever came first and whatever came twice."""
+    assert updates(shuffled) == updates(STORY)
+    assert updates([*shuffled, *shuffled]) == updates(STORY)
+
+
+@given(st.permutations(STORY), st.integers(0, len(STORY)))
+def test_what_was_told_to_who_opened_the_case_stays_told(shuffled: list[Heard], known: int) -> None:
+    """Events known later add updates; of a referral with a case of its own none is taken back."""
+
+    def of_the_opener(found: list[Update]) -> set[UUID]:
+        return {one.update_id for one in found if one.referral_id == UUID(int=10)}
+
+    # Who opened the case is known once it has started; before that nothing but the decision is told.
+    assert of_the_opener(updates(shuffled[:known])) <= of_the_opener(updates(STORY))
+
+
+@pytest.mark.parametrize("event", TELLING)
+def test_every_telling_event_is_read_from_the_bus(event: type[Event]) -> None:
+    """An event that nobody handles would tell nobody."""
+    assert event in HANDLERS

@@ -190,7 +190,7 @@ def test_a_new_lead_is_told_and_an_earlier_one_is_not_told_to_who_joins_later() 
 
 
 def test_nothing_is_told_before_the_receipt_is_known() -> None:
-    """Topics are read side by side: a case may be known before its referral. It is told when that is there."""
+    """Topics are read side by side: a case may be known before its referral, and waits for it."""
     assert updates(heard(WHOLE[1:])) == []
 
 

@@ -9,7 +9,7 @@ from services.kernel.arrivals import Arrival
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.connection import Connection, Engine
 from services.kernel.pack import PackError, load_pack
-from services.kernel.service import Service
+from services.kernel.service import Projection, Service
 from services.kernel.settings import Settings
 from services.notify import chronology, referrer_rows
 from services.notify.book import NotifyBook
@@ -43,15 +43,18 @@ def build(settings: Settings) -> Service[NotifyBook]:
         commands=COMMANDS,
         calendar=pack.working_calendar,
         lets_pass=frozenset(topic.name for topic in read_by("notify")),
-        project=project,
+        project=_projection(pack),
         count_due=count_due,
     )
 
 
-async def project(connection: Connection, arrivals: Sequence[Arrival]) -> None:
-    """Keep what was handled in the chronology, and tell the agencies what follows from it."""
-    await chronology.hear(connection, arrivals)
-    await referrer_rows.tell(connection, arrivals)
+def _projection(pack: NotifyPack) -> Projection:
+    async def project(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+        """Keep what was handled in the chronology, and tell the agencies what follows from it."""
+        await chronology.hear(connection, arrivals)
+        await referrer_rows.tell(connection, arrivals, pack.referrers)
+
+    return project
 
 
 def extras(settings: Settings, engine: Engine, clock: Clock) -> list[mode.Service]:

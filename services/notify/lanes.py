@@ -14,7 +14,9 @@ from sqlalchemy import text
 
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.connection import Connection
+from services.notify import referrer_rows
 from services.notify.queue import Message, Part
+from services.notify.referrers import Update
 
 BUSY = text("""
     SELECT channel, CAST(NULL AS uuid) AS subscription_id
@@ -107,8 +109,11 @@ async def claim(
     if not heads:
         return []
     parts: dict[UUID, list[Part]] = {head.delivery_id: [] for head in heads}
-    for row in await connection.execute(PARTS, {"ids": list(parts)}):
-        parts[row.message_id].append(_part(row))
+    rows = await connection.execute(PARTS, {"ids": list(parts)})
+    to_agencies = [row.alert_id for row in rows if row.role == Role.REFERRER]
+    updates = await referrer_rows.of_alerts(connection, to_agencies) if to_agencies else {}
+    for row in rows:
+        parts[row.message_id].append(_part(row, tuple(updates.get(row.alert_id, ()))))
     return [
         Message(
             head.delivery_id,
@@ -139,6 +144,6 @@ async def release(connection: Connection, messages: Sequence[Message]) -> None:
             await connection.execute(RELEASE, parameters)
 
 
-def _part(row: Any) -> Part:
-    values = {name: row[name] for name in Part.__dataclass_fields__}
-    return Part(**values | {"role": Role(row.role), "urgency": Urgency(row.urgency)})
+def _part(row: Any, updates: tuple[Update, ...]) -> Part:
+    values = {name: row[name] for name in Part.__dataclass_fields__ if name != "updates"}
+    return Part(**values | {"role": Role(row.role), "urgency": Urgency(row.urgency), "updates": updates})

@@ -20,6 +20,7 @@ from services.kernel.connection import Connection
 from services.kernel.publishing import entry
 from services.kernel.service import Occasion
 from services.kernel.store import journal
+from services.notify.referrers import Update
 
 FailReason = Literal[
     "refused", "permanent_failure", "temporary_failure", "technical_failure", "gave_up", "no_address"
@@ -118,6 +119,8 @@ class Part:
     due_at: datetime | None
     raised_at: datetime
     seen: bool
+    updates: tuple[Update, ...] = ()
+    """What its cause tells an agency of referrals that it made; of alerts to agencies only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 
 from schemas.events import Code
@@ -15,8 +14,6 @@ from services.kernel.desk import Desk
 from services.notify import referrer_rows
 from services.notify.agency_keys import Doorkeeper, KeyTable
 from services.notify.book import NotifyBook
-from services.notify.referrers import ReferrerRules, Update
-from services.notify.store import NotifyStore
 
 CURSOR = re.compile(rb"1:([1-9][0-9]{0,17}):([0-9a-f]{32})")
 
@@ -55,8 +52,6 @@ def read_cursor(given: str) -> Cursor | None:
 
 def add(routes: APIRouter, desk: Desk[NotifyBook], doorkeeper: Doorkeeper | None = None) -> None:
     """Add the routes. Keys are looked up in the service's own store unless another doorkeeper is given."""
-    assert isinstance(desk.service.store, NotifyStore)  # noqa: S101 - wired so in app.py
-    rules = desk.service.store.pack.referrers
     keys = doorkeeper or KeyTable(desk.engine)
 
     @routes.get("/referrers/{agency_id:path}/updates", summary="What has become of an agency's referrals")
@@ -88,31 +83,10 @@ def add(routes: APIRouter, desk: Desk[NotifyBook], doorkeeper: Doorkeeper | None
             found = await referrer_rows.after(connection, agency_id, position, limit=limit + 1)
         page = found[:limit]
         return {
-            "items": [shown(each.update, rules) for each in page],
+            "items": [each.update.shown() for each in page],
             "cursor": Cursor(page[-1].position, page[-1].update.update_id).text() if page else after,
             "more": len(found) > limit,
         }
-
-
-def shown(update: Update, rules: ReferrerRules) -> dict[str, Any]:
-    """Return an update as its agency sees it: never more than this."""
-    lead: dict[str, str | None] | None = None
-    if update.lead_professional_id is not None and rules.lead_professional != "nothing":
-        lead = {"team": update.team}
-        if rules.lead_professional == "id_and_team":
-            lead["id"] = update.lead_professional_id
-    facts: dict[str, Any] = to_jsonable_python(
-        {
-            "update_id": update.update_id,
-            "referral_id": update.referral_id,
-            "agency_reference": update.agency_reference,
-            "state": update.state,
-            "occurred_at": update.occurred_at,
-            "redirected_to": update.redirected_to,
-            "lead_professional": lead,
-        }
-    )
-    return facts
 
 
 async def _admit(keys: Doorkeeper, bearer: HTTPAuthorizationCredentials | None, agency_id: str) -> None:

@@ -7,6 +7,7 @@ their order and without gaps: whoever has read up to one never misses an earlier
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,7 +15,7 @@ from sqlalchemy import text
 from schemas.events import REGISTRY
 from services.kernel.arrivals import Arrival
 from services.kernel.connection import Connection, Row
-from services.notify.referrers import TELLING, Heard, Update, updates
+from services.notify.referrers import TELLING, Heard, ReferrerRules, Update, updates
 
 # Two workers may read one child's events on two topics at once, and neither sees what the other has not
 # committed. The locks are held until the commit and taken in one order, after everything that decisions lock.
@@ -72,10 +73,13 @@ AFTER = text(f"""
     ORDER BY position LIMIT :limit
 """)  # noqa: S608 - the columns are ours
 AT = text("SELECT update_id FROM referrer_updates WHERE agency_id = :agency_id AND position = :position")
-CAUSED = text(f"""
-    SELECT {COLUMNS} FROM referrer_updates
-    WHERE agency_id = :agency_id AND message_id = :message_id ORDER BY position
-""")  # noqa: S608 - the columns are ours
+OF_ALERTS = text("""
+    SELECT alert_id, position, update_id, agency_id, referral_id, agency_reference, state, occurred_at,
+           message_id, redirected_to, lead_professional_id, referrer_updates.team
+    FROM alerts JOIN referrer_updates ON message_id = cause_id AND agency_id = recipient_id
+    WHERE alert_id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY position
+""")
 
 TYPES = sorted(event.wire_type for event in TELLING)
 WRITTEN = (
@@ -100,7 +104,7 @@ class Placed:
     update: Update
 
 
-async def tell(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+async def tell(connection: Connection, arrivals: Sequence[Arrival], rules: ReferrerRules) -> None:
     """Append what the agencies are to be told after these events, which `chronology.hear` has kept."""
     children = sorted({each.event.child_id for each in arrivals if isinstance(each.event, TELLING)})
     if not children:
@@ -111,7 +115,7 @@ async def tell(connection: Connection, arrivals: Sequence[Arrival]) -> None:
     for row in rows:
         event = REGISTRY[row.type].model_validate_json(row.data)
         by_child[row.child_id].append(Heard(row.message_id, event))
-    due = [update for heard in by_child.values() for update in updates(heard)]
+    due = [update for heard in by_child.values() for update in updates(heard, rules)]
     if due:
         await connection.execute(APPEND, {name: [getattr(each, name) for each in due] for name in WRITTEN})
 
@@ -128,12 +132,19 @@ async def find_at(connection: Connection, agency_id: str, position: int) -> UUID
     return None if row is None else row[0]
 
 
-async def caused_by(connection: Connection, agency_id: str, message_id: UUID) -> list[Update]:
-    """Return what an event has told an agency: of the event that an alert to it names as its cause."""
-    rows = await connection.execute(CAUSED, {"agency_id": agency_id, "message_id": message_id})
-    return [_placed(row).update for row in rows]
+async def of_alerts(connection: Connection, alert_ids: Sequence[UUID]) -> dict[UUID, list[Update]]:
+    """Return what the causes of alerts to agencies tell these agencies, by alert."""
+    by_alert: dict[UUID, list[Update]] = {each: [] for each in alert_ids}
+    for row in await connection.execute(OF_ALERTS, {"ids": list(alert_ids)}):
+        facts = dict(row)
+        by_alert[facts.pop("alert_id")].append(_update(facts))
+    return by_alert
 
 
 def _placed(row: Row) -> Placed:
-    facts = dict(row)
-    return Placed(facts.pop("position"), Update(**facts))
+    return Placed(row.position, _update(dict(row)))
+
+
+def _update(facts: dict[str, Any]) -> Update:
+    del facts["position"]
+    return Update(**facts)

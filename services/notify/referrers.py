@@ -7,8 +7,10 @@ later adds updates and takes none back.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
+
+from pydantic_core import to_jsonable_python
 
 from schemas import events as e
 from schemas.events import Event
@@ -37,6 +39,16 @@ class ReferrerRules(Section):
     lead_professional: Literal["id_and_team", "team", "nothing"]
     """What they see of a lead professional; that there is one, they see in any case."""
 
+    def seen(self, assigned: e.LeadProfessionalAssigned) -> dict[str, str]:
+        """Return what an update says of a lead professional."""
+        match self.lead_professional:
+            case "id_and_team":
+                return {"lead_professional_id": assigned.lead_professional_id, "team": assigned.team}
+            case "team":
+                return {"team": assigned.team}
+            case "nothing":
+                return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -62,6 +74,22 @@ class Update:
     lead_professional_id: str | None = None
     team: str | None = None
 
+    def shown(self) -> dict[str, Any]:
+        """Return the update as its agency sees it, by whichever way: never more than this."""
+        lead = None if self.team is None else {"id": self.lead_professional_id, "team": self.team}
+        shown: dict[str, Any] = to_jsonable_python(
+            {
+                "update_id": self.update_id,
+                "referral_id": self.referral_id,
+                "agency_reference": self.agency_reference,
+                "state": self.state,
+                "occurred_at": self.occurred_at,
+                "redirected_to": self.redirected_to,
+                "lead_professional": lead,
+            }
+        )
+        return shown
+
 
 @dataclass(frozen=True, slots=True)
 class _CaseHeard:
@@ -78,7 +106,7 @@ class _CaseHeard:
         return began and (self.closed is None or self.closed[1].closed_at > moment)
 
 
-def updates(heard: Iterable[Heard]) -> list[Update]:
+def updates(heard: Iterable[Heard], rules: ReferrerRules) -> list[Update]:
     """Return all that the agencies who referred one child have been told or are to be told, in order.
 
     Of a referral nothing comes before its receipt. An accepted one leads to a case of its own or joins the
@@ -94,7 +122,7 @@ def updates(heard: Iterable[Heard]) -> list[Update]:
     for each in known:
         if isinstance(each.event, e.ReferralReceived):
             decision = decisions.get(each.event.referral_id)
-            found |= {one.update_id: one for one in _of_referral(each, each.event, decision, cases)}
+            found |= {one.update_id: one for one in _of_referral(each, each.event, decision, cases, rules)}
     return sorted(found.values(), key=lambda one: (one.occurred_at, _RANK[one.state], one.update_id))
 
 
@@ -112,6 +140,7 @@ def _of_referral(
     received: e.ReferralReceived,
     decision: tuple[Heard, Decided] | None,
     cases: Mapping[UUID, _CaseHeard],
+    rules: ReferrerRules,
 ) -> Iterator[Update]:
     def update(state: State, cause: Heard, at: datetime, **more: str) -> Update:
         return Update(
@@ -144,8 +173,7 @@ def _of_referral(
             "lead_professional_assigned",
             lead,
             max(assigned.assigned_at, decided.decided_at),
-            lead_professional_id=assigned.lead_professional_id,
-            team=assigned.team,
+            **rules.seen(assigned),
         )
     if case.closed is not None:
         end, closed = case.closed

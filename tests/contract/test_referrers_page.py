@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import get_args
 from uuid import UUID
 
-from services.notify.referrer_api import Cursor, read_cursor, shown
-from services.notify.referrers import ReferrerRules, State, Update
+from services.notify.referrer_api import Cursor, read_cursor
+from services.notify.referrers import State, Update
 
 PAGE = Path(__file__).parents[2] / "docs" / "referrers.md"
 UPDATE = Update(
@@ -33,7 +33,7 @@ def first_column(table: str) -> list[str]:
 
 def test_the_fields_are_the_ones_that_are_answered() -> None:
     """Each field of an update, in its order, and no other."""
-    assert list(shown(UPDATE, ReferrerRules(lead_professional="id_and_team"))) == first_column("fields")
+    assert list(UPDATE.shown()) == first_column("fields")
 
 
 def test_the_states_are_the_ones_that_there_are() -> None:
@@ -48,16 +48,3 @@ def test_the_cursor_of_the_example_is_one_of_ours() -> None:
     assert cursor == Cursor(4, UUID("6d2a6b6c-6f0e-5d2f-9d0c-1c3a7f5f9a10"))
     assert cursor is not None
     assert cursor.text() == given
-
-
-def test_the_council_decides_what_is_seen_of_a_lead() -> None:
-    """Id and team, the team alone, or nothing; that there is a lead, the state says in any case."""
-    seen = {
-        rule: shown(UPDATE, ReferrerRules.model_validate({"lead_professional": rule}))["lead_professional"]
-        for rule in ("id_and_team", "team", "nothing")
-    }
-    assert seen == {
-        "id_and_team": {"team": "lt-ely", "id": "W-0601"},
-        "team": {"team": "lt-ely"},
-        "nothing": None,
-    }

@@ -13,7 +13,8 @@ from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import AgencyKind, Concern
 from services.notify.handlers import HANDLERS
-from services.notify.referrers import TELLING, Heard, Update, updates
+from services.notify.referrers import TELLING, Heard, ReferrerRules, Update
+from services.notify.referrers import updates as updates_under
 
 CHILD = UUID(int=1)
 MONDAY = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
@@ -103,6 +104,10 @@ def closed(case: int, *, at: float = 50) -> e.CaseClosed:
     )
 
 
+def updates(known: Sequence[Heard], rule: str = "id_and_team") -> list[Update]:
+    return updates_under(known, ReferrerRules.model_validate({"lead_professional": rule}))
+
+
 def heard(events: Sequence[Event]) -> list[Heard]:
     return [Heard(UUID(int=1000 + number), event) for number, event in enumerate(events)]
 
@@ -187,6 +192,20 @@ def test_a_new_lead_is_told_and_an_earlier_one_is_not_told_to_who_joins_later() 
         for agency in (SCHOOL, POLICE)
     }
     assert by_agency == {SCHOOL: ["W-0601", "W-0602"], POLICE: ["W-0602"]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "lead"),
+    [
+        ("id_and_team", {"id": "W-0601", "team": "lt-ely"}),
+        ("team", {"id": None, "team": "lt-ely"}),
+        ("nothing", None),
+    ],
+)
+def test_the_council_decides_what_is_seen_of_a_lead(rule: str, lead: object) -> None:
+    """Id and team, the team alone, or nothing; that there is a lead, the state says in any case."""
+    (found,) = [one for one in updates(heard(WHOLE), rule) if one.state == "lead_professional_assigned"]
+    assert found.shown()["lead_professional"] == lead
 
 
 def test_nothing_is_told_before_the_receipt_is_known() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schemas.events.codes import Role
 from services.kernel.settings import Settings
 from services.notify.letter import PREFIXES, inbox, link, reference
 from services.notify.queue import Message, Part
@@ -64,4 +65,5 @@ def _alert(message: Message, part: Part, settings: Settings) -> dict[str, Any]:
         "due_at": None if part.due_at is None else part.due_at.isoformat(),
         "acknowledged": part.seen,
         "link": link(message.recipient_id, part, settings),
+        **({"updates": [update.shown() for update in part.updates]} if part.role is Role.REFERRER else {}),
     }

@@ -37,12 +37,13 @@ CREATE TABLE referrer_updates (
     ),
     occurred_at timestamptz NOT NULL,
     redirected_to text,
-    lead_professional_id text,
+    lead_professional_id text,  -- this and the team only as far as the council lets agencies know
     team text,
     message_id uuid NOT NULL,  -- of the event that is told; an alert about it has it as its cause
     PRIMARY KEY (agency_id, position),
     CHECK ((state = 'redirected') = (redirected_to IS NOT NULL)),
-    CHECK ((state = 'lead_professional_assigned') = (lead_professional_id IS NOT NULL AND team IS NOT NULL))
+    CHECK (state = 'lead_professional_assigned' OR team IS NULL),
+    CHECK (lead_professional_id IS NULL OR team IS NOT NULL)
 )
 """
 

@@ -1,6 +1,7 @@
 """All that the notify service reacts to."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from schemas import events as e
 from schemas.events import AlertRaised, AlertReassigned, Event
@@ -13,6 +14,7 @@ from services.notify.deliveries import decide_proof, decide_withdrawal
 from services.notify.escalation import decide_following
 from services.notify.learning import decide_key_worker, learn
 from services.notify.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
+from services.notify.referrers import retold
 from services.notify.telling import check_preference, decide_deliveries
 
 
@@ -23,7 +25,7 @@ def on_news(book: NotifyBook, event: Event, occasion: Occasion) -> Sequence[Prod
 
 def on_news_of_people(book: NotifyBook, event: Event, occasion: Occasion) -> Sequence[Produced]:
     """Learn who is around the child, then tell whom the policy pack names."""
-    people = learn(book.people_of(event.child_id), event)
+    people = _taught(book, event)
     told = _tell(book, people, event, occasion)
     # Last, when nothing can fail any more: an event that is parked has taught nothing.
     book.keep(people)
@@ -34,7 +36,7 @@ def on_lead_professional_assigned(
     book: NotifyBook, event: e.LeadProfessionalAssigned, occasion: Occasion
 ) -> Sequence[Produced]:
     """Learn who leads, let the case's open alerts follow, and tell whom the policy pack names."""
-    people = learn(book.people_of(event.child_id), event)
+    people = _taught(book, event)
     open_alerts = book.open_alerts_of(event.child_id)
     following = decide_following(open_alerts, event, people, council=book.council, now=occasion.now)
     produced = [*passed_on(book, following, occasion), *_tell(book, people, event, occasion)]
@@ -133,6 +135,11 @@ def _tell(book: NotifyBook, people: People, event: Event, occasion: Occasion) ->
     return [*settled, *done, *alerts, *told]
 
 
+def _taught(book: NotifyBook, event: Event) -> People:
+    people = learn(book.people_of(event.child_id), event)
+    return replace(people, story=retold(people.story, event))
+
+
 def _known(worker_id: str, book: NotifyBook) -> None:
     if worker_id not in book.council.pack.practitioner_ids:
         raise Refused(f"The policy pack knows no practitioner {worker_id}.", missing=True)
@@ -141,8 +148,8 @@ def _known(worker_id: str, book: NotifyBook) -> None:
 HANDLERS: dict[type[Event], Handler] = {
     e.ReferralReceived: on_news_of_people,
     e.ReferralAccepted: on_news_of_people,
-    e.ReferralRedirected: on_news,
-    e.ReferralClosed: on_news,
+    e.ReferralRedirected: on_news_of_people,
+    e.ReferralClosed: on_news_of_people,
     e.AssessmentStarted: on_news_of_people,
     e.LeadProfessionalAssigned: on_lead_professional_assigned,
     e.AssessmentCompleted: on_news,

@@ -8,6 +8,7 @@ from uuid import UUID
 from schemas.events import AlertRaised, Code, Moment
 from schemas.events.codes import Role
 from services.kernel.service import Command
+from services.notify.referrers import Heard
 
 AlertStatus = Literal["absent", "open", "acknowledged"]
 
@@ -89,6 +90,8 @@ class People:
     cases: tuple[Case, ...] = ()
     key_worker: KeyWorker | None = None
     reviewing_officer: ReviewingOfficer | None = None
+    story: tuple[Heard, ...] = ()
+    """What was heard of the child's referrals and cases; read only where an event is about a case."""
 
     def find_case(self, case_id: UUID | None) -> Case | None:
         """Return a case of this child, open or closed."""

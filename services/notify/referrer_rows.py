@@ -110,14 +110,19 @@ async def tell(connection: Connection, arrivals: Sequence[Arrival], rules: Refer
     if not children:
         return
     await connection.execute(LOCK, {"children": children})
-    rows = await connection.execute(HEARD, {"children": children, "types": TYPES})
-    by_child: defaultdict[UUID, list[Heard]] = defaultdict(list)
-    for row in rows:
-        event = REGISTRY[row.type].model_validate_json(row.data)
-        by_child[row.child_id].append(Heard(row.message_id, event))
-    due = [update for heard in by_child.values() for update in updates(heard, rules)]
+    stories = await heard_of(connection, children)
+    due = [update for story in stories.values() for update in updates(story, rules)]
     if due:
         await connection.execute(APPEND, {name: [getattr(each, name) for each in due] for name in WRITTEN})
+
+
+async def heard_of(connection: Connection, children: Sequence[UUID]) -> dict[UUID, tuple[Heard, ...]]:
+    """Return what was heard of children that concerns referrers; a child without any is left out."""
+    by_child: defaultdict[UUID, list[Heard]] = defaultdict(list)
+    for row in await connection.execute(HEARD, {"children": list(children), "types": TYPES}):
+        event = REGISTRY[row.type].model_validate_json(row.data)
+        by_child[row.child_id].append(Heard(row.message_id, event))
+    return {child_id: tuple(story) for child_id, story in by_child.items()}
 
 
 async def after(connection: Connection, agency_id: str, position: int, *, limit: int) -> list[Placed]:

@@ -4,7 +4,7 @@ Everything follows from a child's events, whatever the order in which they have 
 later adds updates and takes none back.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -18,6 +18,9 @@ from services.kernel.ids import derived
 from services.kernel.pack import Section
 
 State = Literal["received", "accepted", "redirected", "lead_professional_assigned", "closed"]
+
+OF_CASES = (e.LeadProfessionalAssigned, e.CaseClosed)
+"""Those that tell of a case and name no agency."""
 
 TELLING: tuple[type[Event], ...] = (
     e.ReferralReceived,
@@ -69,7 +72,7 @@ class Update:
     state: State
     occurred_at: datetime
     message_id: UUID
-    """Of the event that is told."""
+    """Of the event by which the agency learns it: who joins a case learns who leads it by the acceptance."""
     redirected_to: str | None = None
     lead_professional_id: str | None = None
     team: str | None = None
@@ -126,6 +129,26 @@ def updates(heard: Iterable[Heard], rules: ReferrerRules) -> list[Update]:
     return sorted(found.values(), key=lambda one: (one.occurred_at, _RANK[one.state], one.update_id))
 
 
+def agencies_concerned(story: Sequence[Heard], event: Event, rules: ReferrerRules) -> list[str] | None:
+    """Return the agencies whose referrals an event of a case is about, after what was heard of the child.
+
+    None where nothing is known of any referral that could have led to the case.
+    """
+    before = [each for each in story if each.event is not event]
+    known = {one.update_id for one in updates(before, rules)}
+    fresh = updates([*before, Heard(derived(event.subject, f"{event.wire_type}/now"), event)], rules)
+    agencies = sorted({one.agency_id for one in fresh if one.update_id not in known})
+    decided = any(isinstance(each.event, Decided) for each in before)
+    return agencies if agencies or decided else None
+
+
+def retold(story: tuple[Heard, ...], event: Event) -> tuple[Heard, ...]:
+    """Return a child's story with an event that has just been read, and whose message nobody asks for."""
+    if not isinstance(event, TELLING) or any(each.event == event for each in story):
+        return story
+    return (*story, Heard(derived(event.subject, f"{event.wire_type}/{len(story)}"), event))
+
+
 _RANK: Mapping[State, int] = {
     "received": 0,
     "accepted": 1,
@@ -169,10 +192,11 @@ def _of_referral(
     if case is None:
         return
     for lead, assigned in _leads_since(case, decided.decided_at):
+        earlier = assigned.assigned_at < decided.decided_at
         yield update(
             "lead_professional_assigned",
-            lead,
-            max(assigned.assigned_at, decided.decided_at),
+            cause if earlier else lead,
+            decided.decided_at if earlier else assigned.assigned_at,
             **rules.seen(assigned),
         )
     if case.closed is not None:

@@ -10,6 +10,7 @@ from services.kernel.organisation import Team
 from services.notify.council import Council
 from services.notify.model import Address, People
 from services.notify.pack import AlertRule, NotifyPack
+from services.notify.referrers import OF_CASES, agencies_concerned
 
 WORKERS = frozenset(
     {
@@ -30,10 +31,16 @@ def addresses(
     """Yield whom a rule reaches. Where nobody has a role, the duty inbox is told: no alert is dropped.
 
     The one exception is the pack's own: `without_lead: null` tells nobody in place of a missing lead.
-    A child without a key worker, as most are, has the lead professional.
+    A child without a key worker, as most are, has the lead professional. Of a case those agencies hear whose
+    referrals led to it, and none whose referral was decided otherwise.
     """
     for role in rule.to:
         asked = role
+        if role is Role.REFERRER and isinstance(event, OF_CASES):
+            agencies = agencies_concerned(people.story, event, council.pack.referrers)
+            if agencies is not None:
+                yield from (Address(role, agency_id) for agency_id in agencies)
+                continue
         worker = find_recipient(role, event, people, council.pack)
         if worker is None and role is Role.KEY_WORKER:
             asked = Role.LEAD_PROFESSIONAL

@@ -1,6 +1,7 @@
 """Loads and saves what a batch touches: people, alerts, deliveries. What pages read is in `reading`."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from schemas.events import AlertRaised, Event, LeadProfessionalAssigned
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.connection import Connection, Row
 from services.kernel.service import Message
-from services.notify import arranging, people_rows
+from services.notify import arranging, people_rows, referrer_rows
 from services.notify.arrangements import Arrangements
 from services.notify.book import NotifyBook
 from services.notify.council import Council
@@ -18,6 +19,7 @@ from services.notify.deliveries import Delivery
 from services.notify.model import AcknowledgeAlert, Alert, AssignKeyWorker, SnoozeAlert
 from services.notify.pack import RECIPIENT_MISSING, NotifyPack
 from services.notify.policy import kind_of, settled_kinds
+from services.notify.referrers import OF_CASES
 
 ALERT = """
     alert_id, version, status, recipient_id, role, kind, urgency, says, next_step, about, case_id, child_id,
@@ -159,6 +161,10 @@ class NotifyStore:
         children |= {message.child_id for message in messages if isinstance(message, AssignKeyWorker)}
         if children:
             book.people = await people_rows.load(connection, sorted(children))
+        of_cases = {event.child_id for event in events if isinstance(event, OF_CASES)}
+        if of_cases:
+            for child_id, story in (await referrer_rows.heard_of(connection, sorted(of_cases))).items():
+                book.people[child_id] = replace(book.people_of(child_id), story=story)
         if events:
             await self._load_open(connection, book, events)
         return book

@@ -150,19 +150,20 @@ async def test_journey_tells_each_person_of_each_step(notify: Bench) -> None:
         ("placement.ended", "W-0601"),
         ("placement.ended", "W-0002"),
         ("case.closed", "W-0601"),
+        ("case.closed", "school-1"),
     }
-    assert Counter(await notify.journal_types()) == {"alert.raised.v2": 10, "alert.reassigned.v1": 1}
+    assert Counter(await notify.journal_types()) == {"alert.raised.v2": 11, "alert.reassigned.v1": 1}
     assert [row[0] for row in await notify.rows("SELECT status FROM cases")] == ["closed"]
 
 
-async def test_silent_event_leaves_no_trace(notify: Bench) -> None:
-    """A scheduled deadline asks nobody for anything: it is skipped by its header, not even claimed."""
+async def test_silent_event_alerts_nobody_and_stands_in_the_chronology(notify: Bench) -> None:
+    """A scheduled deadline asks nobody for anything; a child's chronology has it all the same."""
     dates = {"trigger_at": MONDAY, "due_soon_at": MONDAY, "due_from": MONDAY, "rule": "x"}
     scheduled = e.DeadlineScheduled(**overdue().model_dump(exclude={"raised_at"}), **dates)
-    before = await state(notify)
     await notify.deliver(scheduled)
-    assert await state(notify) == before
-    assert await notify.rows("SELECT 1 FROM inbox") == []
+    assert await notify.rows("SELECT 1 FROM alerts") == []
+    assert await notify.journal_types() == []
+    assert [row.type for row in await notify.rows("SELECT type FROM chronology")] == ["deadline.scheduled.v1"]
 
 
 async def test_known_case_is_written_only_when_it_changes(notify: Bench) -> None:

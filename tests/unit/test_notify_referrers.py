@@ -13,7 +13,7 @@ from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import AgencyKind, Concern
 from services.notify.handlers import HANDLERS
-from services.notify.referrers import TELLING, Heard, ReferrerRules, Update
+from services.notify.referrers import TELLING, Heard, ReferrerRules, Update, agencies_concerned, retold
 from services.notify.referrers import updates as updates_under
 
 CHILD = UUID(int=1)
@@ -246,3 +246,47 @@ def test_what_was_told_to_who_opened_the_case_stays_told(shuffled: list[Heard], 
 def test_every_telling_event_is_read_from_the_bus(event: type[Event]) -> None:
     """An event that nobody handles would tell nobody."""
     assert event in HANDLERS
+
+
+RULES = ReferrerRules(lead_professional="id_and_team")
+
+
+def test_a_case_concerns_the_agencies_whose_referrals_led_to_it() -> None:
+    """The one that opened it and the one that joined it; not the one whose referral was redirected."""
+    elsewhere = (received(12, "gp-1", at=3), redirected(12, "gp-1", at=4))
+    joined = (received(11, POLICE, at=10), accepted(11, POLICE, at=12))
+    story = heard((*WHOLE[:4], *elsewhere, *joined))
+    for event in (led(20, "W-0602", at=20), closed(20)):
+        assert agencies_concerned(story, event, RULES) == [POLICE, SCHOOL]
+
+
+def test_a_case_of_others_concerns_nobody_whose_referral_was_decided_otherwise() -> None:
+    """The last referrer is not told of what another one's referral leads to; empty, not unknown."""
+    story = heard((received(12, "gp-1"), redirected(12, "gp-1"), started(20, 10)))
+    assert agencies_concerned(story, led(20), RULES) == []
+
+
+def test_where_no_referral_is_known_nobody_can_say() -> None:
+    """Topics are read side by side: a case may come before any decision on a referral."""
+    assert agencies_concerned(heard((received(10), started(20, 10))), led(20), RULES) is None
+
+
+def test_an_event_is_retold_once_and_only_where_it_tells_something() -> None:
+    """A story has each event once; deadlines and plans are not of it."""
+    story = retold((), received(10))
+    assert [each.event for each in story] == [received(10)]
+    assert retold(story, received(10)) == story
+    assert (
+        retold(
+            story,
+            e.PlanReviewed(
+                child_id=CHILD,
+                case_id=UUID(int=20),
+                outcome="continue",
+                level=2,
+                reviewed_at=MONDAY,
+                reviewed_by="W-1",
+            ),
+        )
+        == story
+    )

@@ -5,6 +5,8 @@ Message-ID, so that mailboxes can drop the copy: at most `AT_ONCE` e-mails per c
 """
 
 import re
+from email.errors import HeaderDefect, HeaderParseError
+from email.headerregistry import Address
 
 import aiosmtplib
 from aiosmtplib import SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPSenderRefused
@@ -53,9 +55,12 @@ class SmtpCarrier:
         known = self._addresses.of(message.recipient_id).email
         if known is not None:
             try:
-                letter.replace_header("To", known)
-            except ValueError:
+                to = Address(addr_spec=known)
+            except (ValueError, HeaderParseError, HeaderDefect, IndexError):
+                to = Address()
+            if not to.username or not to.domain:
                 return Refused("no_address", final=True, kind="no_address")
+            letter.replace_header("To", to)
         try:
             client = await self._connected()
         except _SenderAway as away:

@@ -69,6 +69,7 @@ def running_system(
             )
             site = f"http://127.0.0.1:{port}"
             env |= {"LEADLINE_SMTP": f"127.0.0.1:{mail}", "LEADLINE_SITE": site, "LEADLINE_PORT": str(port)}
+            env |= {"LEADLINE_SIGN_IN": environ.get("LEADLINE_SIGN_IN", "demo")}
             if fresh:
                 shutil.rmtree(var / "mail", ignore_errors=True)
             programs = [_mail(var, mail), _web(site, env, (*leadline, "web", *services))]

@@ -17,6 +17,9 @@ from services.kernel.process import run_worker
 from services.kernel.settings import Settings
 from services.kernel.site import create_site
 
+STREAMS_END_SECONDS = 3
+"""How long a stop waits for answers that are on their way: live pages have streams that never end."""
+
 
 def up(
     fresh: Annotated[bool, typer.Option("--fresh", help="Drop the data of earlier runs first.")] = False,
@@ -79,7 +82,14 @@ def web(
     home = "/inbox" if ServiceName.NOTIFY in names else "/docs"
     site.add_route("/", lambda _: RedirectResponse(home))
     server = uvicorn.Server(
-        uvicorn.Config(site, host=settings.host, port=settings.port, log_config=None, access_log=False)
+        uvicorn.Config(
+            site,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=STREAMS_END_SECONDS,
+        )
     )
     server.run()
     raise typer.Exit(0 if server.started else 1)

@@ -82,6 +82,14 @@ class Settings(BaseSettings):
     webhook_http: bool = Field(False, description="Webhooks may be http:// too: only inside one network.")
     site: str = Field("http://127.0.0.1:8000", description="Address of the pages, for links in e-mails.")
 
+    sign_in: Literal["none", "demo"] = Field(
+        "none",
+        description="Sign-in to the pages: `none` shuts them, `demo` lets everybody choose who they are.",
+    )
+    session_secret: SecretStr | None = Field(
+        None, description="Signs the pages' cookies; without it everybody signs in again after a restart."
+    )
+
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     metrics_port: int | None = Field(None, description="Workers serve metrics here when set.")

@@ -21,7 +21,8 @@ rule, the recipient's preferences and the hour decide on which channels it leave
 | `duework` | what time alone brings: escalations, absences that begin, held deliveries; claimed once |
 | `rates`, `metrics` | alerts per worker and week by kind; what is counted |
 | `reading` | SQL behind lists and pages |
-| `app`, `web`, `arrangements_web`, `inbox_pages`, `wording` | wiring, HTTP API, pages, words |
+| `app`, `web`, `arrangements_web`, `wording` | wiring, HTTP API, words |
+| `web_pages/` with `boards`, `chronicle`, `watching` | the pages, and the SQL that only they need |
 | `channels` | the ways out: SMTP, GOV.UK Notify, webhooks and chats behind one protocol |
 | `lanes`, `endpoints` | SQL of the senders: claims, one lane per endpoint; where a subscription leads |
 | `lane`, `sending` | claim, send, record; one task per lane, so that none waits for another |

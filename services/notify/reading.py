@@ -1,7 +1,9 @@
 """Every SQL statement behind the lists and pages: read only."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,13 +14,15 @@ from services.notify.model import Alert
 from services.notify.store import ALERT, alert_of
 
 State = Literal["open", "acknowledged", "all"]
-Sort = Literal["newest", "due"]
+Sort = Literal["newest", "due", "urgency"]
 
 FILTER = """
     WHERE (CAST(:recipient AS text) IS NULL OR recipient_id = :recipient)
       AND (:state = 'all' OR status = :state)
       AND (CAST(:kind AS text) IS NULL OR kind = :kind)
       AND (CAST(:urgency AS text) IS NULL OR urgency = :urgency)
+      AND (CAST(:put_off_at AS timestamptz) IS NULL
+           OR (snoozed_until IS NOT NULL AND snoozed_until > :put_off_at) = :put_off)
 """
 LIST = {
     "newest": text(
@@ -30,6 +34,11 @@ LIST = {
         " ORDER BY due_at NULLS LAST, raised_at DESC, alert_id LIMIT :limit OFFSET :offset"
     ),
 }
+LIST["urgency"] = text(
+    f"SELECT {ALERT} FROM alerts {FILTER}"  # noqa: S608 - ours
+    " ORDER BY array_position(ARRAY['urgent', 'soon', 'routine'], urgency), due_at NULLS LAST,"
+    " raised_at DESC, alert_id LIMIT :limit OFFSET :offset"
+)
 COUNT = text(f"SELECT count(*) FROM alerts {FILTER}")  # noqa: S608 - ours
 
 FIND = text(f"SELECT {ALERT} FROM alerts WHERE alert_id = :id")  # noqa: S608 - ours
@@ -38,13 +47,17 @@ FIGURES = text("""
     GROUP BY kind, urgency, status ORDER BY kind, urgency, status
 """)
 
-RECIPIENTS = text("""
-    SELECT recipient_id, count(*) FILTER (WHERE status = 'open') AS open,
-           count(*) FILTER (WHERE status = 'open' AND urgency = 'urgent') AS urgent
-    FROM alerts GROUP BY recipient_id
-    ORDER BY urgent DESC, open DESC, recipient_id LIMIT :limit OFFSET :offset
+KINDS = text("SELECT DISTINCT kind FROM alerts WHERE recipient_id = :recipient ORDER BY kind")
+AGENCIES = text("SELECT DISTINCT recipient_id FROM alerts WHERE role = 'referrer' ORDER BY 1 LIMIT 200")
+IS_AGENCY = text("""
+    SELECT EXISTS (SELECT 1 FROM alerts WHERE recipient_id = :agency_id AND role = 'referrer')
 """)
-COUNT_RECIPIENTS = text("SELECT count(DISTINCT recipient_id) FROM alerts")
+COUNT_OPEN = text("""
+    SELECT recipient_id, count(*) AS open FROM alerts
+    WHERE status = 'open' AND recipient_id = ANY(CAST(:recipients AS text[]))
+      AND (snoozed_until IS NULL OR snoozed_until <= :now)
+    GROUP BY recipient_id
+""")
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,9 @@ class AlertFilter:
     state: State = "open"
     kind: str | None = None
     urgency: str | None = None
+    put_off_at: datetime | None = None
+    """At which moment alerts count as put off or not; None: that does not matter."""
+    put_off: bool = False
 
     def parameters(self) -> dict[str, Any]:
         """Return the statement's parameters."""
@@ -63,16 +79,9 @@ class AlertFilter:
             "state": self.state,
             "kind": self.kind,
             "urgency": self.urgency,
+            "put_off_at": self.put_off_at,
+            "put_off": self.put_off,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Inbox:
-    """One recipient and how much waits there."""
-
-    recipient_id: str
-    open: int
-    urgent: int
 
 
 async def find(connection: Connection, alert_id: UUID) -> Alert | None:
@@ -91,11 +100,25 @@ async def list_alerts(
     return [alert_of(row) for row in rows], int(total)
 
 
-async def list_inboxes(connection: Connection, *, limit: int, offset: int) -> tuple[list[Inbox], int]:
-    """Return one page of recipients, those with most to do first, and how many there are in all."""
-    rows = await connection.execute(RECIPIENTS, {"limit": limit, "offset": offset})
-    total = (await connection.execute(COUNT_RECIPIENTS)).scalar_one()
-    return [Inbox(row.recipient_id, row.open, row.urgent) for row in rows], int(total)
+async def list_kinds(connection: Connection, recipient: str) -> list[str]:
+    """Return the kinds of alert that somebody ever got."""
+    return [row.kind for row in await connection.execute(KINDS, {"recipient": recipient})]
+
+
+async def list_agencies(connection: Connection) -> list[str]:
+    """Return the agencies that were ever told something, 200 at the most."""
+    return [row.recipient_id for row in await connection.execute(AGENCIES)]
+
+
+async def is_agency(connection: Connection, agency_id: str) -> bool:
+    """Return whether somebody was ever told something as a referrer."""
+    return bool((await connection.execute(IS_AGENCY, {"agency_id": agency_id})).scalar_one())
+
+
+async def count_open(connection: Connection, recipients: Sequence[str], *, now: datetime) -> dict[str, int]:
+    """Return how many open alerts wait in each of some inboxes that has any; none that is put off."""
+    rows = await connection.execute(COUNT_OPEN, {"recipients": list(recipients), "now": now})
+    return {row.recipient_id: row.open for row in rows}
 
 
 async def figures(connection: Connection) -> dict[str, Counter[str]]:

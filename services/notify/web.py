@@ -1,4 +1,4 @@
-"""The notify service's HTTP API; its pages are in `inbox_pages`."""
+"""The notify service's HTTP API; its pages are in `web_pages`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,10 +17,11 @@ from services.kernel.service import Command
 from services.kernel.settings import Settings
 from services.kernel.site import Router
 from services.kernel.web import IdempotencyKey, Paging
-from services.notify import arrangements_web, inbox_pages, queue, rates, reading, receipts_web, referrer_api
+from services.notify import arrangements_web, queue, rates, reading, receipts_web, referrer_api
 from services.notify.book import NotifyBook
 from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert
 from services.notify.reading import AlertFilter, Sort, State
+from services.notify.web_pages import pages
 
 
 class Acknowledgement(Command):
@@ -37,7 +38,7 @@ class Snooze(Command):
 
 
 def router(desk: Desk[NotifyBook]) -> APIRouter:
-    """Return the routes of the notify service: API and pages."""
+    """Return the routes of the notify service's API."""
     routes = APIRouter(tags=["notify"])
 
     @routes.get("/alerts", summary="List alerts")
@@ -104,16 +105,16 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
 
     arrangements_web.add(routes, desk)
     referrer_api.add(routes, desk)
-    inbox_pages.add(routes, desk, answer_with)
     return routes
 
 
 def router_under(settings: Settings) -> Router:
-    """Return `router` with what depends on the settings: the receipts of GOV.UK Notify."""
+    """Return `router` with what depends on the settings: receipts of GOV.UK Notify, and the pages."""
 
     def configured(desk: Desk[NotifyBook]) -> APIRouter:
         routes = router(desk)
         receipts_web.add(routes, desk, settings.govuk_notify_callback_token)
+        routes.include_router(pages(desk, settings))
         return routes
 
     return configured

@@ -1,20 +1,15 @@
-"""How alerts read, in the inbox and as an e-mail."""
+"""How alerts read as an e-mail; how moments and kinds read everywhere."""
 
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
-from html.parser import HTMLParser
 from uuid import UUID
 
 import pytest
-from pydantic import ValidationError
 
-from schemas.events import AlertRaised
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.settings import Settings
-from services.notify.inbox_pages import TAGS, TEMPLATES, WHY, Pages, card
 from services.notify.letter import compose
-from services.notify.model import Alert
 from services.notify.queue import Message, Part
 from services.notify.wording import due_words, kind_words, moment_words
 
@@ -172,97 +167,3 @@ def test_id_with_slashes_and_colons_makes_an_address_and_a_link() -> None:
     message = compose(email(recipient_id="agency:school/1"), SETTINGS)
     assert message["To"].addresses[0].addr_spec == '"agency:school/1"@workers.council.example'
     assert "/inbox/agency%3Aschool%2F1/alerts/" in message.get_content()
-
-
-def alert(**changes: object) -> Alert:
-    values: dict[str, object] = {
-        "child_id": UUID(int=9),
-        "alert_id": ALERT,
-        "cause_id": UUID(int=8),
-        "recipient_id": "W-0601",
-        "role": Role.LEAD_PROFESSIONAL,
-        "template": "alert",
-        "kind": "deadline.overdue:assessment",
-        "urgency": Urgency.URGENT,
-        "about": ABOUT,
-        "case_id": CASE,
-        "due_at": NOW - timedelta(hours=1),
-        "says": "Overdue.",
-        "next_step": "Act now.",
-        "raised_at": NOW,
-    }
-    raised = AlertRaised.model_validate(values | changes)
-    return Alert(ALERT, 1, "open", raised)
-
-
-def test_card_answers_who_what_by_when_why_me_and_what_now() -> None:
-    """The five questions of every alert."""
-    shown = card(alert(), now=NOW)
-    assert shown.case == f"Case {CASE}"
-    assert shown.says == "Overdue."
-    assert (shown.by_when, shown.late) == ("Mon 7 Sep 2026, 13:05", True)
-    assert shown.why == "You are the lead professional of this case."
-    assert shown.next_step == "Act now."
-    assert (shown.raised, shown.tag) == ("today 14:05", "Urgent")
-
-
-def test_every_role_and_urgency_has_words() -> None:
-    """A new one cannot be forgotten."""
-    assert set(WHY) == set(Role)
-    assert set(TAGS) == set(Urgency)
-
-
-class Outline(HTMLParser):
-    """What a page is made of: tags in order, and which are left open."""
-
-    VOID = frozenset({"meta", "link", "br", "input"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes something else"
-
-
-def rendered(**changes: object) -> str:
-    values: dict[str, object] = {
-        "address": lambda worker: f"/inbox/{worker}",
-        "worker_id": "W-0601",
-        "cards": [card(alert(), now=NOW)],
-        "total": 1,
-        "state": "open",
-        "sort": "newest",
-        "seen": None,
-        "pages": Pages(2, 3, "/inbox/W-0601?page=1", "/inbox/W-0601?page=3"),
-    }
-    return TEMPLATES.get_template("inbox.html").render(values | changes)
-
-
-def test_inbox_page_is_well_formed_and_has_one_main_heading() -> None:
-    """Language, title, one h1, a main landmark, and everything opened is closed."""
-    outline = Outline()
-    outline.feed(rendered())
-    assert outline.open == []
-    assert [outline.tags.count(tag) for tag in ("h1", "main", "title", "header", "footer")] == [1] * 5
-    assert '<html lang="en-GB">' in rendered()
-
-
-def test_page_escapes_whatever_it_shows() -> None:
-    """Even the pack's own words cannot become markup."""
-    page = rendered(cards=[card(alert(says="<script>alert(1)</script>", next_step='"&<b>'), now=NOW)])
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
-    assert "<b>" not in page
-
-
-def test_worker_id_cannot_be_markup() -> None:
-    """Ids are codes, and codes have no angle brackets."""
-    with pytest.raises(ValidationError):
-        alert(recipient_id="<b>")

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.events import Code
 from services.kernel.connection import Engine
 from services.notify import reading
 from services.notify.pack import NotifyPack
 from services.notify.web_pages.people import Person, agency, find_person
+
+CODE: TypeAdapter[str] = TypeAdapter(Code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class DemoUsers:
         self._engine = engine
 
     async def choices(self) -> tuple[ChoiceGroup, ...]:
-        """Return the people of the pack by team, the shared inboxes, and agencies that were told something."""
+        """Return the pack's people by team, the shared inboxes, and agencies that were told something."""
         pack = self._pack
         county = [each for each in pack.practitioners if each.team is None]
         groups = [ChoiceGroup("The whole county", tuple(Choice(each.id, each.role) for each in county))]
@@ -98,6 +103,16 @@ class DemoUsers:
         found = find_person(self._pack, person_id)
         if found is not None:
             return found
+        if not _is_code(person_id):
+            return None
         async with self._engine.connect() as connection:
             known = await reading.is_agency(connection, person_id)
         return agency(person_id) if known else None
+
+
+def _is_code(text: str) -> bool:
+    try:
+        CODE.validate_python(text)
+    except ValidationError:
+        return False
+    return True

@@ -8,8 +8,7 @@ from urllib.parse import quote, urlencode
 
 import structlog
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, PackageLoader, PrefixLoader, Undefined
-from jinja2.runtime import missing
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, Undefined
 
 HERE = Path(__file__).parents[1]
 TEMPLATES = HERE / "pages"
@@ -40,9 +39,9 @@ class OptionalParameter(Undefined):
     """
 
     def _is_option(self) -> bool:
-        if self._undefined_name == "caller":
+        if self._undefined_name in {"caller", "undefined"}:  # the components ask for these by name
             return True
-        return isinstance(self._undefined_obj, dict) and self._undefined_obj is not missing
+        return isinstance(self._undefined_obj, dict)
 
     def __bool__(self) -> bool:
         return False if self._is_option() else bool(self._fail_with_undefined_error())
@@ -87,14 +86,17 @@ def pages_of(address: str, number: int, total: int, query: Mapping[str, Any], *,
 def address_with(address: str, query: Mapping[str, Any]) -> str:
     """Return an address with a query, without what was not chosen."""
     chosen = {name: value for name, value in query.items() if value is not None}
-    return f"{address}?{urlencode(chosen)}" if chosen else address
+    return f"{address}?{urlencode(chosen, doseq=True)}" if chosen else address
 
 
 def environment() -> Environment:
     """Return the templates: ours, and the components under `govuk_frontend_jinja/`."""
     templates = Environment(
-        loader=PrefixLoader(
-            {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja"), "": FileSystemLoader(TEMPLATES)}
+        loader=ChoiceLoader(
+            [
+                FileSystemLoader(TEMPLATES),
+                PrefixLoader({"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}),
+            ]
         ),
         autoescape=True,
         undefined=OptionalParameter,
@@ -107,13 +109,13 @@ def environment() -> Environment:
 class Renderer:
     """Renders pages. Without the built style sheet they work and look plain, and the log says so once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, styled: bool | None = None) -> None:
         self._templates = environment()
-        self._styled = (STATIC / STYLE).is_file()
+        self._styled = (STATIC / STYLE).is_file() if styled is None else styled
         if not self._styled:
             log.warning("the pages have no style: run `make assets`, which needs Node.js 20 with npm")
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page as an answer, with the headers that protect it."""
-        html = self._templates.get_template(f"/{template}").render(styled=self._styled, **values)
+        html = self._templates.get_template(template).render(styled=self._styled, **values)
         return HTMLResponse(html, status_code=status, headers=dict(PROTECTION))

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
+from schemas.events.codes import Channel
 from services.kernel.clock import SystemClock
 from services.kernel.database import is_transient
 from services.kernel.desk import Desk
@@ -22,6 +23,7 @@ from services.kernel.faults import Refused
 from services.kernel.settings import Settings
 from services.notify.book import NotifyBook
 from services.notify.pack import NotifyPack
+from services.notify.store import NotifyStore
 from services.notify.web_pages.identity import DemoUsers, Identity, Nobody
 from services.notify.web_pages.people import Person
 from services.notify.web_pages.rendering import Renderer, inbox_address
@@ -72,6 +74,8 @@ class Reception:
 
     desk: Desk[NotifyBook]
     pack: NotifyPack
+    channels: frozenset[Channel]
+    """Those that this installation can send on."""
     settings: Settings
     sessions: Sessions
     identity: Identity
@@ -129,19 +133,21 @@ class Reception:
         return self.page(visit, "failed.html", status=500)
 
 
-def reception(desk: Desk[NotifyBook], settings: Settings, pack: NotifyPack) -> Reception:
+def reception_of(desk: Desk[NotifyBook], settings: Settings) -> Reception:
     """Return what all pages share, under the settings' way of signing in."""
-    secret = settings.session_secret
+    store, secret = desk.service.store, settings.session_secret
+    assert isinstance(store, NotifyStore)  # noqa: S101 - the notify service has no other
     return Reception(
         desk,
-        pack,
+        store.pack,
+        store.channels,
         settings,
         Sessions(
             None if secret is None else secret.get_secret_value(),
             SystemClock(),
             secure=settings.site.startswith("https:"),
         ),
-        DemoUsers(pack, desk.engine) if settings.sign_in == "demo" else Nobody(),
+        DemoUsers(store.pack, desk.engine) if settings.sign_in == "demo" else Nobody(),
     )
 
 

@@ -1,0 +1,125 @@
+"""SQL that reads the chronology: a child's events, an alert's cause, a deadline's history; who may look."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from services.kernel.connection import Connection
+
+COLUMNS = "message_id, case_id, source, type, occurred_at, subject, sequence, data"
+
+FILTER = """
+    FROM chronology WHERE child_id = :child_id
+      AND (CAST(:prefixes AS text[]) IS NULL OR type LIKE ANY(CAST(:prefixes AS text[])))
+      AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= :since)
+      AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
+"""
+LIST = text(f"""
+    SELECT {COLUMNS} {FILTER} ORDER BY occurred_at, sequence, message_id LIMIT :limit OFFSET :offset
+""")
+COUNT = text(f"SELECT count(*) {FILTER}")
+# Not the view: whatever leads to an alert was heard on the bus, and the journal has no index of ids.
+CAUSE = text(f"SELECT {COLUMNS} FROM heard_events WHERE message_id = :message_id")  # noqa: S608 - ours
+HISTORY = text(f"""
+    SELECT {COLUMNS} FROM chronology WHERE child_id = :child_id AND subject = :subject
+    ORDER BY occurred_at, sequence, message_id LIMIT 100
+""")  # noqa: S608 - the columns are ours
+
+# By relationship: somebody of theirs was told of the child (as a referrer does not count), or they lead the
+# case, manage its team, or have a role of their own for the child.
+MAY_SEE = text("""
+    SELECT EXISTS (SELECT 1 FROM alerts WHERE child_id = :child_id AND role <> 'referrer'
+                   AND recipient_id = ANY(CAST(:recipients AS text[])))
+        OR EXISTS (SELECT 1 FROM cases WHERE child_id = :child_id
+                   AND (lead_professional_id = :person_id OR team = ANY(CAST(:teams AS text[]))))
+        OR EXISTS (SELECT 1 FROM key_workers WHERE child_id = :child_id AND worker_id = :person_id)
+        OR EXISTS (SELECT 1 FROM reviewing_officers WHERE child_id = :child_id AND worker_id = :person_id)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of the bus. Ids, codes, dates and levels, as it travelled."""
+
+    message_id: UUID
+    case_id: UUID | None
+    source: str
+    type: str
+    occurred_at: datetime
+    subject: UUID
+    sequence: int
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChronologyFilter:
+    """Which events of a child are shown; None does not matter."""
+
+    child_id: UUID
+    prefixes: tuple[str, ...] | None = None
+    """How the wire types begin."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the statement's parameters."""
+        wanted = None if self.prefixes is None else [f"{_plain(prefix)}%" for prefix in self.prefixes]
+        return {"child_id": self.child_id, "prefixes": wanted, "since": self.since, "until": self.until}
+
+
+async def list_entries(
+    connection: Connection, chosen: ChronologyFilter, *, limit: int, offset: int
+) -> tuple[list[Entry], int]:
+    """Return one page of a child's events in the order in which they happened, and how many there are."""
+    parameters = chosen.parameters()
+    rows = await connection.execute(LIST, {**parameters, "limit": limit, "offset": offset})
+    total = (await connection.execute(COUNT, parameters)).scalar_one()
+    return [_entry(row) for row in rows], int(total)
+
+
+async def find_cause(connection: Connection, message_id: UUID) -> Entry | None:
+    """Return the event with a message id; None when the chronology does not hold it."""
+    row = (await connection.execute(CAUSE, {"message_id": message_id})).one_or_none()
+    return None if row is None else _entry(row)
+
+
+async def history_of(connection: Connection, *, child_id: UUID, subject: UUID) -> list[Entry]:
+    """Return every event of one deadline, or of anything else that events are about."""
+    rows = await connection.execute(HISTORY, {"child_id": child_id, "subject": subject})
+    return [_entry(row) for row in rows]
+
+
+async def may_see(
+    connection: Connection, child_id: UUID, *, person_id: str, recipients: Sequence[str], teams: Sequence[str]
+) -> bool:
+    """Return whether somebody is around a child. `recipients`: the inboxes that they answer for."""
+    parameters = {
+        "child_id": child_id,
+        "person_id": person_id,
+        "recipients": list(recipients),
+        "teams": list(teams),
+    }
+    return bool((await connection.execute(MAY_SEE, parameters)).scalar_one())
+
+
+def _plain(prefix: str) -> str:
+    """Return a beginning in which `_` means itself."""
+    return prefix.replace("_", r"\_")
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        row.message_id,
+        row.case_id,
+        row.source,
+        row.type,
+        row.occurred_at,
+        row.subject,
+        row.sequence,
+        json.loads(row.data),
+    )

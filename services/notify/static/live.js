@@ -1,0 +1,98 @@
+// Keeps a list of alerts as it is in the store. Without this script a reload does the same.
+
+const region = document.getElementById("alerts");
+
+if (region !== null && "EventSource" in window) {
+  keepUp(region);
+}
+
+function keepUp(list) {
+  let shown = list;
+  let source = null;
+  let fetching = false;
+  let wanted = shown.dataset.standing;
+
+  function open() {
+    if (source === null) {
+      source = new EventSource(shown.dataset.live);
+      source.addEventListener("standing", (event) => {
+        wanted = JSON.parse(event.data).standing;
+        catchUp();
+      });
+    }
+  }
+
+  // A browser gives each site few connections: a window that nobody looks at gives its own back.
+  function close() {
+    if (source !== null) {
+      source.close();
+      source = null;
+    }
+  }
+
+  async function catchUp() {
+    if (fetching || wanted === shown.dataset.standing) {
+      return;
+    }
+    fetching = true;
+    const asked = wanted;
+    try {
+      const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("alerts");
+      if (fresh === null) {
+        close(); // signed out meanwhile
+        return;
+      }
+      replace(fresh);
+    } catch {
+      close(); // no connection: the next look at this window opens it again
+      return;
+    } finally {
+      fetching = false;
+    }
+    if (wanted !== asked) {
+      catchUp(); // something else has happened meanwhile
+    }
+  }
+
+  function replace(fresh) {
+    const before = new Set(ids(shown));
+    const after = ids(fresh);
+    const added = after.filter((id) => !before.has(id)).length;
+    const focused = document.activeElement?.id;
+    const chosen = new Set([...shown.querySelectorAll("input:checked")].map((box) => box.id));
+    const node = document.importNode(fresh, true);
+    for (const box of node.querySelectorAll("input[type=checkbox]")) {
+      box.checked = chosen.has(box.id);
+    }
+    shown.replaceWith(node);
+    shown = node;
+    if (focused) {
+      document.getElementById(focused)?.focus({ preventScroll: true });
+    }
+    say(added, [...before].filter((id) => !after.includes(id)).length);
+  }
+
+  function ids(of) {
+    return [...of.querySelectorAll("[data-alert]")].map((card) => card.dataset.alert);
+  }
+
+  function say(added, gone) {
+    const words = [];
+    if (added > 0) {
+      words.push(`${added} new ${added === 1 ? "alert" : "alerts"}`);
+    }
+    if (gone > 0) {
+      words.push(`${gone} no longer to do`);
+    }
+    const place = document.getElementById("news");
+    if (place !== null) {
+      place.textContent = words.join(", ");
+    }
+  }
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  window.addEventListener("pagehide", close);
+  open();
+}

@@ -1,0 +1,62 @@
+"""What live pages look at: open alerts of some inboxes, and the moment at which looking again is worth it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from services.kernel.connection import Connection
+
+OPEN = text("""
+    SELECT recipient_id, alert_id, version FROM alerts
+    WHERE status = 'open' AND recipient_id = ANY(CAST(:recipients AS text[]))
+      AND (snoozed_until IS NULL OR snoozed_until <= :now)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One open alert and how many events it has had."""
+
+    alert_id: UUID
+    version: int
+
+
+async def open_alerts(
+    connection: Connection, recipients: Sequence[str], *, now: datetime
+) -> dict[str, frozenset[Standing]]:
+    """Return the open alerts of each of some inboxes; none that is put off."""
+    found: dict[str, set[Standing]] = {recipient: set() for recipient in recipients}
+    for row in await connection.execute(OPEN, {"recipients": list(recipients), "now": now}):
+        found[row.recipient_id].add(Standing(row.alert_id, row.version))
+    return {recipient: frozenset(alerts) for recipient, alerts in found.items()}
+
+
+class Ear:
+    """One connection that hears of every transaction that published something. Leave the context to close."""
+
+    def __init__(self, address: str, heard: Callable[[], None]) -> None:
+        self._dsn = make_url(address).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._heard = heard
+        self._connection: asyncpg.Connection[Any]
+
+    async def __aenter__(self) -> Self:
+        """Connect and listen."""
+        settings = {"application_name": "leadline-live-pages"}
+        self._connection = await asyncpg.connect(self._dsn, server_settings=settings)
+        await self._connection.add_listener("outbox", lambda *_: self._heard())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        self._connection.terminate()
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the connection has gone away."""
+        return self._connection.is_closed()

@@ -1,0 +1,169 @@
+"""My alerts: filter, sort, pages, acknowledging many at once, putting off."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as InPath
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.datastructures import FormData
+
+from schemas.events import Code
+from schemas.events.codes import Urgency
+from services.kernel.faults import Refused
+from services.notify import reading, watching
+from services.notify.model import AcknowledgeAlert
+from services.notify.reading import AlertFilter, Sort
+from services.notify.web_pages.deeds import Deeds
+from services.notify.web_pages.live import fingerprint
+from services.notify.web_pages.putting_off import LENGTHS, until
+from services.notify.web_pages.rendering import inbox_address, pages_of
+from services.notify.web_pages.visiting import Forbidden, Reception, Visit, back_to, field_of
+from services.notify.web_pages.words import card
+from services.notify.wording import kind_words
+
+PER_PAGE = 20
+AT_ONCE = 200
+"""How many alerts one form may mark; more than a page shows."""
+
+Shown = Literal["open", "put_off", "acknowledged", "all"]
+# Codes may hold slashes, so the inbox's id takes as much of the path as it needs.
+InboxId = Annotated[Code, InPath(description="Whose inbox.")]
+PageNumber = Annotated[int, Query(ge=1, le=100_000)]
+
+
+def add(routes: APIRouter, reception: Reception) -> None:
+    """Add the list and its form."""
+    deeds = Deeds(reception)
+
+    @routes.get("/inbox", summary="Page: to one's own inbox", response_class=RedirectResponse)
+    async def own(request: Request) -> Response:
+        visit = await reception.visit(request)
+        return back_to(visit.person.person_id)
+
+    @routes.get("/inbox/{inbox_id:path}", response_class=HTMLResponse, summary="Page: my alerts")
+    async def inbox(
+        request: Request,
+        inbox_id: InboxId,
+        state: Shown = "open",
+        kind: Annotated[Code | Literal[""] | None, Query()] = None,
+        urgency: Urgency | Literal[""] | None = None,
+        sort: Sort = "urgency",
+        page: PageNumber = 1,
+        done: Annotated[int | None, Query(ge=0, le=AT_ONCE)] = None,
+        put_off: Annotated[int | None, Query(ge=0, le=AT_ONCE)] = None,
+    ) -> Response:
+        visit = await reception.visit(request)
+        visit.needs_inbox(inbox_id)
+        query = {
+            "state": state,
+            "kind": kind or None,
+            "urgency": None if not urgency else Urgency(urgency).value,
+            "sort": sort,
+        }
+        said = _said(done, put_off)
+        return await _list(reception, visit, inbox_id, query, page=page, said=said)
+
+    @routes.post(
+        "/inbox/{inbox_id:path}", response_class=HTMLResponse, summary="Form: mark or put off alerts"
+    )
+    async def many(request: Request, inbox_id: InboxId) -> Response:
+        """Mark the chosen alerts as seen or put them off, and go back; twice is no error."""
+        visit = await reception.visit(request)
+        visit.needs_inbox(inbox_id)
+        form = await visit.form()
+        chosen = _chosen(form)
+        query: dict[str, Any] = {"state": "open", "kind": None, "urgency": None, "sort": "urgency"}
+        if not chosen:
+            sentence = "Choose at least one alert"
+            return await _list(reception, visit, inbox_id, query, errors=[sentence])
+        if field_of(form, "do") == "put-off":
+            moment = until(field_of(form, "for"), now=visit.now, pack=reception.pack)
+            refused = await _put_off(deeds, visit, inbox_id, chosen, moment)
+            if refused:
+                return await _list(reception, visit, inbox_id, query, errors=refused)
+            return back_to(inbox_id, f"?put_off={len(chosen)}")
+        for alert_id in chosen:
+            await deeds.find(inbox_id, alert_id)
+            command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=visit.person.person_id)
+            await deeds.acknowledge(inbox_id, command)
+        return back_to(inbox_id, f"?done={len(chosen)}")
+
+
+async def _put_off(
+    deeds: Deeds, visit: Visit, inbox_id: str, chosen: list[UUID], moment: datetime
+) -> list[str]:
+    """Put alerts off; return why some could not be, each reason once."""
+    refused: dict[str, None] = {}
+    for alert_id in chosen:
+        try:
+            await deeds.put_off(inbox_id, alert_id, by=visit.person.person_id, until=moment)
+        except Refused as error:
+            refused[error.sentence] = None
+    return list(refused)
+
+
+async def _list(
+    reception: Reception,
+    visit: Visit,
+    inbox_id: str,
+    query: dict[str, Any],
+    *,
+    page: int = 1,
+    said: str | None = None,
+    errors: list[str] | None = None,
+) -> Response:
+    state = query["state"]
+    chosen = AlertFilter(
+        inbox_id,
+        "open" if state == "put_off" else state,
+        query["kind"],
+        query["urgency"],
+        put_off_at=visit.now if state in {"open", "put_off"} else None,
+        put_off=state == "put_off",
+    )
+    async with reception.desk.engine.connect() as connection:
+        alerts, total = await reading.list_alerts(
+            connection, chosen, sort=query["sort"], limit=PER_PAGE, offset=(page - 1) * PER_PAGE
+        )
+        kinds = await reading.list_kinds(connection, inbox_id)
+        waiting = await reading.count_open(connection, visit.person.inboxes, now=visit.now)
+        watched = await watching.open_alerts(connection, [inbox_id], now=visit.now)
+    return reception.page(
+        visit,
+        "inbox.html",
+        status=422 if errors else 200,
+        inbox=inbox_id,
+        is_own=inbox_id == visit.person.person_id,
+        cards=[card(alert, now=visit.now) for alert in alerts],
+        total=total,
+        kinds=[(each, kind_words(each).capitalize()) for each in kinds],
+        others=[(each, waiting.get(each, 0)) for each in visit.person.inboxes if each != inbox_id],
+        lengths=LENGTHS,
+        standing=fingerprint(watched[inbox_id]),
+        chosen=query,
+        said=said,
+        errors=errors or [],
+        pages=pages_of(inbox_address(inbox_id), page, total, query, per_page=PER_PAGE),
+    )
+
+
+def _chosen(form: FormData) -> list[UUID]:
+    """Return the alerts that a form names. Raises Forbidden for what no page of ours can have sent."""
+    try:
+        chosen = [UUID(str(each)) for each in form.getlist("alert")]
+    except ValueError:
+        raise Forbidden from None
+    if len(chosen) > AT_ONCE:
+        raise Forbidden
+    return list(dict.fromkeys(chosen))
+
+
+def _said(done: int | None, put_off: int | None) -> str | None:
+    """Return what the last form has done, as a sentence."""
+    if done:
+        return f"{done} {'alert is' if done == 1 else 'alerts are'} marked as seen"
+    if put_off:
+        return f"{put_off} {'alert is' if put_off == 1 else 'alerts are'} put off"
+    return None

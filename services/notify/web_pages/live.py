@@ -1,0 +1,145 @@
+"""Live pages: one watcher a process looks when the store says that something happened, and tells every page.
+
+A page is told a fingerprint of what is open in its inbox and asks for itself again when it shows another
+one. So nothing is lost between a page and its stream, nor while a stream was away.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from schemas.events import Code
+from services.kernel.clock import Clock, SystemClock
+from services.kernel.connection import Engine
+from services.kernel.database import is_transient
+from services.notify import watching
+from services.notify.watching import Ear, Standing
+from services.notify.web_pages.visiting import Forbidden, NotSignedIn, Reception
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 2.0
+"""How often the store is looked at when it says nothing: what was put off comes back without an event."""
+PAUSE_SECONDS = 0.1
+"""Between two looks: many alerts at once are one look."""
+RETRY_SECONDS = 1.0
+ALIVE_SECONDS = 15.0
+"""How often a stream says that it is there, and looks whether its browser still is."""
+
+
+class Watcher:
+    """One open page. `news` gives fingerprints that differ from the last one."""
+
+    def __init__(self, inbox: str) -> None:
+        self.inbox = inbox
+        self._told: str | None = None
+        self._changed = asyncio.Event()
+        self._standing = ""
+
+    def tell(self, standing: str) -> None:
+        """Take in how the inbox stands."""
+        if standing != self._standing:
+            self._standing = standing
+            self._changed.set()
+
+    async def news(self) -> str | None:
+        """Return the inbox's fingerprint when it has changed; None when nothing has for a while."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), ALIVE_SECONDS)
+        self._changed.clear()
+        if self._standing == (self._told or ""):
+            return None
+        self._told = self._standing
+        return self._standing
+
+
+class Live:
+    """Watches the inboxes of the pages that are open in this process; sleeps while there are none."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._watchers: set[Watcher] = set()
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def watch(self, inbox: str) -> AsyncIterator[Watcher]:
+        """Watch an inbox for as long as the context lasts."""
+        watcher = Watcher(inbox)
+        self._watchers.add(watcher)
+        self._woken.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look_for_ever())
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+            if not self._watchers and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _look_for_ever(self) -> None:
+        while self._watchers:
+            try:
+                async with Ear(self._engine.address, self._woken.set) as ear:
+                    while not ear.is_deaf:
+                        await self._look()
+                        await asyncio.sleep(PAUSE_SECONDS)
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("live pages wait", error=type(error).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _look(self) -> None:
+        self._woken.clear()  # before the look: what commits after it, wakes us again
+        inboxes = sorted({watcher.inbox for watcher in self._watchers})
+        async with self._engine.connect() as connection:
+            found = await watching.open_alerts(connection, inboxes, now=self._clock.now())
+        for watcher in tuple(self._watchers):
+            if watcher.inbox in found:
+                watcher.tell(fingerprint(found[watcher.inbox]))
+
+
+def fingerprint(standings: Iterable[Standing]) -> str:
+    """Return a short text that is another one when anything about some open alerts is."""
+    lines = sorted(f"{each.alert_id}:{each.version}" for each in standings)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def add(routes: APIRouter, reception: Reception) -> None:
+    """Add the stream."""
+    live = Live(reception.desk.engine, reception.desk.clock)
+    real_time = SystemClock()
+
+    @routes.get("/inbox/live", response_class=StreamingResponse, include_in_schema=False)
+    async def stream(request: Request, inbox: Annotated[Code, Query()]) -> Response:
+        """Send an event whenever the inbox stands otherwise than before, until the page is gone."""
+        try:
+            visit = await reception.visit(request)
+            visit.needs_inbox(inbox)
+        except (NotSignedIn, Forbidden):
+            return Response(status_code=403)  # a browser does not ask again
+
+        async def events() -> AsyncIterator[str]:
+            async with live.watch(inbox) as watcher:
+                yield "retry: 2000\n\n"
+                while real_time.now() < visit.session.until and not await request.is_disconnected():
+                    standing = await watcher.news()
+                    if standing is None:
+                        yield ": still here\n\n"
+                    else:
+                        yield f"event: standing\ndata: {json.dumps({'standing': standing})}\n\n"
+
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(events(), media_type="text/event-stream", headers=headers)

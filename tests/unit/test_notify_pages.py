@@ -1,0 +1,435 @@
+"""How the pages look when something is on them: well formed, escaped, with one main heading."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from fastapi import Request
+from jinja2 import UndefinedError
+from pydantic import ValidationError
+
+from schemas.events import AlertRaised
+from schemas.events.codes import Role, Urgency
+from services.kernel.clock import SystemClock
+from services.kernel.pack import load_pack
+from services.kernel.settings import Settings
+from services.notify.arrangements import Arrangements
+from services.notify.boards import Workload
+from services.notify.chronicle import Entry
+from services.notify.model import Alert
+from services.notify.pack import NotifyPack
+from services.notify.rates import Rate
+from services.notify.web_pages import preferences
+from services.notify.web_pages.alert import rule_shown
+from services.notify.web_pages.board import mondays_before, rate_rows
+from services.notify.web_pages.chronology import KINDS
+from services.notify.web_pages.identity import Choice, ChoiceGroup, Nobody
+from services.notify.web_pages.people import find_person
+from services.notify.web_pages.putting_off import LENGTHS
+from services.notify.web_pages.rendering import Pages, Renderer, environment
+from services.notify.web_pages.session import Session, Sessions
+from services.notify.web_pages.visiting import Reception, Visit
+from services.notify.web_pages.words import COLOURS, TAGS, WHY, card, line
+
+NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
+ALERT, CASE, ABOUT, CHILD = (
+    UUID(int=1),
+    UUID("3f2a1b4c-0000-4000-8000-000000000001"),
+    UUID(int=3),
+    UUID(int=9),
+)
+PACK = load_pack(Path("deploy/policies/cambridgeshire.yaml"), NotifyPack)
+MANY = Pages(2, 3, "/inbox/W-0601?page=1", "/inbox/W-0601?page=3")
+
+
+def alert(**changes: object) -> Alert:
+    values: dict[str, object] = {
+        "child_id": CHILD,
+        "alert_id": ALERT,
+        "cause_id": UUID(int=8),
+        "recipient_id": "W-0601",
+        "role": Role.LEAD_PROFESSIONAL,
+        "template": "alert",
+        "kind": "deadline.overdue:assessment",
+        "urgency": Urgency.URGENT,
+        "about": ABOUT,
+        "case_id": CASE,
+        "due_at": NOW - timedelta(hours=1),
+        "says": "Overdue.",
+        "next_step": "Act now.",
+        "raised_at": NOW,
+    }
+    return Alert(ALERT, 1, "open", AlertRaised.model_validate(values | changes))
+
+
+def entry(**data: object) -> Entry:
+    return Entry(UUID(int=8), CASE, "/leadline/assessment", "deadline.overdue.v1", NOW, UUID(int=7), 3, data)
+
+
+@pytest.fixture(scope="module")
+def reception() -> Reception:
+    """All that pages share, but for a store: nothing here asks one."""
+    sessions = Sessions("a secret of the tests", SystemClock(), secure=False)
+    return Reception(cast("Any", None), PACK, frozenset(), Settings(), sessions, Nobody())
+
+
+def visit_of(person_id: str) -> Visit:
+    person = find_person(PACK, person_id)
+    assert person is not None
+    request = Request({"type": "http", "method": "GET", "path": "/inbox", "headers": [], "query_string": b""})
+    return Visit(request, Session(person_id, "a token", NOW + timedelta(hours=1)), person, NOW)
+
+
+def inbox(**changes: object) -> dict[str, object]:
+    return {
+        "inbox": "W-0601",
+        "is_own": True,
+        "cards": [card(alert(), now=NOW)],
+        "total": 41,
+        "kinds": [("deadline.overdue:assessment", "Assessment overdue")],
+        "others": [("duty-lt-ely", 3)],
+        "lengths": LENGTHS,
+        "standing": "0123456789abcdef",
+        "chosen": {"state": "open", "kind": None, "urgency": "urgent", "sort": "urgency"},
+        "said": "1 alert is marked as seen",
+        "errors": [],
+        "pages": MANY,
+    } | changes
+
+
+def single(**changes: object) -> dict[str, object]:
+    shown = line(
+        entry(kind="assessment", due_at="2026-09-07T12:05:00Z", rules=[{"words": "A rule."}]), now=NOW
+    )
+    return {
+        "inbox": "W-0601",
+        "card": card(replace(alert(), step=1, snoozed_until=NOW + timedelta(hours=2)), now=NOW),
+        "is_mine": True,
+        "cause": shown,
+        "rule": rule_shown(alert(), PACK),
+        "history": [shown],
+        "before": card(alert(), now=NOW),
+        "may_open_before": True,
+        "deliveries": [
+            {
+                "channel": "email",
+                "recipient_id": "W-0601",
+                "state": "not_needed",
+                "queued_at": "today 14:05",
+                "held_until": "",
+                "sent_at": "",
+                "delivered_at": "",
+                "reason": "acknowledged",
+            }
+        ],
+        "next_step_at": "Mon 7 Sep 2026, 17:00",
+        "lengths": list(LENGTHS),
+        "works_with_children": True,
+    } | changes
+
+
+def timeline(**changes: object) -> dict[str, object]:
+    return {
+        "child_id": CHILD,
+        "days": [("Mon 7 Sep 2026", [line(entry(kind="assessment", late=True), now=NOW)])],
+        "total": 1,
+        "shown": 1,
+        "kinds": KINDS,
+        "chosen": {"kind": ["deadline"], "since": "2026-09-01", "until": None},
+        "errors": [("until", "Enter the last day as a day, for example 2026-09-07")],
+        "paper": False,
+        "address": f"/children/{CHILD}/chronology",
+        "pages": Pages(1, 1, None, None),
+    } | changes
+
+
+def board(**changes: object) -> dict[str, object]:
+    mondays = mondays_before(date(2026, 9, 7))
+    return {
+        "team": PACK.team_by_code["lt-ely"],
+        "roles": {"W-0601": "family worker"},
+        "loads": [(Workload("W-0601", 3, 1, 1, 1, 0, 2, NOW), "today 14:05"), (Workload("W-0602"), None)],
+        "cards": [card(alert(), now=NOW)],
+        "total": 1,
+        "which": "escalated",
+        "mondays": [str(monday) for monday in mondays],
+        "rates": [(row, row.kind) for row in rate_rows([Rate("W-0601", "x.y", mondays[1], 4, 2)], mondays)],
+        "pages": MANY,
+    } | changes
+
+
+def choices(**changes: object) -> dict[str, object]:
+    rows = preferences.rows_of(PACK, Arrangements(), "W-0601")
+    return {
+        "rows": [
+            (row, [(preferences.field_name(row.kind, each), "E-mail", chosen) for each, chosen in row.chosen])
+            for row in rows
+        ],
+        "channels": [("E-mail", True), ("Text message", False)],
+        "choices": preferences.CHOICES,
+        "digests": preferences.DIGESTS,
+        "times": preferences.TIMES,
+        "hours": {"quiet_from": "19:00", "quiet_until": "x", "digest_at": "08:30", "digest": "daily"},
+        "chosen_hours": False,
+        "saved": True,
+        "errors": [("quiet_until", "Quiet hours end: enter a time of day, for example 19:00")],
+    } | changes
+
+
+def sign_in() -> dict[str, object]:
+    groups = (ChoiceGroup("Ely", (Choice("W-0601", "family_worker"),)),)
+    return {
+        "groups": groups,
+        "wanted": "/inbox",
+        "token_of_form": "t",
+        "error": "Choose who you are",
+        "is_demo": True,
+        "signed_in": None,
+    }
+
+
+PAGES: dict[str, Callable[[], dict[str, object]]] = {
+    "inbox.html": inbox,
+    "alert.html": single,
+    "chronology.html": timeline,
+    "board.html": board,
+    "boards.html": lambda: {"rows_of_teams": [(PACK.teams[0], 3, 2, 1)]},
+    "preferences.html": choices,
+    "sign_in.html": sign_in,
+    "forbidden.html": dict,
+    "missing.html": lambda: {"sentence": "There is no such alert."},
+    "refused.html": lambda: {"sentence": "Not for so long."},
+    "away.html": dict,
+    "failed.html": dict,
+}
+PARTS = {"layout.html", "navigation.html", "parts.html"}
+
+every_page = pytest.mark.parametrize("name", PAGES)
+
+
+class Outline(HTMLParser):
+    """What a page is made of: tags in order with their attributes, and which are left open."""
+
+    VOID = frozenset({"meta", "link", "br", "input", "path"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.VOID:
+            return
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def rendered(reception: Reception, name: str, person: str | None = "W-0600", **changes: object) -> str:
+    values = PAGES[name]() | changes
+    answer = reception.page(None if person is None else visit_of(person), name, **values)
+    return bytes(answer.body).decode()
+
+
+def test_every_template_is_a_page_here_or_a_part_of_one() -> None:
+    """A new one cannot be forgotten by the rules below."""
+    files = {path.name for path in Path("services/notify/pages").glob("*.html")}
+    assert files == {*PAGES, *PARTS}
+
+
+@every_page
+@pytest.mark.parametrize("person", ["W-0600", "W-0601", "leadline-operations", None])
+def test_page_is_well_formed_and_has_one_main_heading(
+    reception: Reception, name: str, person: str | None
+) -> None:
+    """Language, title, one h1, a main landmark, a way past the navigation, and all that is opened is closed."""
+    page = rendered(reception, name, person)
+    outline = Outline(page)
+    assert outline.open == []
+    assert [len(outline.all(tag)) for tag in ("h1", "main", "title", "header", "footer")] == [1] * 5
+    assert '<html lang="en-GB"' in page
+    assert 'href="#main-content"' in page
+
+
+@every_page
+def test_every_field_has_a_label_and_every_id_is_there_once(reception: Reception, name: str) -> None:
+    """Whoever listens to a page hears what each field is for."""
+    outline = Outline(rendered(reception, name))
+    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    labelled = {label["for"] for label in outline.all("label")}
+    fields = [*outline.all("select"), *(each for each in outline.all("input") if each["type"] != "hidden")]
+    assert {each["id"] for each in fields} <= labelled
+
+
+@every_page
+def test_every_form_that_changes_something_carries_the_token(reception: Reception, name: str) -> None:
+    """No other site can send one in somebody's name."""
+    page = rendered(reception, name)
+    posts = page.count('method="post"')
+    assert posts >= 1, "at least signing out"
+    assert page.count('name="token"') == posts
+
+
+@every_page
+def test_page_holds_no_script_or_style_of_its_own_and_nothing_from_elsewhere(
+    reception: Reception, name: str
+) -> None:
+    """The content security policy would refuse it."""
+    outline = Outline(rendered(reception, name))
+    assert all(each.get("src", "").startswith("/assets/") for each in outline.all("script"))  # type: ignore[union-attr]
+    assert outline.all("style") == []
+    handlers = [key for _, attributes in outline.tags for key in attributes if key.startswith("on")]
+    assert handlers == []
+    assert [attributes for _, attributes in outline.tags if "style" in attributes] == []
+
+
+def test_pages_are_kept_nowhere_and_framed_by_nobody(reception: Reception) -> None:
+    """Headers of every page."""
+    headers = reception.page(None, "failed.html", status=500).headers
+    assert headers["cache-control"] == "no-store"
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("name", ["inbox.html", "alert.html", "board.html"])
+def test_page_escapes_whatever_it_shows(reception: Reception, name: str) -> None:
+    """Even the pack's own words cannot become markup."""
+    hostile = card(alert(says="<script>alert(1)</script>", next_step='"&<b>'), now=NOW)
+    page = rendered(reception, name, **{"card": hostile} if name == "alert.html" else {"cards": [hostile]})
+    assert "<script>" not in page
+    assert "<b>" not in page
+
+
+def test_a_fact_of_an_event_cannot_be_markup(reception: Reception) -> None:
+    """What a producer sends is shown as text."""
+    hostile = line(entry(kind="assessment", reason="<img src=x>"), now=NOW)
+    page = rendered(reception, "chronology.html", days=[("Mon 7 Sep 2026", [hostile])])
+    assert "<img" not in page
+    assert "&lt;img src=x&gt;" in page
+
+
+def test_worker_id_cannot_be_markup() -> None:
+    """Ids are codes, and codes have no angle brackets."""
+    with pytest.raises(ValidationError):
+        alert(recipient_id="<b>")
+
+
+def test_a_name_that_nobody_gave_a_template_is_a_mistake() -> None:
+    """Only the options of a component may be left out."""
+    templates = environment()
+    with pytest.raises(UndefinedError):
+        templates.from_string("{{ forgotten }}").render()
+    with pytest.raises(UndefinedError):
+        templates.from_string("{% if card.forgotten %}{% endif %}").render(card=card(alert(), now=NOW))
+    assert templates.from_string("{{ params.left_out }}").render(params={}) == ""
+
+
+def test_card_answers_who_what_by_when_why_me_and_what_now() -> None:
+    """The five questions of every alert."""
+    shown = card(alert(), now=NOW)
+    assert shown.case == f"Case {CASE}"
+    assert shown.says == "Overdue."
+    assert (shown.by_when, shown.late) == ("Mon 7 Sep 2026, 13:05", True)
+    assert shown.why == "You are the lead professional of this case."
+    assert shown.next_step == "Act now."
+    assert (shown.raised, shown.tag) == ("today 14:05", "Urgent")
+
+
+def test_card_says_what_has_happened_since() -> None:
+    """Repeated, escalated, put off, settled: a sentence each; what is settled is late no more."""
+    shown = card(
+        replace(
+            alert(),
+            repeats=2,
+            repeated_at=NOW,
+            step=1,
+            snoozed_until=NOW + timedelta(hours=3),
+            settled_at=NOW,
+        ),
+        now=NOW,
+    )
+    assert shown.notes == (
+        "What it asks for has happened: today 14:05.",
+        "The same has happened 2 times more, last today 14:05.",
+        "Nobody acknowledged it in time: escalated once.",
+        "Put off until Mon 7 Sep 2026, 17:05.",
+    )
+    assert shown.late is False
+
+
+def test_card_tells_a_stand_in_and_a_manager_why_it_came_to_them() -> None:
+    """Not only the role: also for whom, and that somebody else was told before."""
+    changes = {"stands_in_for": "W-0602", "escalates": UUID(int=5), "role": Role.TEAM_MANAGER}
+    assert card(alert(**changes), now=NOW).why == (
+        "You stand in for W-0602, who is away or has left."
+        " Nobody acknowledged the alert before this one in time."
+        " You manage the team that answers for this case."
+    )
+
+
+def test_every_role_and_urgency_has_words() -> None:
+    """A new one cannot be forgotten."""
+    assert set(WHY) == set(Role)
+    assert set(TAGS) == set(COLOURS) == set(Urgency)
+
+
+def test_event_is_told_in_words_with_its_facts() -> None:
+    """Moments and days in London's, lists joined, rules by their words, and nothing for what is not said."""
+    shown = line(
+        entry(
+            child_id=str(CHILD),
+            deadline_id=str(ABOUT),
+            kind="assessment",
+            due_at="2026-09-07T12:05:00Z",
+            started_on="2026-09-04",
+            late=True,
+            concerns=["N1", "N5"],
+            rules=[{"code": "r1", "words": "Two needs or more."}],
+            reason=None,
+        ),
+        now=NOW,
+    )
+    assert (shown.what, shown.when, shown.source) == ("Assessment overdue", "today 14:05", "assessment")
+    assert dict(shown.facts) == {
+        "Deadline": str(ABOUT),
+        "Kind": "assessment",
+        "Due at": "today 13:05",
+        "Started on": "Fri 4 Sep 2026",
+        "Late": "yes",
+        "Concerns": "N1; N5",
+        "Rules": "Two needs or more.",
+    }
+
+
+def test_alert_page_names_the_rule_the_limit_and_its_source(reception: Reception) -> None:
+    """Why me: by which rule of which pack, under which law."""
+    page = rendered(reception, "alert.html")
+    for words in ("deadline.overdue:", PACK.pack.version, "45 working days", "Working Together 2018"):
+        assert words in page
+
+
+def test_pages_without_built_style_ask_for_none(reception: Reception) -> None:
+    """They work and look plain: nothing is loaded that is not there."""
+    plain = replace(reception, renderer=Renderer(styled=False))
+    page = rendered(plain, "inbox.html")
+    assert "/assets/govuk/" not in page
+    assert "/assets/components.js" not in page
+    assert "/assets/live.js" in page

@@ -37,12 +37,8 @@ from services.notify.web_pages.visiting import Reception, Visit
 from services.notify.web_pages.words import COLOURS, TAGS, WHY, card, line
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
-ALERT, CASE, ABOUT, CHILD = (
-    UUID(int=1),
-    UUID("3f2a1b4c-0000-4000-8000-000000000001"),
-    UUID(int=3),
-    UUID(int=9),
-)
+ALERT, ABOUT, CHILD = UUID(int=1), UUID(int=3), UUID(int=9)
+CASE = UUID("3f2a1b4c-0000-4000-8000-000000000001")
 PACK = load_pack(Path("deploy/policies/cambridgeshire.yaml"), NotifyPack)
 MANY = Pages(2, 3, "/inbox/W-0601?page=1", "/inbox/W-0601?page=3")
 
@@ -241,7 +237,7 @@ class Outline(HTMLParser):
 
 
 def rendered(reception: Reception, name: str, person: str | None = "W-0600", **changes: object) -> str:
-    values = PAGES[name]() | changes
+    values: dict[str, Any] = PAGES[name]() | changes
     answer = reception.page(None if person is None else visit_of(person), name, **values)
     return bytes(answer.body).decode()
 
@@ -257,7 +253,7 @@ def test_every_template_is_a_page_here_or_a_part_of_one() -> None:
 def test_page_is_well_formed_and_has_one_main_heading(
     reception: Reception, name: str, person: str | None
 ) -> None:
-    """Language, title, one h1, a main landmark, a way past the navigation, and all that is opened is closed."""
+    """Language, title, one h1, a main landmark, a way past the navigation; all that is opened is closed."""
     page = rendered(reception, name, person)
     outline = Outline(page)
     assert outline.open == []

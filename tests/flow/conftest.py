@@ -72,18 +72,27 @@ class Bench:
         self.desk = Desk(*parts, calendar=self.calendar)
         self.replay = Replay(*parts, calendar=self.calendar)
 
-    def record(self, event: Event, *, event_id: str | None = None, topic: str | None = None) -> Record:
+    def record(
+        self,
+        event: Event,
+        *,
+        event_id: str | None = None,
+        topic: str | None = None,
+        source: str = "/tests",
+        sequence: int | None = None,
+    ) -> Record:
         """Return an event as a Kafka record; the same event has the same id unless another is given."""
         where = topic or next(topic.name for topic in TOPICS if event.wire_type in topic.types)
         key, value, headers = encode(
             Envelope(
                 id=event_id or str(uuid5(TESTS, f"{event.wire_type}{event.model_dump_json()}")),
-                source="/tests",
+                source=source,
                 type=event.wire_type,
                 time=self.clock.now(),
                 data=event.encode(),
                 subject=str(event.subject),
                 key=str(event.child_id),
+                sequence=sequence,
             )
         )
         self._offset += 1

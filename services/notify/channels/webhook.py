@@ -55,6 +55,8 @@ class _Posting:
             await client.aclose()
 
     async def _post(self, content: bytes, more: dict[str, str]) -> Outcome:
+        if not self._endpoint.active:
+            return Refused("subscription_ended", final=True, kind="no_address")
         if not _may_go(self._endpoint.url, self._settings):
             return Refused("not_https", final=True, kind="no_address")
         if self._client is None:

@@ -13,7 +13,7 @@ RATE ?= 200
 STORM ?=
 MUTATION ?=
 
-.PHONY: help setup demo up test unit bench chaos lint format schemas sample-data clean
+.PHONY: help setup demo up test unit bench alerts chaos lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ unit: $(STAMP) ## the tests that need no engine
 
 bench: $(STAMP) ## measure speed on real engines beside other libraries; QUICK=1 ends within five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
+
+alerts: $(STAMP) ## 10,000 alerts to 500 workers while a webhook hangs, one fails and SMTP refuses: who is held up?
+	@$(BIN)/python -m tests.load
 
 chaos: $(STAMP) ## break everything under load and recount; SECONDS=120 SEED=7 RATE=200 STORM=kill|deploy MUTATION= choose it
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) --rate $(RATE) $(if $(STORM),--storm $(STORM)) \

@@ -51,6 +51,8 @@ class Notification:
     to: str
     personalisation: dict[str, str]
     status: str = "created"
+    moment: float = field(default_factory=time.monotonic)
+    """When it was taken, by the monotonic clock."""
 
 
 @dataclass
@@ -59,6 +61,8 @@ class NotifyStub:
 
     errors: list[tuple[int, str]] = field(default_factory=list)
     """Answers to the next messages, used up from the front: a status and Notify's kind of error."""
+    words: str = "You cannot do that, Jane Roe."
+    """What it says to whom it refuses."""
     swallow: int = 0
     """How many of the next messages are taken without an answer: the connection breaks."""
     hang: int = 0
@@ -120,7 +124,7 @@ class NotifyStub:
             await asyncio.Event().wait()
         if self.errors:
             status, name = self.errors.pop(0)
-            return _no(status, name, "You cannot do that, Jane Roe.")
+            return _no(status, name, self.words)
         channel = request.match_info["channel"]
         asked: dict[str, Any] = await request.json()
         to = asked.get("email_address" if channel == "email" else "phone_number", "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
+from time import monotonic
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -21,7 +22,11 @@ class PostOffice:
 
     answers: list[str] = field(default_factory=list)
     at_sender: list[str] = field(default_factory=list)
+    refusing: str | None = None
+    """What every sender is answered while it is set."""
     kept: list[EmailMessage] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
+    """When each was taken, by the monotonic clock."""
     recipients: list[str] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     meanwhile: Callable[[], Awaitable[object]] | None = None
@@ -30,6 +35,8 @@ class PostOffice:
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if self.refusing is not None:
+            return self.refusing
         envelope.mail_from = address
         return self.at_sender.pop(0) if self.at_sender else TAKEN
 
@@ -50,6 +57,7 @@ class PostOffice:
         message = BytesParser(policy=default).parsebytes(content)
         assert isinstance(message, EmailMessage)
         self.kept.append(message)
+        self.moments.append(monotonic())
         self.recipients += envelope.rcpt_tos
         self.arrived.set()
         return TAKEN

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from time import monotonic
 from typing import Any, Literal
 
 from aiohttp import web
@@ -27,11 +28,15 @@ class Endpoint:
     key: bytes | None = None
     """Checks signatures when set."""
     slow_seconds: float = 0.2
+    words: str = ""
+    """What it says beside the status."""
     asked: int = 0
     taken: Counter[str] = field(default_factory=Counter)
     """How often each `webhook-id` was taken; a partner has it in effect once."""
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
+    """When each was taken, by the monotonic clock."""
     forged: int = 0
 
 
@@ -67,7 +72,9 @@ class Receiver:
             endpoint.taken[request.headers.get("webhook-id", "")] += 1
             endpoint.bodies.append(body)
             endpoint.headers.append(dict(request.headers))
-        return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 302 else {})
+            endpoint.moments.append(monotonic())
+        more = {"Location": "/elsewhere"} if status == 302 else {}
+        return web.Response(status=status, headers=more, text=endpoint.words)
 
 
 def genuine(key: bytes, headers: Mapping[str, str], body: bytes, *, now: datetime | None = None) -> bool:

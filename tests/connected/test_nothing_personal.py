@@ -82,7 +82,8 @@ KINDS_OF_OUTPUT = {
 }
 
 SUBSCRIBE = text("""
-    INSERT INTO subscriptions (subscription_id, owner_kind, owner_id, channel, url, secret_reference, created_at)
+    INSERT INTO subscriptions
+        (subscription_id, owner_kind, owner_id, channel, url, secret_reference, created_at)
     VALUES (:id, :kind, :owner, :channel, :url, :secret, :now)
 """)
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -60,7 +59,7 @@ async def played(rig: Rig) -> None:
     spoilt = rig.bench.record(received(7))
     assert spoilt.value is not None
     value = spoilt.value.replace(b'"school-1"', f'"{WORDS}"'.encode())
-    await rig.bench.delivery.deliver([replace(spoilt, value=value)])
+    await rig.bench.delivery.deliver([spoilt._replace(value=value)])
     for path in ("/team", "/agency"):
         rig.receiver.at(path).mode = "error"
     rig.office.answers = [f"451 4.7.1 {WORDS}", f"550 5.1.1 {WORDS}"]
@@ -79,7 +78,7 @@ async def played(rig: Rig) -> None:
 
 
 async def test_no_marked_value_leaves_by_any_way(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    """Bodies, subjects, headers, logs, metrics, tables and events: all have been written, none repeats one."""
+    """Bodies, subjects, headers, logs, metrics, tables, events: all have been written, none repeats one."""
     configure_logs(rig.bench.settings, service="notify")
     await played(rig)
     outputs = {

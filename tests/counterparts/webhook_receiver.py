@@ -17,7 +17,7 @@ from aiohttp import web
 Mode = Literal["ok", "hang", "error", "slow", "gone", "redirect", "busy"]
 
 WINDOW = timedelta(minutes=5)
-STATUS = {"ok": 204, "slow": 200, "error": 500, "gone": 410, "redirect": 302, "busy": 429}
+STATUS = {"ok": 200, "slow": 200, "error": 500, "gone": 410, "redirect": 302, "busy": 429}
 
 
 @dataclass

@@ -21,6 +21,9 @@ rule, the recipient's preferences and the hour decide on which channels it leave
 | `duework` | what time alone brings: escalations, absences that begin, held deliveries; claimed once |
 | `rates`, `metrics` | alerts per worker and week by kind; what is counted |
 | `reading` | SQL behind lists and pages |
+| `chronology` | every event that was read, kept in its transaction; `chronicle` reads it |
+| `referrers`, `referrer_rows` | what agencies see of their own referrals: the rule, and its SQL by position |
+| `referrer_api`, `agency_keys` | the API that agencies poll, and the keys that open it |
 | `app`, `web`, `arrangements_web`, `wording` | wiring, HTTP API, words |
 | `web_pages/` with `boards`, `chronicle`, `watching` | the pages, and the SQL that only they need |
 | `channels` | the ways out: SMTP, GOV.UK Notify, webhooks and chats behind one protocol |

@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+ASSETS := services/notify/static/govuk/govuk-frontend.css
 ONCE ?=
 QUICK ?=
 SEED ?= 42
@@ -13,7 +14,7 @@ RATE ?= 200
 STORM ?=
 MUTATION ?=
 
-.PHONY: help setup demo up test unit bench alerts chaos lint format schemas sample-data clean
+.PHONY: help setup demo up styled test test-browser assets unit bench alerts chaos lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -27,9 +28,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-setup: $(STAMP) ## create the environment (.venv)
+setup: $(STAMP) styled ## create the environment (.venv)
 
-demo: $(STAMP) ## play one month of a small county; ONCE=1 exits when done, SEED=42 DAYS=30 choose it
+demo: $(STAMP) styled ## play one month of a small county; ONCE=1 exits when done, SEED=42 DAYS=30 choose it
 	@$(BIN)/leadline demo --seed $(SEED) --days $(DAYS) $(if $(ONCE),--once)
 
 up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops them
@@ -37,6 +38,21 @@ up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops t
 
 test: $(STAMP) sample-data ## every test: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
 	@$(BIN)/pytest -q
+
+test-browser: $(STAMP) assets ## the pages in a real Chromium, with axe; pictures in var/screens; CHROMIUM= names the browser
+	@test -x "$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" || \
+	  { echo "No Chromium: install it (apt-get install chromium), or set CHROMIUM to yours." >&2; exit 1; }
+	@$(BIN)/pytest -q -m browser tests/browser
+
+assets: $(ASSETS) ## build style and scripts of the pages from govuk-frontend; needs Node.js 20 with npm
+
+$(ASSETS): $(wildcard services/notify/assets/package*.json services/notify/assets/build.mjs services/notify/assets/*.scss)
+	@command -v npm >/dev/null || \
+	  { echo "No npm: install Node.js 20 or newer with npm (apt-get install nodejs npm), then run this again." >&2; exit 1; }
+	@cd services/notify/assets && npm ci --silent --no-audit --no-fund && npm run --silent build
+
+styled:
+	@$(MAKE) --no-print-directory assets || echo "The pages work and look plain until \`make assets\` has run." >&2
 
 unit: $(STAMP) ## the tests that need no engine
 	@$(BIN)/pytest -q -m "not connected"
@@ -70,5 +86,5 @@ var/sample-data/cs_demand_model_samples: | $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --target var/sample-data "cs-demand-model==0.5.1"
 
-clean: ## remove the environment and all data of embedded engines
-	@rm -rf .venv var
+clean: ## remove the environment, what was built, and all data of embedded engines
+	@rm -rf .venv var services/notify/static/govuk services/notify/assets/node_modules

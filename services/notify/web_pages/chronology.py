@@ -88,7 +88,11 @@ def add(routes: APIRouter, reception: Reception) -> None:
         log.info("chronology viewed", child_id=str(child_id), viewed_by=visit.person.person_id)
         lines = [line(entry, now=visit.now) for entry in entries]
         address = f"/children/{child_id}/chronology"
-        query = {"kind": kinds, "since": since or None, "until": until or None}
+        query = {
+            "kind": kinds,
+            "since": None if first is None else first.isoformat(),
+            "until": None if last is None else last.isoformat(),
+        }
         return reception.page(
             visit,
             "chronology.html",

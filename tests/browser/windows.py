@@ -1,0 +1,108 @@
+"""Windows of a real Chromium: somebody signs in, looks, and every page is looked at by axe as well."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
+
+from tests.browser.county import County, eventually
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "services" / "notify" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
+SCREENS = ROOT / "var" / "screens"
+DESKTOP = {"width": 1280, "height": 900}
+TELEPHONE = {"width": 320, "height": 640}
+"""The narrowest that WCAG 2.2 asks for (1.4.10)."""
+
+FIND_VIOLATIONS = """
+    async () => (await axe.run(document, {resultTypes: ["violations"]})).violations.map(
+        (each) => `${each.id}: ${each.help}: ${each.nodes.map((node) => node.html).join(" ").slice(0, 600)}`)
+"""
+
+
+@dataclass
+class Window:
+    """One window of one person."""
+
+    page: Page
+    county: County
+    faults: list[str] = field(default_factory=list)
+    """What the browser complained of: scripts that failed, and what the security policy refused."""
+
+    def watch(self) -> None:
+        """Take down what the browser complains of."""
+        self.page.on("pageerror", self._note)
+        self.page.on("console", self._hear)
+
+    def open(self, path: str) -> None:
+        """Open a page."""
+        self.page.goto(f"{self.county.site}{path}", wait_until="load")
+
+    def sign_in(self, person: str, *, to: str = "/inbox") -> None:
+        """Choose somebody from the list."""
+        self.open(f"/sign-in?next={quote(to, safe='')}")
+        self.page.locator(f'button[value="{person}"]').click()
+        self.page.wait_for_load_state("load")
+
+    def card(self, words: str) -> Locator:
+        """Return the alert of this page that holds some words."""
+        return self.page.locator("[data-alert]").filter(has_text=words)
+
+    def reload_until(self, words: str) -> None:
+        """Load the page again until it holds some words."""
+
+        def holds() -> bool:
+            self.page.reload(wait_until="load")
+            return words in self.page.locator("main").inner_text()
+
+        eventually(holds, f"{self.page.url} says: {words}")
+
+    def mark(self) -> None:
+        """Mark this document: another one, after a reload, has no such mark."""
+        self.page.evaluate("() => { window.sameDocument = true; }")
+
+    def is_same_document(self) -> bool:
+        """Return whether the page was not loaded again since it was marked."""
+        return bool(self.page.evaluate("() => window.sameDocument === true"))
+
+    def inspect(self, name: str) -> None:
+        """Take a picture of this page, wide and narrow, and let axe and a ruler find nothing wrong."""
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        for suffix, size in (("", DESKTOP), ("-telephone", TELEPHONE)):
+            self.page.set_viewport_size({"width": size["width"], "height": size["height"]})
+            self.page.screenshot(path=SCREENS / f"{name}{suffix}.png", full_page=True)
+            width = self.page.evaluate("() => document.documentElement.scrollWidth")
+            assert width <= size["width"], f"{name} is {width} pixels wide on a screen of {size['width']}"
+            # By evaluation, not by a script tag: the page's own policy refuses those, and stays in force.
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
+            assert self.page.evaluate(FIND_VIOLATIONS) == [], name
+        self.page.set_viewport_size({"width": DESKTOP["width"], "height": DESKTOP["height"]})
+
+    def _note(self, error: Error) -> None:
+        self.faults.append(str(error))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and "Content Security Policy" in message.text:
+            self.faults.append(message.text)
+
+
+@contextmanager
+def window(
+    chromium: Browser, county: County, person: str | None = None, *, scripts: bool = True
+) -> Iterator[Window]:
+    """Give a window with cookies of its own, signed in as somebody. The browser must not complain."""
+    context = chromium.new_context(
+        java_script_enabled=scripts, viewport={"width": 1280, "height": 900}, locale="en-GB"
+    )
+    try:
+        opened = Window(context.new_page(), county)
+        opened.watch()
+        if person is not None:
+            opened.sign_in(person)
+        yield opened
+        assert opened.faults == []
+    finally:
+        context.close()

@@ -84,8 +84,9 @@ def add(routes: APIRouter, reception: Reception) -> None:
             if refused:
                 return await _list(reception, visit, inbox_id, query, errors=refused)
             return back_to(inbox_id, f"?put_off={len(chosen)}")
-        for alert_id in chosen:
+        for alert_id in chosen:  # all of them are looked at before any is marked
             await deeds.find(inbox_id, alert_id)
+        for alert_id in chosen:
             command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=visit.person.person_id)
             await deeds.acknowledge(inbox_id, command)
         return back_to(inbox_id, f"?done={len(chosen)}")

@@ -18,7 +18,6 @@ from fastapi.responses import StreamingResponse
 from schemas.events import Code
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.connection import Engine
-from services.kernel.database import is_transient
 from services.notify import watching
 from services.notify.watching import Ear, Standing
 from services.notify.web_pages.visiting import Forbidden, NotSignedIn, Reception
@@ -95,9 +94,7 @@ class Live:
                         await asyncio.sleep(PAUSE_SECONDS)
                         with suppress(TimeoutError):
                             await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
+            except Exception as error:  # noqa: BLE001 - pages stay open whatever it is, and follow later
                 log.warning("live pages wait", error=type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
 

@@ -15,6 +15,7 @@ from services.cli import (
     journal,
     playing,
     run,
+    subscriptions,
     topics,
 )
 
@@ -35,6 +36,7 @@ app.command()(audit.audit)
 app.command("deadlines")(deadlines.list_deadlines)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(agency_keys.app, name="agency-keys")
+app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(journal.app, name="journal")
 app.add_typer(topics.app, name="topics")
 app.command("import-ssda903")(importing.import_ssda903)

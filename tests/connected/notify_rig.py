@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -17,15 +17,17 @@ from schemas.events.codes import AgencyKind, Channel, Concern
 from services.kernel.clock import SystemClock
 from services.kernel.database import create_engine, migrate
 from services.kernel.settings import Settings
+from services.notify import endpoints
 from services.notify.app import build
 from services.notify.channels.configured import Carriers
+from services.notify.endpoints import Endpoint, OwnerKind, subscription_id
 from services.notify.receipts import ReceiptsAsked
 from services.notify.sending import Sending
 from tests.counterparts.govuk_notify import API_KEY, EMAIL_TEMPLATE, SMS_TEMPLATE, NotifyStub
 from tests.counterparts.post_office import PostOffice, listening
 from tests.counterparts.serving import serving
 from tests.counterparts.webhook_receiver import Receiver
-from tests.flow.conftest import MONDAY, TABLES, TESTS, Bench, MovableClock
+from tests.flow.conftest import MONDAY, TABLES, Bench, MovableClock
 from tests.flow.notify_events import assigned, overdue, started
 
 REAL = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,12 +39,6 @@ DIRECTORY = (
     "W-0600,manager@council.example,07700900100\n"
     "W-0601,lead@council.example,07700900101\n"
 )
-
-SUBSCRIBE = text("""
-    INSERT INTO subscriptions
-        (subscription_id, owner_kind, owner_id, channel, url, secret_reference, created_at)
-    VALUES (:subscription_id, :owner_kind, :owner_id, :channel, :url, :secret_reference, :now)
-""")
 
 
 @dataclass
@@ -63,20 +59,11 @@ class Rig:
         self, path: str, *, owner: str = TEAM, channel: Channel = Channel.WEBHOOK, signed: bool = True
     ) -> UUID:
         """Subscribe a path of the receiver to what a team's duty inbox or an agency is told."""
-        identity = uuid5(TESTS, f"{owner}{path}")
+        kind: OwnerKind = "team" if owner == TEAM else "agency"
+        url, key = f"{self.url}{path}", "key" if channel is Channel.WEBHOOK else None
+        identity = subscription_id(kind, owner, channel, url)
         async with self.bench.engine.begin() as connection:
-            await connection.execute(
-                SUBSCRIBE,
-                {
-                    "subscription_id": identity,
-                    "owner_kind": "team" if owner == TEAM else "agency",
-                    "owner_id": owner,
-                    "channel": channel.value,
-                    "url": f"{self.url}{path}",
-                    "secret_reference": "key" if channel is Channel.WEBHOOK else None,
-                    "now": MONDAY,
-                },
-            )
+            await endpoints.add(connection, Endpoint(identity, kind, owner, channel, url, key), now=MONDAY)
         if signed and channel is Channel.WEBHOOK:
             self.receiver.at(path).key = KEY.encode()
         return identity

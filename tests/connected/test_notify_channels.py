@@ -14,6 +14,7 @@ from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import Channel
 from services.kernel.web import install_errors
+from services.notify import endpoints
 from services.notify.channels.breaker import FAILURES_IN_A_ROW, LONGEST_PAUSE
 from services.notify.channels.webhook import ATTEMPTS_ALLOWED, WebhookCarrier
 from services.notify.lane import ASK_FIRST_AFTER, ASK_FOR, LEASE, REFUSALS_ALLOWED, pause_after
@@ -72,13 +73,24 @@ async def test_subscribed_endpoints_hear_of_what_their_owner_is_told(rig: Rig) -
 
 async def test_subscription_that_ended_sends_nothing_more(rig: Rig) -> None:
     """What was queued for it fails with its reason; nothing goes to an address that was withdrawn."""
-    await rig.subscribe("/team")
+    identity = await rig.subscribe("/team")
     await rig.bench.deliver(received())
-    await rig.bench.rows("UPDATE subscriptions SET active = false RETURNING 1")
+    for expected in (True, False):
+        async with rig.bench.engine.begin() as connection:
+            assert await endpoints.end(connection, identity) is expected
     await rig.sending.send_due()
     assert rig.receiver.at("/team").asked == 0
     (row,) = await rig.deliveries(Channel.WEBHOOK)
     assert (row.state, row.reason) == ("failed", "subscription_ended")
+    await rig.bench.deliver(received(2))
+    assert len(await rig.deliveries(Channel.WEBHOOK)) == 1, "and nothing more is queued for it"
+    assert await rig.subscribe("/team") == identity
+    async with rig.bench.engine.connect() as connection:
+        (again,) = await endpoints.list_all(connection)
+    assert (again.active, again.kinds, again.owner_id) == (True, ("*",), "lt-ely")
+    await rig.bench.deliver(received(3))
+    await rig.sending.send_due()
+    assert rig.receiver.at("/team").taken.total() == 1
 
 
 async def test_hanging_endpoint_delays_no_other_lane_and_nothing_is_lost(

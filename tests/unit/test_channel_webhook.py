@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def endpoint(url: str, *, secret: str | None = "school-1", channel: Channel = Channel.WEBHOOK) -> Endpoint:
-    return Endpoint(SUBSCRIPTION, channel, url, secret, active=True)
+    return Endpoint(SUBSCRIPTION, "agency", "school-1", channel, url, secret)
 
 
 async def post(where: Endpoint, settings: Settings) -> Outcome:

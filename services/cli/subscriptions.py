@@ -1,0 +1,127 @@
+"""`leadline subscriptions`: webhooks and chats that hear what an agency or a duty inbox is told."""
+
+from enum import StrEnum
+from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.events import Code
+from schemas.events.codes import Channel
+from services.cli.catalogue import ServiceName
+from services.cli.dead_letters import Json
+from services.cli.output import show_json, show_rows
+from services.cli.running import answered, current_settings, fail
+from services.cli.stores import store_of
+from services.kernel.clock import SystemClock
+from services.kernel.settings import Settings
+from services.notify import endpoints
+from services.notify.arrangements import ChosenKind
+from services.notify.endpoints import Endpoint, OwnerKind, subscription_id
+
+CODE: TypeAdapter[str] = TypeAdapter(Code)
+KIND: TypeAdapter[str] = TypeAdapter(ChosenKind)
+
+app = typer.Typer(no_args_is_help=True, help="Webhooks and chats that hear of alerts: add, list, end.")
+
+
+class Where(StrEnum):
+    """What listens at an address."""
+
+    WEBHOOK = "webhook"
+    CHAT = "chat"
+
+
+@app.command()
+def add(
+    url: Annotated[str, typer.Argument(metavar="URL", help="https://, as the other side gave it.")],
+    agency: Annotated[str | None, typer.Option(help="Hears of this agency's own referrals.")] = None,
+    team: Annotated[str | None, typer.Option(help="Hears of what this team's duty inbox is told.")] = None,
+    to: Annotated[Where, typer.Option(help="A signed webhook, or a chat of Teams or Slack.")] = Where.WEBHOOK,
+    key: Annotated[
+        str | None, typer.Option(help="File with the signing key in LEADLINE_WEBHOOK_SECRETS.")
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only alerts of this kind; may be repeated. Unless set: all.")
+    ] = None,
+) -> None:
+    """Subscribe an address; for one that is subscribed already, change its key and kinds.
+
+    Example: leadline subscriptions add https://school.example/hook --agency school-0001 --key school-0001
+    """
+    if (agency is None) == (team is None):
+        fail("Say whose alerts go there: --agency or --team, one of them.", code=2)
+    owner: OwnerKind = "team" if agency is None else "agency"
+    kinds = tuple(kind or ["*"])
+    try:
+        owner_id = CODE.validate_python(agency or team)
+        for each in kinds:
+            KIND.validate_python(each)
+    except ValidationError:
+        fail("Agencies, teams and kinds are codes, for example school-0001 or deadline.overdue:*.", code=2)
+    if urlsplit(url).scheme not in {"https", "http"} or not urlsplit(url).hostname:
+        fail("An address begins with https:// and names a host.", code=2)
+    if to is Where.WEBHOOK and key is None:
+        fail("A webhook is signed: name the file of its key with --key.", code=2)
+    channel = Channel(to.value)
+    identity = subscription_id(owner, owner_id, channel, url)
+    endpoint = Endpoint(identity, owner, owner_id, channel, url, key, kinds)
+
+    async def work(settings: Settings) -> None:
+        async with store_of(settings, ServiceName.NOTIFY) as engine, engine.begin() as connection:
+            await endpoints.add(connection, endpoint, now=SystemClock().now())
+
+    answered(work(current_settings()))
+    typer.echo(f"{identity} hears of {', '.join(kinds)} for the {owner} {owner_id}.")
+
+
+@app.command("list")
+def list_subscriptions(json: Json = False) -> None:
+    """List the subscriptions, the oldest first, with those that have ended; of addresses only the host.
+
+    Example: leadline subscriptions list
+    """
+
+    async def work(settings: Settings) -> list[Endpoint]:
+        async with store_of(settings, ServiceName.NOTIFY) as engine, engine.connect() as connection:
+            return list(await endpoints.list_all(connection))
+
+    # A chat's address lets everybody write there: it is not shown again.
+    rows = [
+        {
+            "subscription": str(each.subscription_id),
+            "owner": f"{each.owner_kind} {each.owner_id}",
+            "channel": each.channel.value,
+            "host": urlsplit(each.url).hostname or "",
+            "key": each.secret_reference or "",
+            "kinds": " ".join(each.kinds),
+            "state": "active" if each.active else "ended",
+        }
+        for each in answered(work(current_settings()))
+    ]
+    if json:
+        show_json(rows)
+    elif not rows:
+        typer.echo("no subscriptions")
+    else:
+        show_rows(tuple(rows[0]), [tuple(row.values()) for row in rows], title="Subscriptions")
+
+
+@app.command()
+def end(
+    subscription: Annotated[UUID, typer.Argument(metavar="SUBSCRIPTION", help="Its id, from `list`.")],
+) -> None:
+    """End a subscription: nothing more goes there, and what is queued for it fails.
+
+    Example: leadline subscriptions end 0b1f6c1e-8f7c-5d0a-9f52-6a1f0d0c7e11
+    """
+
+    async def work(settings: Settings) -> bool:
+        async with store_of(settings, ServiceName.NOTIFY) as engine, engine.begin() as connection:
+            return await endpoints.end(connection, subscription)
+
+    if not answered(work(current_settings())):
+        fail("No such subscription is active: `leadline subscriptions list` shows them.")
+    typer.echo(f"{subscription} has ended.")

@@ -4,7 +4,7 @@ A receipt counts once, in whichever way and however often it comes.
 """
 
 from datetime import datetime, timedelta
-from typing import Literal, cast
+from typing import Literal
 from uuid import UUID
 
 import structlog
@@ -16,7 +16,7 @@ from services.kernel.connection import Connection, Engine
 from services.kernel.database import is_transient
 from services.kernel.settings import Settings
 from services.notify import queue
-from services.notify.channels.govuk_notify import PROVIDER, Answers, NotifyApi
+from services.notify.channels.govuk_notify import PROVIDER, Answers, NotifyApi, text_of
 
 log = structlog.get_logger()
 
@@ -115,4 +115,4 @@ class ReceiptsAsked(Part):
             if no.status == 404:
                 return "unknown"  # deleted after Notify's own retention
             raise
-        return str(cast("dict[str, object]", answer)["status"])
+        return text_of(answer, "status")

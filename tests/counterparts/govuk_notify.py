@@ -65,6 +65,8 @@ class NotifyStub:
     """What it says to whom it refuses."""
     swallow: int = 0
     """How many of the next messages are taken without an answer: the connection breaks."""
+    garbled: int = 0
+    """How many of the next messages are taken with an answer that says nothing."""
     hang: int = 0
     """How many of the next messages are taken by nobody and answered never."""
     templates_of_channel: dict[str, str] = field(
@@ -144,6 +146,9 @@ class NotifyStub:
             assert request.transport is not None
             request.transport.close()
             return web.Response()
+        if self.garbled:
+            self.garbled -= 1
+            return web.Response(text="<html>", status=201)
         body = {
             "id": made.id,
             "reference": made.reference,

@@ -120,6 +120,16 @@ async def test_error_of_theirs_leaves_the_outcome_unknown(stub: NotifyStub, sett
     assert await send(message(), settings) == Later("500 Exception", unknown=True)
 
 
+async def test_answer_that_nobody_understands_leaves_the_outcome_unknown(
+    stub: NotifyStub, settings: Settings
+) -> None:
+    """Something between us and Notify has answered in its place; the message is found later."""
+    stub.garbled = 1
+    assert await send(message(), settings) == Later("201 error", unknown=True)
+    (kept,) = stub.kept.values()
+    assert await send(message(doubtful=True), settings) == Taken(kept.id)
+
+
 async def test_limit_by_the_minute_is_a_short_pause(stub: NotifyStub, settings: Settings) -> None:
     """It refills all the time; no message has failed."""
     stub.errors = [(429, "RateLimitError")]

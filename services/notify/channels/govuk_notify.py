@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from notifications_python_client.errors import APIError
 from notifications_python_client.notifications import NotificationsAPIClient
@@ -30,14 +30,13 @@ T = TypeVar("T")
 
 PROVIDER = "govuk_notify"
 THREADS = 4
-NO_ANSWER = 503
-"""What the client says where there was no answer at all."""
 
 RATE_LIMIT_PAUSE = timedelta(seconds=5)
 """After `RateLimitError`: the limit of messages a minute refills all the time."""
 LONGEST_DAY_PAUSE = timedelta(hours=1)
 """After `TooManyRequestsError`, the limit a day: until midnight, asking now and then if it was raised."""
 
+_NOT_UNDERSTOOD = "not_understood"
 _NAME = re.compile(r"[A-Za-z]{1,40}\Z")
 
 
@@ -120,24 +119,22 @@ class NotifyCarrier:
                 known = await self._api.call(lambda client: _find(client, message))
                 if known is not None:
                     return Taken(known)
-            answer = await self._api.call(lambda client: self._post(client, message, to, template))
+            return Taken(await self._api.call(lambda client: self._post(client, message, to, template)))
         except Answers as no:
             return self._outcome(no)
-        return Taken(str(answer["id"]))
 
     async def rest(self) -> None:
         """Nothing to let go of: the threads are idle, and another channel may use them."""
 
-    def _post(
-        self, client: NotificationsAPIClient, message: Message, to: str, template: str
-    ) -> dict[str, Any]:
+    def _post(self, client: NotificationsAPIClient, message: Message, to: str, template: str) -> str:
+        """Send and return Notify's id of the message."""
         words = personalisation(message, self._settings)
         reference = str(message.message_id)
         if self._channel is Channel.SMS:
             sent = client.send_sms_notification(to, template, personalisation=words, reference=reference)
         else:
             sent = client.send_email_notification(to, template, personalisation=words, reference=reference)
-        return cast("dict[str, Any]", sent)
+        return text_of(sent, "id")
 
     def _address(self, message: Message) -> str | None:
         known = self._addresses.of(message.recipient_id)
@@ -147,7 +144,7 @@ class NotifyCarrier:
 
     def _outcome(self, no: Answers) -> Outcome:
         reason = no.name if no.status is None else f"{no.status} {no.name}"
-        if no.status is None or no.status >= 500:
+        if no.status is None or no.status < 400 or no.status >= 500:
             return Later(reason, unknown=True)
         if no.status == 429:
             if no.name == "TooManyRequestsError":
@@ -167,8 +164,19 @@ def template_of(channel: Channel, message: Message, settings: Settings) -> str |
 
 def _find(client: NotificationsAPIClient, message: Message) -> str | None:
     """Return Notify's id of a message that it has already, by our reference."""
-    found = client.get_all_notifications(reference=str(message.message_id))["notifications"]
-    return str(found[0]["id"]) if found else None
+    answer = client.get_all_notifications(reference=str(message.message_id))
+    found = answer.get("notifications") if isinstance(answer, dict) else None
+    if not isinstance(found, list):
+        raise Answers(None, _NOT_UNDERSTOOD)
+    return text_of(found[0], "id") if found else None
+
+
+def text_of(answer: Any, name: str) -> str:
+    """Return a text of an answer. One that we do not understand tells nothing: it raises Answers."""
+    value = answer.get(name) if isinstance(answer, dict) else None
+    if not isinstance(value, str):
+        raise Answers(None, _NOT_UNDERSTOOD)
+    return value
 
 
 def _name_of(error: APIError) -> str:

@@ -51,6 +51,17 @@ class Window:
         """Return the alert of this page that holds some words."""
         return self.page.locator("[data-alert]").filter(has_text=words)
 
+    def leaf_through(self, path: str, selector: str) -> bool:
+        """Open a list page by page until one holds something; return whether any does."""
+        self.open(path)
+        while not self.page.locator(selector).count():
+            following = self.page.locator('a[rel="next"]')
+            if not following.count():
+                return False
+            following.click()
+            self.page.wait_for_load_state("load")
+        return True
+
     def reload_until(self, words: str) -> None:
         """Load the page again until it holds some words."""
 

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -58,11 +58,11 @@ from tests.counterparts.govuk_notify import API_KEY, SMS_TEMPLATE, NotifyStub
 from tests.counterparts.serving import serving
 from tests.counterparts.webhook_receiver import Receiver
 from tests.flow.conftest import MONDAY, TESTS
+from tests.homes import free_home
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
-HOME = ROOT / "var" / "test" / "personal"
 AGENCY, OTHER_AGENCY, TEAM = "school-1", "police-1", "lt-ely"
 LEADS = "recipient_id,email,phone\nW-0600,manager@council.example,07700900100\n"
 KINDS_OF_OUTPUT = {
@@ -92,6 +92,7 @@ SUBSCRIBE = text("""
 class Run:
     """One running system, its clock, and whoever is on the other side."""
 
+    home: Path
     system: System
     settings: Settings
     clock: HeldClock
@@ -161,6 +162,16 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: 
         pytest.fail(f"not within {within:.0f} s: {what}")
 
 
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a worker as a council would; kill it if it does not."""
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def workers(env: dict[str, str], log: Path) -> Iterator[list[int]]:
     """Run each service's worker as its own process, its log in a file and its metrics on a port."""
@@ -176,21 +187,19 @@ def workers(env: dict[str, str], log: Path) -> Iterator[list[int]]:
                 stdout=file,
                 stderr=file,
             )
-            stack.callback(process.wait, 30)
-            stack.callback(process.terminate)
+            stack.callback(stop, process)
         yield ports
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Run]:
+async def running(home: Path) -> AsyncIterator[Run]:
     """Start everything, with every channel led to a counterpart."""
     stub, receiver = NotifyStub(), Receiver()
-    HOME.mkdir(parents=True, exist_ok=True)
-    secrets = HOME / "secrets"
+    secrets = home / "secrets"
     secrets.mkdir(exist_ok=True)
     (secrets / "key").write_text("a-signing-key-of-some-length")
-    (HOME / "people.csv").write_text(LEADS)
-    clock = HeldClock(HOME / "clock")
+    (home / "people.csv").write_text(LEADS)
+    clock = HeldClock(home / "clock")
     clock.set(MONDAY)
     async with serving(stub.app()) as notify_url, serving(receiver.app()) as hooks:
         extra = {
@@ -198,7 +207,7 @@ async def running() -> AsyncIterator[Run]:
             "LEADLINE_SCAN_SECONDS": "0.1",
             "LEADLINE_SEND_SECONDS": "0.1",
             "LEADLINE_LOG_LEVEL": "debug",
-            "LEADLINE_DIRECTORY": str(HOME / "people.csv"),
+            "LEADLINE_DIRECTORY": str(home / "people.csv"),
             "LEADLINE_GOVUK_NOTIFY_KEY": API_KEY,
             "LEADLINE_GOVUK_NOTIFY_URL": notify_url,
             "LEADLINE_GOVUK_NOTIFY_TEMPLATES": json.dumps({"sms": SMS_TEMPLATE}),
@@ -206,7 +215,7 @@ async def running() -> AsyncIterator[Run]:
             "LEADLINE_WEBHOOK_HTTP": "true",
         }
         with running_system(
-            HOME,
+            home,
             say=lambda _: None,
             environ=os.environ,
             services=(),
@@ -221,9 +230,9 @@ async def running() -> AsyncIterator[Run]:
                 database=system.engines.database_url,
             )
             await subscribe(settings, hooks)
-            with workers(dict(system.env), HOME / "log") as metrics:
+            with workers(dict(system.env), home / "log") as metrics:
                 async with httpx.AsyncClient(base_url=system.site or "", timeout=30) as client:
-                    yield Run(system, settings, clock, stub, receiver, metrics, client)
+                    yield Run(home, system, settings, clock, stub, receiver, metrics, client)
 
 
 async def subscribe(settings: Settings, hooks: str) -> None:
@@ -403,7 +412,7 @@ async def everything_that_came_out(run: Run) -> Outputs:
     """Collect what left the system, and what it says of itself."""
     outputs = Outputs()
     outputs.add("answers", *run.answers)
-    for file in sorted((HOME / "mail").glob("*.eml")):
+    for file in sorted((run.home / "mail").glob("*.eml")):
         outputs.add("e-mails", *texts_of(message_from_bytes(file.read_bytes(), policy=default)))
     for kept in run.stub.kept.values():
         outputs.add("texts", kept.to, str(kept.reference), *kept.personalisation.values())
@@ -414,7 +423,9 @@ async def everything_that_came_out(run: Run) -> Outputs:
     ):
         endpoint = run.receiver.at(path)
         outputs.add(kind, *(body.decode() for body in endpoint.bodies), *map(json.dumps, endpoint.headers))
-    outputs.add("logs", *(file.read_text("utf-8", "replace") for file in sorted((HOME / "log").iterdir())))
+    outputs.add(
+        "logs", *(file.read_text("utf-8", "replace") for file in sorted((run.home / "log").iterdir()))
+    )
     outputs.add("metrics", (await run.client.get("/metrics")).text)
     for port in run.metrics:
         outputs.add("metrics", (await run.client.get(f"http://127.0.0.1:{port}/metrics")).text)
@@ -454,23 +465,8 @@ def records_by_topic(kafka: str) -> list[tuple[str, list[str]]]:
 
 async def test_no_planted_value_comes_out_anywhere(tmp_path: Path) -> None:
     """Not in an e-mail, a text, a webhook, a chat, a log line, a metric, an answer or an event."""
-    async with running() as run:
-        await a_journey(run)
-        await planted_over_http(run)
-        sent = await planted_on_the_bus(run)
-        planted_return(tmp_path)
-        report = await asyncio.to_thread(
-            import_returns, tmp_path, settings=run.settings, local_authority="test-council"
-        )
-        assert report.handled
-        assert report.refusals
-        await run.settled()
-        run.clock.set(MONDAY + timedelta(days=3))  # two referrals were not decided: managers are told at once
-        await until(lambda: _have_come(run), "texts and overdue alerts have gone out")
-        await run.settled()
-        outputs = await everything_that_came_out(run)
-        kept = await run.rows("placement", "SELECT words, childs_words FROM objectives")
-        parked = await run.rows("referral", "SELECT 1 FROM dead_letters")
+    with free_home(ROOT / "var" / "test" / "personal") as home:
+        outputs, kept, parked, sent = await planted_and_collected(home, tmp_path)
 
     assert set(outputs.by_kind) == KINDS_OF_OUTPUT
     assert all(any(texts) for texts in outputs.by_kind.values()), "every way out was used"
@@ -485,8 +481,32 @@ async def test_no_planted_value_comes_out_anywhere(tmp_path: Path) -> None:
     }
 
 
+async def planted_and_collected(
+    home: Path, returns: Path
+) -> tuple[Outputs, Sequence[Any], Sequence[Any], int]:
+    """Run a system, plant everything, and return what came out: with it the proof that it went in."""
+    async with running(home) as run:
+        await a_journey(run)
+        await planted_over_http(run)
+        sent = await planted_on_the_bus(run)
+        planted_return(returns)
+        report = await asyncio.to_thread(
+            import_returns, returns, settings=run.settings, local_authority="test-council"
+        )
+        assert report.handled
+        assert report.refusals
+        await run.settled()
+        run.clock.set(MONDAY + timedelta(days=3))  # two referrals were not decided: managers are told at once
+        await until(lambda: _have_come(run), "texts and overdue alerts have gone out")
+        await run.settled()
+        outputs = await everything_that_came_out(run)
+        kept = await run.rows("placement", "SELECT words, childs_words FROM objectives")
+        parked = await run.rows("referral", "SELECT 1 FROM dead_letters")
+        return outputs, kept, parked, sent
+
+
 async def _have_come(run: Run) -> bool:
-    return bool(run.stub.kept) and any((HOME / "mail").glob("*.eml"))
+    return bool(run.stub.kept) and any((run.home / "mail").glob("*.eml"))
 
 
 @pytest.mark.parametrize(

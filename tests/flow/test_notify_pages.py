@@ -13,6 +13,7 @@ from services.kernel.calendar import LONDON
 from services.notify.app import build
 from services.notify.duework import escalate_once
 from services.notify.web_pages.live import Live
+from services.notify.web_pages.session import COOKIE
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.notify_browser import browser, site_of
 from tests.flow.notify_events import (
@@ -97,10 +98,14 @@ async def test_cookie_is_for_our_pages_alone_and_cannot_be_made_up(notify: Bench
         cookie = (await visitor.sign_in(LEAD)).headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=lax" in cookie
-        value = visitor.http.cookies["leadline_session"]
-        visitor.http.cookies.set("leadline_session", value[:-2] + ("AA" if value[-2:] != "AA" else "BB"))
+        value = visitor.http.cookies[COOKIE]
+    content, _, signature = value.rpartition(".")
     async with browser(notify, app=app) as forger:
-        forger.http.cookies.set("leadline_session", value[:-2] + ("AA" if value[-2:] != "AA" else "BB"))
+        forger.http.cookies.set(COOKIE, value)
+        assert (await forger.get(f"/inbox/{LEAD}")).status_code == 200
+    async with browser(notify, app=app) as forger:
+        other = ("A" if signature[0] != "A" else "B") + signature[1:]
+        forger.http.cookies.set(COOKIE, f"{content}.{other}")
         assert (await forger.get(f"/inbox/{LEAD}")).status_code == 303
 
 
@@ -150,7 +155,8 @@ async def test_inbox_page_answers_the_five_questions(notify: Bench) -> None:
         "today 10:00",
     ):
         assert words in page
-    assert page.index("Assessment overdue") < page.index("Lead professional assigned")
+    cards = page[page.index("data-alert") :]
+    assert cards.index("Assessment overdue") < cards.index("Lead professional assigned")
 
 
 async def test_everybody_sees_their_own_inbox_and_those_they_share(notify: Bench) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from prometheus_client import REGISTRY
 
-from schemas.events import DeadlineMet, DeadlineOverdue, ReferralAccepted
+from schemas.events import AlertRaised, DeadlineMet, DeadlineOverdue, EventParked, ReferralAccepted
 from schemas.topics import REFERRAL
 from services.cli import running
 from services.cli.catalogue import ServiceName, service_of
@@ -191,11 +191,13 @@ async def test_a_store_that_goes_away_meanwhile_ends_the_wait_for_it_alone() -> 
 
 
 def test_only_what_a_service_handles_can_be_missed(services: dict[ServiceName, Service[Any]]) -> None:
-    """What alerts nobody and settles nothing under the council's policy is skipped by notify."""
+    """A service answers for what it reads; notify reads all of the others', and of its own not its alerts."""
     referral, notify = services[ServiceName.REFERRAL], services[ServiceName.NOTIFY]
     assert handled(referral, services[ServiceName.ASSESSMENT]) == {ReferralAccepted.wire_type}
     assert handled(referral, services[ServiceName.PLACEMENT]) == frozenset()
-    assert REFERRAL.types - handled(referral, notify) == {"deadline.scheduled.v1"}
+    assert handled(referral, notify) == REFERRAL.types
+    assert AlertRaised.wire_type not in handled(notify, notify)
+    assert EventParked.wire_type in handled(notify, notify)
 
 
 @pytest.mark.parametrize(

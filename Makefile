@@ -8,9 +8,10 @@ ONCE ?=
 QUICK ?=
 SEED ?= 42
 DAYS ?= 30
-SECONDS ?= 120
-RATE ?= 200
 STORM ?=
+SECONDS ?=
+RATE ?=
+ONLY ?=
 MUTATION ?=
 
 .PHONY: help setup demo up test unit bench chaos lint format schemas sample-data clean
@@ -44,9 +45,9 @@ unit: $(STAMP) ## the tests that need no engine
 bench: $(STAMP) ## measure speed on real engines beside other libraries; QUICK=1 ends within five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
-chaos: $(STAMP) ## break everything under load and recount; SECONDS=120 SEED=7 RATE=200 STORM=kill|deploy MUTATION= choose it
-	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) --rate $(RATE) $(if $(STORM),--storm $(STORM)) \
-	  $(if $(MUTATION),--mutation $(MUTATION))
+chaos: $(STAMP) ## break everything under load and recount; SECONDS SEED RATE STORM=kill|deploy ONLY MUTATION choose it
+	@$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) \
+	  $(if $(STORM),--storm $(STORM)) $(if $(ONLY),--only $(ONLY)) $(if $(MUTATION),--mutation $(MUTATION))
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

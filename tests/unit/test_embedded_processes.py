@@ -179,6 +179,15 @@ class TestSupervisor:
             until(lambda: supervisor.restarts("w") == 3)
         assert time.monotonic() - begun >= 1.75
 
+    def test_a_program_that_is_told_to_end_is_started_again_soon_however_often(self, tmp_path: Path) -> None:
+        """It has not failed: were the pauses to double, five restarts would take 7.75 seconds at least."""
+        begun = time.monotonic()
+        with Supervisor([Program("w", SLEEPER)], tmp_path / "log") as supervisor:
+            for number in range(1, 6):
+                supervisor.kill("w")
+                until(lambda number=number: supervisor.restarts("w") == number and supervisor.is_running("w"))
+        assert time.monotonic() - begun < 7.0
+
     def test_stopping_leaves_nothing_and_starts_nothing_again(self, tmp_path: Path) -> None:
         """Also for a program that was dead and waiting for its restart."""
         supervisor = Supervisor([Program("w", SLEEPER), Program("x", SLEEPER)], tmp_path / "log")

@@ -45,9 +45,15 @@ unit: $(STAMP) ## the tests that need no engine
 bench: $(STAMP) ## measure speed on real engines beside other libraries; QUICK=1 ends within five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
-chaos: $(STAMP) ## break everything under load and recount; SECONDS SEED RATE STORM=kill|deploy ONLY MUTATION choose it
+chaos: $(STAMP) ## break everything under load and recount; SECONDS SEED RATE STORM=kill|deploy|database|deadlines ONLY MUTATION choose it
+ifeq ($(STORM),database)
+	@$(BIN)/python -m tests.chaos.database $(if $(ONLY),--only $(ONLY))
+else ifeq ($(STORM),deadlines)
+	@$(BIN)/python -m tests.chaos.burst
+else
 	@$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) \
 	  $(if $(STORM),--storm $(STORM)) $(if $(ONLY),--only $(ONLY)) $(if $(MUTATION),--mutation $(MUTATION))
+endif
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

@@ -15,6 +15,9 @@ from tests.chaos.nemeses.patience import until
 from tests.chaos.proxy import Proxy
 from tests.chaos.target import Target
 
+HOPELESS_SECONDS = 120.0
+"""A broker that was moved must be waited for: there is no way back."""
+
 CLIENTS = 8
 """Connections by which we see that the services are back: four workers have more."""
 
@@ -35,8 +38,8 @@ def _moved(target: Target) -> Proxy:
     target.signal_engine("kafka", signal.SIGTERM)
     until(lambda: broker.process() is None, "the broker did not end")
     proxy = target.resources.enter_context(Proxy((LOOPBACK, elsewhere), port=port))
-    until(lambda: kafka_answers(address), "the broker did not come back at another port")
-    until(lambda: proxy.connections >= CLIENTS, "the services did not come back to the broker")
+    until(lambda: kafka_answers(address), "the broker did not come back elsewhere", within=HOPELESS_SECONDS)
+    until(lambda: proxy.connections >= CLIENTS, "the services did not come back", within=HOPELESS_SECONDS)
     return proxy
 
 

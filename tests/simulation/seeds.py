@@ -1,0 +1,6 @@
+"""Seeds that once showed a mistake, each with what it was. They are played with every test run."""
+
+REGRESSIONS: dict[int, str] = {
+    16: "a relay that was cancelled from inside ended unseen, and nothing was published any more",
+    9: "a scanner that was cancelled from inside ended unseen, and no deadline was raised any more",
+}

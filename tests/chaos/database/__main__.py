@@ -27,7 +27,9 @@ from tests.chaos.home import NOT_OURS_TO_BREAK
 
 REPORT = VAR / "chaos" / "database.json"
 WARM_UP_EVENTS = 10_000
-MARGIN = 1.25
+MARGIN = 1.5
+"""A shared machine may be faster than when it was measured."""
+
 FEWEST_EVENTS, MOST_EVENTS = 10_000, 500_000
 
 

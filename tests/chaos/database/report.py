@@ -32,9 +32,14 @@ def show(played: Sequence[Played], left_out: Mapping[str, str]) -> None:
 
 def in_words(played: Played) -> str:
     """Return one scenario's outcome as a line, for whoever watches."""
-    found = played.recovery
-    back = "never back" if found is None else f"back after {found.seconds:.1f} s"
-    return f"{played.scenario.name}: {back}, {'exact' if played.recounted.exact else 'NOT EXACT'}"
+    exact = "exact" if played.recounted.exact else "NOT EXACT"
+    return f"{played.scenario.name}: back after {_back(played)} s, {exact}"
+
+
+def _back(played: Played) -> str:
+    if played.recovery is not None:
+        return f"{played.recovery.seconds:.1f}"
+    return "(backlog too short)" if played.too_short else f"more than {played.watched_seconds:.1f}"
 
 
 def _row(played: Played) -> list[str]:
@@ -45,7 +50,7 @@ def _row(played: Played) -> list[str]:
         f"{normal.low / normal.events_s:.0%}-{normal.high / normal.events_s:.0%}",
         f"{played.fault_seconds:.1f}",
         f"{played.during / normal.events_s:.0%}",
-        "never" if found is None else f"{found.seconds:.1f}",
+        _back(played),
         "" if found is None else f"{found.after / normal.events_s:.0%}",
         f"{played.recounted.lost}",
         f"{played.recounted.twice}",
@@ -73,6 +78,7 @@ def _figures(played: Played) -> dict[str, Any]:
         "trouble_s": round(played.fault_seconds, 2),
         "meanwhile": round(played.during),
         "back_after_s": None if found is None else round(found.seconds, 2),
+        "watched_s": round(played.watched_seconds, 2),
         "then": None if found is None else round(found.after),
         "lost": played.recounted.lost,
         "applied_twice": played.recounted.twice,

@@ -36,7 +36,9 @@ def main() -> None:
         say(f"broken on purpose: {choice.mutation}")
     with (
         exit_on_signals(),
-        own_system(say, start=start_of(choice.seed), put_inside=choice.put_inside) as (system, home, clock),
+        own_system(
+            say, start=start_of(choice.seed), put_inside=choice.put_inside, more_env=choice.more_env
+        ) as (system, home, clock),
         targeted(system, home, extra_workers=choice.storm is not None) as target,
     ):
         report = asyncio.run(play(choice, target, clock, say)).as_data()

@@ -52,6 +52,9 @@ LOOKED_AT = frozenset(
 )
 """What the checks look at in events' data; a long run has a million of them."""
 
+LOOKED_INTO = ("deadline.", "alert.raised.", "threshold.met.")
+"""The types of those events."""
+
 ROWS_AT_A_TIME = 5000
 HEAD_BYTES = 4096
 MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([0-9a-fA-F-]{36})@", re.MULTILINE | re.IGNORECASE)
@@ -146,7 +149,9 @@ def _entry(
     cause: UUID,
     data: str,
 ) -> Entry:
-    looked_at = {name: value for name, value in json.loads(data).items() if name in LOOKED_AT}
+    looked_into = wire_type.startswith(LOOKED_INTO)
+    fields = json.loads(data).items() if looked_into else ()
+    looked_at = {name: value for name, value in fields if name in LOOKED_AT}
     of_the_data = digest(data.encode())
     return Entry(position, event_id, intern(wire_type), subject, sequence, key, cause, looked_at, of_the_data)
 

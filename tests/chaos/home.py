@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from deploy.embedded.system import System, running_system
 from services.kernel.clock import HeldClock
@@ -21,11 +22,15 @@ NOT_OURS_TO_BREAK = ("LEADLINE_KAFKA", "LEADLINE_DATABASE")
 
 @contextmanager
 def own_system(
-    say: Callable[[str], None], *, start: datetime = START, put_inside: Sequence[str] = ()
+    say: Callable[[str], None],
+    *,
+    start: datetime = START,
+    put_inside: Sequence[str] = (),
+    more_env: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[System, Path, HeldClock]]:
     """Start everything, empty, at the feed's first moment `start`; stop everything at the end.
 
-    `put_inside` names what each service process is changed by (inside.py).
+    `put_inside` names what each service process is changed by (inside.py); `more_env` goes to all of them.
     """
     # A broker that keeps its events in memory would be wiped by every restart: another nemesis.
     environ = {name: value for name, value in os.environ.items() if name not in NOT_OURS_TO_BREAK}
@@ -52,6 +57,7 @@ def own_system(
                 at_work.VARIABLE: str(home / WORK),
                 points.VARIABLE: str(home / POINTS),
                 joined.VARIABLE: str(home / JOINED),
+                **more_env,
             },
         ) as system:
             yield system, home, clock

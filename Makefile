@@ -13,8 +13,9 @@ SECONDS ?=
 RATE ?=
 ONLY ?=
 MUTATION ?=
+SEEDS ?= 500
 
-.PHONY: help setup demo up test unit bench chaos lint format schemas sample-data clean
+.PHONY: help setup demo up test unit bench chaos simulate lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -54,6 +55,9 @@ else
 	@$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) \
 	  $(if $(STORM),--storm $(STORM)) $(if $(ONLY),--only $(ONLY)) $(if $(MUTATION),--mutation $(MUTATION))
 endif
+
+simulate: $(STAMP) ## play the kernel on fakes under many seeds and recount each; SEEDS=10000 plays more
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

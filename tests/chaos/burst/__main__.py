@@ -64,6 +64,7 @@ async def play_all(count: int) -> dict[str, Any]:
                 played.append(await play(stage, burst, count))
             except BenchFailed as error:
                 failed[burst.name] = str(error)
+            say(f"  {burst.name}: {failed.get(burst.name) or f'p99 {played[-1].counted.p99:.1f} s'}")
     show(played, failed)
     return {
         "machine": facts,

@@ -17,7 +17,7 @@ from tests.bench.variants import LEADLINE
 from tests.chaos.burst.counting import Counted, counted
 
 PARTITIONS = 4
-LEAD_SECONDS = 45.0
+LEAD_SECONDS = 60.0
 """From the beginning to the moment: the rows are to be written by then, and the workers to be ready."""
 
 READY_SECONDS = 2.0

@@ -8,5 +8,6 @@ batch took lies between its own beginning and the next one's, and nobody has to 
 - a fault is healed when it is taken away; where the server itself has ended, when it accepts connections;
 - throughput is back at the end of the first window after the healing that reaches 95 % of the baseline, if
   it stays: the median of the windows in the CONFIRM_SECONDS that follow must do so, too, or lie within the
-  normal spread. The window is part of the time.
+  normal spread. The window is part of the time;
+- a control without any trouble shows what the figures are worth on this machine at this time.
 """

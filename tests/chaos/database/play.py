@@ -57,6 +57,8 @@ class Played:
     recovery: Recovery | None
     watched_seconds: float
     """From the healing to the end of the backlog."""
+    by_second: list[float]
+    """Events per second in each second from the beginning of the baseline to the end of the backlog."""
     recounted: Recounted
 
     @property
@@ -108,6 +110,7 @@ async def play(stage: Stage, scenario: Scenario, work: Work, pack: AssessmentPac
         healed - struck,
         found,
         ended.samples[-1].at - healed,
+        _by_second(ended.samples, struck - BASELINE_SECONDS),
         ended.recounted,
     )
 
@@ -176,6 +179,11 @@ async def _at_rest(scene: Scene, worker: Child, work: Work, pack: AssessmentPack
         found = Recounted(found.lost, found.twice, (*found.disagreements, offsets))
     # Workers' clocks began at START when the stage's began.
     return _Ended(course([((begun - START).total_seconds(), count) for begun, count in batches]), found)
+
+
+def _by_second(samples: list[Sample], begin: float) -> list[float]:
+    seconds = range(int(samples[-1].at - begin))
+    return [rate(samples, begin + second, begin + second + 1) for second in seconds]
 
 
 def _seconds(stage: Stage, moment: datetime) -> float:

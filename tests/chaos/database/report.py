@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.bench.say import say, table
 from tests.chaos.database.play import BAR_SECONDS, Played
+from tests.chaos.database.scenarios import CONTROL
 
 HEADS = (
     "one worker, full backlog",
@@ -26,6 +27,8 @@ def show(played: Sequence[Played], left_out: Mapping[str, str]) -> None:
     for each in played:
         for disagreement in each.recounted.disagreements:
             say(f"  {each.scenario.name}: {disagreement}")
+    if any(each.scenario is CONTROL and not each.passed for each in played):
+        say("  without any trouble the bar is missed, too: others use this machine, measure again alone")
     for name, why in left_out.items():
         say(f"  {name} FAILED: {why}")
 
@@ -80,6 +83,7 @@ def _figures(played: Played) -> dict[str, Any]:
         "back_after_s": None if found is None else round(found.seconds, 2),
         "watched_s": round(played.watched_seconds, 2),
         "then": None if found is None else round(found.after),
+        "by_second": [round(each) for each in played.by_second],
         "lost": played.recounted.lost,
         "applied_twice": played.recounted.twice,
         "disagreements": list(played.recounted.disagreements),

@@ -1,4 +1,4 @@
-"""The seven troubles of a database: each does its harm, takes it away again and returns when that is done."""
+"""The seven troubles of a database, and none: each does its harm and returns when it has taken it away."""
 
 import asyncio
 import contextlib
@@ -53,6 +53,11 @@ class Scene:
 
 Strike = Callable[[Scene], Awaitable[None]]
 """Returns at the moment of the healing."""
+
+
+async def nothing(_: Scene) -> None:
+    """Do no harm: what a shared machine does to the figures by itself."""
+    await asyncio.sleep(FAULT_SECONDS)
 
 
 async def restarted(scene: Scene) -> None:
@@ -178,7 +183,9 @@ class Scenario:
     network: bool = False
 
 
+CONTROL = Scenario("control", "no trouble at all", nothing)
 SCENARIOS = (
+    CONTROL,
     Scenario("restart", "the server is restarted", restarted),
     Scenario("kill", "kill -9 of the postmaster", killed),
     Scenario("pause", "all its processes stand still", paused),

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from services.cli import audit, dead_letters, deadlines, doctor, importing, journal, playing, run, topics
+from services.cli import (
+    audit,
+    dead_letters,
+    deadlines,
+    doctor,
+    importing,
+    journal,
+    playing,
+    rejoin,
+    run,
+    topics,
+)
 
 app = typer.Typer(
     name="leadline",
@@ -21,6 +32,7 @@ app.command()(run.worker)
 app.command()(run.web)
 app.command()(doctor.doctor)
 app.command()(audit.audit)
+app.command()(rejoin.rejoin)
 app.command("deadlines")(deadlines.list_deadlines)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(journal.app, name="journal")

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from rich.progress import track
 
-from tests.simulation.injection import Case, cases, inject
+from tests.simulation.injection import PARTS, Case, cases, inject
 from tests.simulation.play import play
 from tests.simulation.report import REPORT, Tally, write
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.seed is not None:
         return _one(given.seed, trace=given.trace)
     if given.injection:
-        found = list(cases())
+        found = [case for part in PARTS for case in cases(part)]
         say(f"{len(found)} cases: a fault at every await of deliver, relay and scanner")
         return _many(_inject, found, what="cases")
     return _many(_play, range(given.first, given.first + given.seeds), what="seeds")

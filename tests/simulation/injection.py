@@ -73,13 +73,12 @@ def steps_of(part: str, seed: int) -> list[str]:
     return plan.points
 
 
-def cases(seeds: Sequence[int] = SEEDS) -> Iterator[Case]:
-    """Yield every case: each part, each of its steps, each kind, each seed."""
+def cases(part: str, seeds: Sequence[int] = SEEDS) -> Iterator[Case]:
+    """Yield every case of a part: each of its steps, each kind, each seed."""
     for seed in seeds:
-        for part in PARTS:
-            for number in range(1, len(steps_of(part, seed)) + 1):
-                for kind in WANTED:
-                    yield Case(part, kind, number, seed)
+        for number in range(1, len(steps_of(part, seed)) + 1):
+            for kind in WANTED:
+                yield Case(part, kind, number, seed)
 
 
 def inject(case: Case) -> tuple[Outcome, str | None]:

@@ -36,13 +36,13 @@ def show(played: Sequence[Played], left_out: Mapping[str, str]) -> None:
 def in_words(played: Played) -> str:
     """Return one scenario's outcome as a line, for whoever watches."""
     exact = "exact" if played.recounted.exact else "NOT EXACT"
-    return f"{played.scenario.name}: back after {_back(played)} s, {exact}"
+    return f"{played.scenario.name}: seconds until it was back: {_back(played)}; {exact}"
 
 
 def _back(played: Played) -> str:
     if played.recovery is not None:
         return f"{played.recovery.seconds:.1f}"
-    return "(backlog too short)" if played.too_short else f"more than {played.watched_seconds:.1f}"
+    return "backlog too short" if played.too_short else f"more than {played.watched_seconds:.1f}"
 
 
 def _row(played: Played) -> list[str]:

@@ -68,9 +68,16 @@ async def witnessing(kafka: str, *, at_work: bool = True) -> AsyncIterator[Witne
 
 
 async def _read_for_ever(witness: Witness, kafka: str) -> None:
+    task = asyncio.current_task()
+    assert task is not None
     while True:
-        with suppress(*AWAY):  # that the broker goes away is the point
-            await _read_one_cluster(witness, kafka)
+        try:
+            with suppress(*AWAY):  # that the broker goes away is the point
+                await _read_one_cluster(witness, kafka)
+        except asyncio.CancelledError:
+            if task.cancelling():
+                raise
+            # Nobody has told us to end: a consumer that is stopped while it waits to ask again raises this.
         await asyncio.sleep(RETRY_SECONDS)
 
 

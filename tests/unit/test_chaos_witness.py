@@ -1,7 +1,12 @@
 """What the reader beside a chaos run notices of its own polls."""
 
+import asyncio
+
+import pytest
+
+from tests.chaos import witness as reading
 from tests.chaos.evidence import digest
-from tests.chaos.witness import Witness
+from tests.chaos.witness import Witness, witnessing
 
 PLACE = ("referral-events", 0)
 
@@ -44,3 +49,23 @@ def test_a_wiped_broker_is_another_log() -> None:
     witness.saw("L2", PLACE, 0, b"another")
     assert witness.wrong == []
     assert witness.positions("L2") == {PLACE: 1}
+
+
+async def test_a_reader_that_is_cancelled_from_inside_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the end of the run ends it: what the Kafka client cancels of its own does not."""
+    begun = 0
+    again = asyncio.Event()
+
+    async def cancelled_at_first(_witness: Witness, _kafka: str) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 1:
+            raise asyncio.CancelledError
+        again.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(reading, "_read_one_cluster", cancelled_at_first)
+    monkeypatch.setattr(reading, "RETRY_SECONDS", 0.0)
+    async with asyncio.timeout(10), witnessing("nobody"):
+        await again.wait()
+    assert begun == 2

@@ -7,10 +7,10 @@ from typing import Literal
 
 Storm = Literal["kill", "deploy"]
 
-PAUSE_SECONDS = (0.2, 1.0)
+PAUSE_SECONDS = (0.1, 0.5)
 """From the moment at which the system has recovered from one fault to the next."""
 
-OVERLAP_SECONDS = (0.2, 1.5)
+OVERLAP_SECONDS = (0.1, 1.0)
 """From one fault to the next that comes before the system can have recovered."""
 
 OVERLAPPED = 0.55

@@ -40,6 +40,10 @@ WHY: Mapping[Role, str] = {
 }
 TAGS: Mapping[Urgency, str] = {Urgency.URGENT: "Urgent", Urgency.SOON: "Soon", Urgency.ROUTINE: "Routine"}
 
+NOT_THERE: dict[int | str, dict[str, Any]] = {
+    404: {"description": "A page that says that this inbox has no such alert.", "content": {"text/html": {}}}
+}
+
 # Codes may hold slashes, so the worker's id takes as much of the path as it needs.
 WorkerId = Annotated[Code, InPath(description="Whose inbox.")]
 PageNumber = Annotated[int, Query(ge=1, le=100_000)]
@@ -114,7 +118,10 @@ def add(
         return _page("choose.html", inboxes=inboxes, pages=_pages("/inbox", page, total, {}))
 
     @routes.get(
-        "/inbox/{worker_id:path}/alerts/{alert_id}", response_class=HTMLResponse, summary="Page: one alert"
+        "/inbox/{worker_id:path}/alerts/{alert_id}",
+        response_class=HTMLResponse,
+        responses=NOT_THERE,
+        summary="Page: one alert",
     )
     async def single(worker_id: WorkerId, alert_id: UUID) -> HTMLResponse:
         alert = await _in_inbox(desk, worker_id, alert_id)
@@ -127,6 +134,7 @@ def add(
         status_code=303,
         response_class=RedirectResponse,
         response_model=None,
+        responses=NOT_THERE,
         summary="Form: mark an alert as seen",
     )
     async def acknowledge(worker_id: WorkerId, alert_id: UUID) -> HTMLResponse | RedirectResponse:

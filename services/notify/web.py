@@ -12,7 +12,7 @@ from schemas.events.codes import Urgency
 from services.kernel.desk import Desk, Respond
 from services.kernel.faults import Refused
 from services.kernel.service import Command
-from services.kernel.web import IdempotencyKey, Paging
+from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 from services.notify import inbox_pages, posting, reading
 from services.notify.book import NotifyBook
 from services.notify.model import AcknowledgeAlert, Alert
@@ -27,7 +27,7 @@ class Acknowledgement(Command):
 
 def router(desk: Desk[NotifyBook]) -> APIRouter:
     """Return the routes of the notify service: API and pages."""
-    routes = APIRouter(tags=["notify"])
+    routes = APIRouter(tags=["notify"], responses=ALWAYS)
 
     @routes.get("/alerts", summary="List alerts")
     async def listing(
@@ -52,7 +52,7 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
             e_mails = await posting.figures(connection)
         return {**counted, "total": counted["by_status"].total(), "e_mails": e_mails}
 
-    @routes.get("/alerts/{alert_id}", summary="One alert, its cause and its e-mail")
+    @routes.get("/alerts/{alert_id}", responses=problems(404), summary="One alert, its cause and its e-mail")
     async def one(alert_id: UUID) -> dict[str, Any]:
         async with desk.engine.connect() as connection:
             alert = await reading.find(connection, alert_id)
@@ -66,7 +66,9 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
             else {"state": known.e_mail, "reason": known.e_mail_reason},
         }
 
-    @routes.post("/alerts/{alert_id}/acknowledgement", summary="Say that an alert was seen")
+    @routes.post(
+        "/alerts/{alert_id}/acknowledgement", responses=TO_COMMANDS, summary="Say that an alert was seen"
+    )
     async def acknowledge(alert_id: UUID, seen: Acknowledgement, key: IdempotencyKey) -> dict[str, Any]:
         """Acknowledging twice is no error: the answer shows who was first."""
         command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=seen.acknowledged_by)

@@ -115,6 +115,11 @@ class Intake(Service, Generic[P]):
         self._running: asyncio.Task[None] | None = None
         self._round = 0
         """Changes whenever our partitions do: what was read before is not delivered after."""
+        self._parted = 0
+        """Changes when our partitions have moved, or their broker has lost them: the offsets of a batch that
+        began before may be another broker's, and are not committed any more."""
+        self._begun_at = 0
+        """What `_parted` was when the running batch began."""
         self._delivered: dict[TopicPartition, int] = {}
         self._to_commit: dict[TopicPartition, int] = {}
         self._commit_due = asyncio.Event()
@@ -150,6 +155,7 @@ class Intake(Service, Generic[P]):
         Positions from before would skip what is published again; the inbox drops what we have seen.
         """
         self._round += 1
+        self._parted += 1
         await self._idle.wait()
         if self._consumer is not None and (ours := self._consumer.assignment()):
             self._to_commit = {}
@@ -222,6 +228,7 @@ class Intake(Service, Generic[P]):
         await self._before()
         if this_round == self._round and not self.should_stop:
             self._idle.clear()
+            self._begun_at = self._parted
             self._running = asyncio.create_task(self._finish(ready, polled))
 
     async def _before(self) -> None:
@@ -240,10 +247,11 @@ class Intake(Service, Generic[P]):
         try:
             with self._named():
                 await self._deliver(ready)
-            offsets = {partition: batch[-1].offset + 1 for partition, batch in polled.items()}
-            self._delivered |= offsets
-            self._to_commit |= offsets
-            self._commit_due.set()
+            if self._begun_at == self._parted:
+                offsets = {partition: batch[-1].offset + 1 for partition, batch in polled.items()}
+                self._delivered |= offsets
+                self._to_commit |= offsets
+                self._commit_due.set()
             self.last_progress = time.monotonic()
         finally:
             self._idle.set()
@@ -320,6 +328,7 @@ class Intake(Service, Generic[P]):
                 await self._commit()
         except TimeoutError:
             log.warning("partitions move in the middle of a batch", group=self._group)
+        self._parted += 1
         for partition in revoked:
             for offsets in (self._delivered, self._to_commit, self._ends):
                 offsets.pop(partition, None)

@@ -3,4 +3,5 @@
 REGRESSIONS: dict[int, str] = {
     16: "a relay that was cancelled from inside ended unseen, and nothing was published any more",
     9: "a scanner that was cancelled from inside ended unseen, and no deadline was raised any more",
+    826: "while an intake went back to the first event, later ones overtook those that it had just dropped",
 }

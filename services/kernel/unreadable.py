@@ -90,6 +90,7 @@ class Fetched:
 class ReadOn(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped
     """The records of one fetch and partition. What is at fault comes as a record with an Unreadable value."""
 
+    next_fetch_offset: int
     _damaged: ClassVar[dict[TopicPartition, tuple[int, int]]] = {}
     """Where a batch has failed its checksum, and how often."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -42,7 +42,7 @@ BACKUP_AFTER = 0.4
 """Of the play; what follows is what a restored store has lost."""
 
 IDS = UUID("7be0c1de-0000-4000-8000-000000000000")
-CHILD, LATE_CHILD, BUSY_CHILD = (uuid5(IDS, name) for name in ("child", "late child", "busy child"))
+CHILD = uuid5(IDS, "child")
 REVIEW_KEY = "restore-review"
 SAID = "I want to see my brother more often."
 
@@ -219,12 +219,6 @@ def lived() -> Iterator[Lived]:
             yield asyncio.run(live(town, clock))
 
 
-@pytest.fixture
-async def site(lived: Lived) -> AsyncIterator[Site]:
-    async with Site(lived.town.site) as client:
-        yield client
-
-
 async def rejoined(lived: Lived, service: str) -> dict[str, Any]:
     """Let a service rejoin and start again, wait until all is at rest, return what the command said."""
     done = await asyncio.to_thread(lived.town.cli, "rejoin", service, "--json")
@@ -350,55 +344,3 @@ async def test_rejoining_twice_changes_nothing(lived: Lived) -> None:
     report = await rejoined(lived, "placement")
     assert (report["taken_back"], report["learned"], report["delivered"]) == ({}, 0, 0)
     await assert_as_before(lived)
-
-
-async def test_what_had_not_been_handled_is_handled_after_it_has_rejoined(lived: Lived, site: Site) -> None:
-    """News that came while the service was down leads to what it would have led to, once."""
-    town = lived.town
-    async with httpx.AsyncClient(base_url=town.site, timeout=60) as http:
-        people = People(site, http, lived.now)
-        busy = await people.refer(BUSY_CHILD)
-        await asyncio.to_thread(town.stop, "assessment", "notify")
-        await asyncio.to_thread(town.start)
-        decision = {"decided_by": "W-0600", "outcome": "accept", "override_reason": "told-so"}
-        answer = await http.post(
-            f"/referrals/{busy}/decision", json=decision, headers={"Idempotency-Key": "restore-busy"}
-        )
-        assert answer.is_success
-        late = e.ReferralMade(
-            child_id=LATE_CHILD,
-            agency="school",
-            agency_id="school-1",
-            locality="ely",
-            concerns=("N1",),
-            made_at=lived.now,
-        )
-        await from_partner(town, ("late", late), at=lived.now)
-        give_up = asyncio.get_running_loop().time() + 60
-        while not (await site.get("/referrals", child_id=str(LATE_CHILD)))["items"]:
-            assert asyncio.get_running_loop().time() < give_up, "the referral worker has not taken it"
-            await asyncio.sleep(0.1)
-        while (await site.get("/referral/status"))["outbox_pending"]:
-            assert asyncio.get_running_loop().time() < give_up, "the referral worker has not published it"
-            await asyncio.sleep(0.1)
-    await asyncio.to_thread(town.stop)
-    await asyncio.to_thread(town.lose, "assessment")
-    await asyncio.to_thread(town.restore, "notify")
-    for service, at_least in (("assessment", 1), ("notify", 3)):
-        done = await asyncio.to_thread(town.cli, "rejoin", service, "--json")
-        assert json.loads(done.stdout)["delivered"] >= at_least, done.stdout
-    await asyncio.to_thread(town.start, "assessment", "notify")
-    for service in ("assessment", "notify"):
-        await town.at_work(service)
-    await settled(site, lived.now)
-    for child, count in ((BUSY_CHILD, 1), (LATE_CHILD, 0)):
-        assert len((await site.get("/cases", child_id=str(child)))["items"]) == count
-    alerts = await town.rows(
-        "notify",
-        "SELECT kind, recipient_id, count(*) FROM alerts WHERE child_id = $1 GROUP BY 1, 2",
-        LATE_CHILD,
-    )
-    assert alerts
-    assert {row["count"] for row in alerts} == {1}
-    audit = await asyncio.to_thread(town.cli, "audit", "--grace", "5")
-    assert audit.returncode == 0, audit.stdout

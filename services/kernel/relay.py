@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from mode import Service
@@ -12,6 +11,7 @@ from mode import Service
 from schemas.topics import published_by
 from services.kernel import metrics
 from services.kernel.broker import Broker
+from services.kernel.database import STORE_ERRORS
 from services.kernel.ending import never_silently
 from services.kernel.outgoing import Encoder
 from services.kernel.publisher import Publisher
@@ -84,7 +84,7 @@ class Relay(Service):
                     async with self._relaying(address, self._topic) as relaying:
                         await self._lead(relaying)
                     troubled = False
-                except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, BusLost) as error:
+                except (OSError, KafkaError, *STORE_ERRORS, BusLost) as error:
                     if not troubled:
                         log.warning("relay waits", error=type(error).__name__)
                     troubled = True

@@ -94,13 +94,17 @@ class MemoryConsumer:
             raise KafkaConnectionError
         return {place: self._broker.end(place) for place in places}
 
-    async def seek_to_beginning(self, *places: TopicPartition) -> None:
-        """Go on with the first record. Raises IllegalStateError for what is not ours."""
+    async def seek_to_beginning(self, *places: TopicPartition) -> bool:
+        """Go on with the first record: from now on, and not when this returns. False: a rebalance ended it.
+
+        Raises IllegalStateError for what is not ours.
+        """
+        if any(place not in self._positions for place in places):
+            raise IllegalStateError
+        moved = self._positions
+        moved.update(dict.fromkeys(places, 0))
         await self._world.step("seek", ("cancel", "kill"))
-        for place in places:
-            if place not in self._positions:
-                raise IllegalStateError
-            self._positions[place] = 0
+        return self._positions is moved
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
         """Return records of our partitions as soon as there are some; nothing when the time is over."""

@@ -1,5 +1,6 @@
 """The two stages on which every contract is played: in memory, and on real PostgreSQL and Kafka."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -68,6 +69,8 @@ async def store(kind: str, settings: Settings) -> AsyncIterator[Store]:
         tables = (await connection.execute(text(TABLES))).scalar_one()
         await connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
     yield Store(engine, partial(Relaying, settings.database_of("referral"), REFERRAL.name))
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()  # what a failed test has left open would be waited for without end
     await engine.dispose()
 
 

@@ -13,8 +13,10 @@ PAUSE_SECONDS = (0.1, 0.5)
 OVERLAP_SECONDS = (0.1, 1.0)
 """From one fault to the next that comes before the system can have recovered."""
 
-OVERLAPPED = 0.55
-"""Of the turns, those that find the system already struck by one of the swift."""
+OVERLAPPED = 0.8
+"""Of the turns, those that find the system already struck by one of the swift; of these, those by another."""
+AT_MOST = 2
+"""So many of the swift before one turn."""
 
 SWIFT = ("process_killed", "backends_killed", "postgres_restarted", "clock_jumps")
 """Nemeses whose harm takes a moment. Beside their own turns they strike right before another's: so that a
@@ -67,7 +69,10 @@ def _taking_turns(chance: Random, nemeses: Sequence[str]) -> Iterator[tuple[str,
         for nemesis in chance.sample(list(nemeses), len(nemeses)):
             pause = PAUSE_SECONDS
             swift = [name for name in SWIFT if name in nemeses and name != nemesis]
-            if swift and chance.random() < OVERLAPPED:
-                yield chance.choice(swift), chance.uniform(*pause), True
+            strikes = 0
+            while strikes < min(AT_MOST, len(swift)) and chance.random() < OVERLAPPED:
+                strikes += 1
+            for name in chance.sample(swift, strikes):
+                yield name, chance.uniform(*pause), True
                 pause = OVERLAP_SECONDS
             yield nemesis, chance.uniform(*pause), False

@@ -35,12 +35,14 @@ def test_every_nemesis_has_its_turn_before_one_comes_again() -> None:
 
 
 def test_some_faults_come_before_another_is_overcome() -> None:
-    """Many a turn finds a system that one of the swift has just struck, none itself twice."""
+    """Many a turn finds a system that one or two of the swift have just struck, none itself twice."""
     faults = turns(7, count=600)
     pairs = [(one, other) for one, other in pairwise(faults) if one.overlapped]
-    assert 0.2 < len(pairs) / len(faults) < 0.35
+    assert 0.3 < len(pairs) / len(faults) < 0.65
     assert {one.nemesis for one, _ in pairs} <= set(SWIFT)
-    assert all(one.nemesis != other.nemesis and not other.overlapped for one, other in pairs)
+    assert all(one.nemesis != other.nemesis for one, other in pairs)
+    overlapped = [fault.overlapped for fault in faults]
+    assert not any(all(three) for three in zip(overlapped, overlapped[1:], overlapped[2:], strict=False))
 
 
 def test_a_nemesis_alone_strikes_again_and_again() -> None:

@@ -118,7 +118,6 @@ class Intake(Service, Generic[P]):
         self._parted = 0
         """Changes when our partitions have moved, or their broker has lost them: the offsets of a batch that
         began before may be another broker's, and are not committed any more."""
-        self._rewinding = False
         self._begun_at = 0
         """What `_parted` was when the running batch began."""
         self._delivered: dict[TopicPartition, int] = {}
@@ -156,17 +155,13 @@ class Intake(Service, Generic[P]):
         Positions from before would skip what is published again; the inbox drops what we have seen.
         """
         self._parted += 1
-        # Nothing is handed over meanwhile: records behind those that are dropped here would overtake them.
-        self._rewinding = True
-        try:
-            await self._idle.wait()
-            if self._consumer is not None and (ours := self._consumer.assignment()):
-                self._to_commit = {}
-                self._delivered = {}
-                await self._consumer.seek_to_beginning(*ours)
-        finally:
+        if self._consumer is not None and (ours := self._consumer.assignment()):
+            # What was read before is not handed over any more; what is read from here on is, even when a
+            # rebalance ends the seek: nobody would read it again. aiokafka moves before it first waits.
             self._round += 1
-            self._rewinding = False
+            self._to_commit = {}
+            self._delivered = {}
+            await self._consumer.seek_to_beginning(*ours)
 
     @Service.task
     async def _take(self) -> None:
@@ -232,7 +227,7 @@ class Intake(Service, Generic[P]):
         with self._named():
             ready = self._prepare([_record(read) for batch in polled.values() for read in batch])
         await self._before()
-        if this_round == self._round and not (self._rewinding or self.should_stop):
+        if this_round == self._round and not self.should_stop:
             self._idle.clear()
             self._begun_at = self._parted
             self._running = asyncio.create_task(self._finish(ready, polled))

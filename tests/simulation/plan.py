@@ -23,7 +23,8 @@ POINTS = (
 class SeededPlan:
     """Draws everything from one generator. Runs differ in what can happen at all, and how often.
 
-    After `until` nothing goes wrong any more, and nothing takes long.
+    After `until` nothing goes wrong any more, and nothing takes long; nor does it ever for an operator, who
+    is no process that would begin again.
     """
 
     def __init__(self, random: Random, *, until: float) -> None:
@@ -45,7 +46,7 @@ class SeededPlan:
         """Return what happens at a point."""
         random = self._random
         drawn = random.random()
-        if moment > self._until:
+        if moment > self._until or not process:
             return Act(drawn * 0.002 if drawn < 0.5 else 0.0)
         rate = self._rate if self._focus is None else (0.2 if point == self._focus else self._rate / 4)
         if self._left and not self.calm and drawn < rate:

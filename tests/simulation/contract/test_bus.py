@@ -98,6 +98,17 @@ async def test_a_consumer_can_go_back_to_the_first_record(bus: Bus) -> None:
     assert await read(consumer, 2) == [(3, 0, b"a"), (3, 1, b"b")]
 
 
+async def test_a_consumer_goes_back_at_once_and_not_when_it_says_so(bus: Bus) -> None:
+    """Whoever reads in between reads the first record, and nothing that was fetched before."""
+    await bus.publish(3, b"a", b"b", b"c")
+    consumer = await bus.consumer()
+    assert await read(consumer, 1, most=1) == [(3, 0, b"a")]
+    seeking = asyncio.create_task(consumer.seek_to_beginning(*consumer.assignment()))
+    await asyncio.sleep(0)
+    assert await read(consumer, 1, most=1) == [(3, 0, b"a")]
+    assert await seeking
+
+
 async def test_ends_and_positions_are_known(bus: Bus) -> None:
     """One past the last record; what is not ours has no position."""
     await bus.publish(0, b"a", b"b")

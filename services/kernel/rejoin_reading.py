@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
+from services.kernel.broker import Clients
 from services.kernel.faults import Refused
 from services.kernel.record import Record
 from services.kernel.settings import Settings
@@ -27,36 +26,16 @@ class Read(NamedTuple):
     published_at: int
 
 
-class BusReader:
+class BusReader(Clients):
     """A connection that reads from the beginning and commits nothing: no group's offsets move."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._admin: AIOKafkaAdminClient
-        self._consumer: AIOKafkaConsumer
-
-    async def __aenter__(self) -> Self:
-        """Connect. Raises KafkaError when no broker answers."""
-        self._admin = AIOKafkaAdminClient(**self._settings.kafka_client())
-        self._consumer = AIOKafkaConsumer(
-            **self._settings.kafka_client(),
+        super().__init__(
+            settings,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=self._settings.kafka_fetch_wait_ms,
+            fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
         )
-        try:
-            await self._admin.start()
-            await self._consumer.start()
-        except BaseException:
-            await self._disconnect()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Disconnect."""
-        await self._disconnect()
 
     async def first_offsets(self, topic: str) -> dict[int, int]:
         """Return by partition the offset of the oldest event that the broker still holds."""
@@ -106,7 +85,3 @@ class BusReader:
         if not numbers:
             raise Refused(f"The broker has no topic {topic}: `leadline topics apply` creates it.")
         return [TopicPartition(topic, number) for number in sorted(numbers)]
-
-    async def _disconnect(self) -> None:
-        await self._consumer.stop()
-        await self._admin.close()

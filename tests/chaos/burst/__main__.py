@@ -2,21 +2,16 @@
 
 import argparse
 import asyncio
-import json
-import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from deploy.embedded.supervisor import exit_on_signals
-from services.kernel.logs import configure_logs
-from services.kernel.settings import Settings
 from tests.bench import machine
 from tests.bench.say import say, table
 from tests.bench.stage import VAR, BenchFailed, staged
+from tests.chaos.alone import conclude, prepare
 from tests.chaos.burst.play import BURSTS, Played, play
-from tests.chaos.home import NOT_OURS_TO_BREAK
 
 REPORT = VAR / "chaos" / "deadlines.json"
 BAR_SECONDS = 10.0
@@ -107,19 +102,10 @@ def _row(played: Played) -> list[str]:
 def main() -> None:
     """Run; the exit code is 1 when the bar was missed or something could not be played."""
     chosen = choose()
-    for name in NOT_OURS_TO_BREAK:
-        os.environ.pop(name, None)
-    configure_logs(Settings(log_level="error"), service="chaos")
-    for library in ("aiokafka", "kafka"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)  # new topics make them complain, and try again
+    prepare()
     with exit_on_signals():
         report = asyncio.run(play_all(chosen.deadlines))
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    say()
-    verdict = "passed" if report["passed"] else "NOT PASSED"
-    say(f"{verdict}; all figures are in {REPORT.relative_to(VAR.parent)}")
-    raise SystemExit(0 if report["passed"] else 1)
+    conclude(report, REPORT)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import asyncpg
 
 from deploy.embedded.processes import Child
 from schemas.topics import ASSESSMENT, REFERRAL
+from tests.bench.due import SCHEDULED
 from tests.bench.stage import BenchFailed, Stage, until
 from tests.bench.variants import LEADLINE
 from tests.chaos.burst.counting import Counted, counted
@@ -41,14 +42,6 @@ DEADLINES = """
     ) AS moments
 """
 """All within one second, each at its own moment."""
-
-SCHEDULED = """
-    INSERT INTO journal (event_id, type, subject, sequence, key, time, correlation_id, causation_id, data)
-    SELECT md5('event' || about)::uuid, 'deadline.scheduled.v1', deadline_id, 1, child_id, trigger_at,
-        about, about, '{}'
-    FROM deadlines ORDER BY next_at
-"""
-"""A deadline's first event is in the journal: what the scanner raises is its second."""
 
 POSITION = "SELECT last_value FROM journal_position_seq"
 LEFT = "SELECT EXISTS (SELECT FROM deadlines WHERE state = 'scheduled') OR EXISTS (SELECT FROM outbox)"

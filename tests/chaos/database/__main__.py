@@ -2,15 +2,12 @@
 
 import argparse
 import asyncio
-import json
-import logging
 import os
 from collections.abc import Sequence
 
 from deploy.embedded.supervisor import exit_on_signals
 from schemas.topics import REFERRAL
 from services.assessment.pack import AssessmentPack
-from services.kernel.logs import configure_logs
 from services.kernel.pack import load_pack
 from services.kernel.settings import Settings
 from tests.bench import machine
@@ -19,11 +16,11 @@ from tests.bench.run import Work, measure
 from tests.bench.say import say
 from tests.bench.stage import VAR, BenchFailed, Stage, staged
 from tests.bench.variants import LEADLINE
+from tests.chaos.alone import conclude, prepare
 from tests.chaos.database.play import PARTITIONS, WORKED_SECONDS, Played, play
 from tests.chaos.database.report import as_data, in_words, show
 from tests.chaos.database.scenarios import SCENARIOS
 from tests.chaos.full_disk import NoSmallDiskError
-from tests.chaos.home import NOT_OURS_TO_BREAK
 
 REPORT = VAR / "chaos" / "database.json"
 WARM_UP_EVENTS = 10_000
@@ -86,20 +83,11 @@ async def _backlog(stage: Stage, pack: AssessmentPack, events: int | None) -> Wo
 def main() -> None:
     """Run; the exit code is 1 when a bar was missed or something could not be played."""
     chosen = choose()
-    for name in NOT_OURS_TO_BREAK:
-        os.environ.pop(name, None)
+    prepare()
     os.environ["LEADLINE_BROKER"] = "kafka"
-    configure_logs(Settings(log_level="error"), service="chaos")
-    for library in ("aiokafka", "kafka"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)  # new topics make them complain, and try again
     with exit_on_signals():
         report = asyncio.run(play_all(chosen))
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    say()
-    verdict = "passed" if report["passed"] else "NOT PASSED"
-    say(f"{verdict}; all figures are in {REPORT.relative_to(VAR.parent)}")
-    raise SystemExit(0 if report["passed"] else 1)
+    conclude(report, REPORT)
 
 
 if __name__ == "__main__":

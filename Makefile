@@ -9,12 +9,14 @@ ONCE ?=
 QUICK ?=
 SEED ?= 42
 DAYS ?= 30
-SECONDS ?= 120
-RATE ?= 200
 STORM ?=
+SECONDS ?=
+RATE ?=
+ONLY ?=
 MUTATION ?=
+SEEDS ?= 500
 
-.PHONY: help setup demo up styled test test-browser assets unit bench alerts chaos lint format schemas sample-data clean
+.PHONY: help setup demo up styled test test-browser assets unit bench alerts chaos simulate lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -63,9 +65,18 @@ bench: $(STAMP) ## measure speed on real engines beside other libraries; QUICK=1
 alerts: $(STAMP) ## 10,000 alerts to 500 workers while a webhook hangs, one fails and SMTP refuses: who is held up?
 	@$(BIN)/python -m tests.load
 
-chaos: $(STAMP) ## break everything under load and recount; SECONDS=120 SEED=7 RATE=200 STORM=kill|deploy MUTATION= choose it
-	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) --rate $(RATE) $(if $(STORM),--storm $(STORM)) \
-	  $(if $(MUTATION),--mutation $(MUTATION))
+chaos: $(STAMP) ## break everything under load and recount; SECONDS SEED RATE STORM=kill|deploy|database|deadlines ONLY MUTATION choose it
+ifeq ($(STORM),database)
+	@$(BIN)/python -m tests.chaos.database $(if $(ONLY),--only $(ONLY))
+else ifeq ($(STORM),deadlines)
+	@$(BIN)/python -m tests.chaos.burst
+else
+	@$(BIN)/python -m tests.chaos --seed $(SEED) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) \
+	  $(if $(STORM),--storm $(STORM)) $(if $(ONLY),--only $(ONLY)) $(if $(MUTATION),--mutation $(MUTATION))
+endif
+
+simulate: $(STAMP) ## play the kernel on fakes under many seeds and recount each; SEEDS=10000 plays more
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

@@ -70,12 +70,14 @@ class Keeper:
             return self._kept[name].child.exit_code() is None
 
     def kill(self, name: str, signal_number: signal.Signals = signal.SIGKILL) -> int:
-        """Send its process a signal and return its pid."""
+        """Send its process a signal and return its pid. Should that end it, it is started again soon."""
         with self._lock:
-            child = self._kept[name].child
-            if child.exit_code() is None:
-                os.kill(child.pid, signal_number)
-            return child.pid
+            kept = self._kept[name]
+            if kept.child.exit_code() is None:
+                os.kill(kept.child.pid, signal_number)
+                # Whoever is told to end has not failed: growing pauses are for those that cannot stay up.
+                kept.pause = _FIRST_PAUSE_SECONDS
+            return kept.child.pid
 
     def _watch(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_SECONDS):

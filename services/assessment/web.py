@@ -18,23 +18,23 @@ from services.kernel.desk import Desk
 from services.kernel.faults import Refused
 from services.kernel.store import deadlines
 from services.kernel.store.deadlines import OpenDeadline
-from services.kernel.web import IdempotencyKey, Paging
+from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 
 SETTLED = frozenset({"met", "waived"})
 
 
 def router(desk: Desk[CaseBook]) -> APIRouter:
     """Return the routes of the assessment service."""
-    routes = APIRouter(tags=["assessment"])
+    routes = APIRouter(tags=["assessment"], responses=ALWAYS)
     assert isinstance(desk.service.store, CaseStore)  # noqa: S101 - wired so in app.py
     roster = desk.service.store.roster
 
-    @routes.post("/cases/{case_id}/assessment", summary="Complete an assessment")
+    @routes.post("/cases/{case_id}/assessment", responses=TO_COMMANDS, summary="Complete an assessment")
     async def complete(case_id: UUID, findings: Findings, key: IdempotencyKey) -> dict[str, Any]:
         command = CompleteAssessment(case_id=case_id, **dict(findings))
         return await desk.execute(command, key=key, respond=_shown_after)
 
-    @routes.post("/cases/{case_id}/reviews", summary="Review a plan")
+    @routes.post("/cases/{case_id}/reviews", responses=TO_COMMANDS, summary="Review a plan")
     async def review(case_id: UUID, decided: Review, key: IdempotencyKey) -> dict[str, Any]:
         command = ReviewPlan(case_id=case_id, **dict(decided))
         return await desk.execute(command, key=key, respond=_shown_after)
@@ -60,7 +60,7 @@ def router(desk: Desk[CaseBook]) -> APIRouter:
         async with desk.engine.connect() as connection:
             return asdict(await lists.count_net(connection, leaders=list(roster.leaders)))
 
-    @routes.get("/cases/{case_id}", summary="One case, with its open deadlines")
+    @routes.get("/cases/{case_id}", responses=problems(404), summary="One case, with its open deadlines")
     async def one(case_id: UUID) -> dict[str, Any]:
         async with desk.engine.connect() as connection:
             case = await lists.find_case(connection, case_id)

@@ -4,13 +4,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from schemas import events as e
+from services.assessment import auditing as assessment
 from services.assessment.lists import count_net as count_cases
 from services.assessment.store import CaseStore
 from services.cli.catalogue import SERVICES, ServiceName, service_of
-from services.kernel.audit_within import Audited, Net
+from services.kernel.audit_findings import Check
+from services.kernel.audit_within import Audited, Net, Own
 from services.kernel.connection import Connection, Engine
 from services.kernel.settings import Settings
-from services.kernel.store.auditing import Aggregate
+from services.kernel.store.auditing import Aggregate, Copied
+from services.notify import auditing as notify
+from services.placement import auditing as placement
 from services.referral.net import count_net as count_referrals
 
 CONNECTIONS = 1
@@ -57,6 +61,24 @@ AGGREGATES: Mapping[ServiceName, tuple[Aggregate, ...]] = {
 }
 """The tables whose rows follow from the service's own events."""
 
+COPIES: Mapping[ServiceName, tuple[Copied, ...]] = {
+    ServiceName.PLACEMENT: (
+        Copied(ServiceName.ASSESSMENT, "cases", assessment.CONCLUDED, placement.KNOWN_CASES),
+    ),
+    ServiceName.NOTIFY: (Copied(ServiceName.ASSESSMENT, "cases", assessment.LED, notify.KNOWN_CASES),),
+}
+"""What a service has learned of another one's things by its events, and decides by."""
+
+CASELOADS = Check(
+    "caseloads",
+    "every caseload is the sum of its open cases",
+    "people whose caseload is not the sum of their open cases",
+    "correct the rows: until then cases go to the wrong people",
+)
+OWN: Mapping[ServiceName, tuple[Own, ...]] = {
+    ServiceName.ASSESSMENT: ((CASELOADS, assessment.wrong_caseloads),),
+}
+
 
 @asynccontextmanager
 async def audited_stores(settings: Settings) -> AsyncIterator[list[Audited]]:
@@ -68,7 +90,9 @@ async def audited_stores(settings: Settings) -> AsyncIterator[list[Audited]]:
             stack.push_async_callback(engine.dispose)
             service = service_of(name, settings)
             net = _net_of(name, service.store)
-            stores.append(Audited(service, engine, AGGREGATES[name], net))
+            stores.append(
+                Audited(service, engine, AGGREGATES[name], net, OWN.get(name, ()), COPIES.get(name, ()))
+            )
         yield stores
 
 

@@ -2,12 +2,14 @@
 
 from enum import StrEnum
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.kernel.process import Build, Extras
 from services.kernel.service import Service
 from services.kernel.settings import Settings
-from services.kernel.site import Served
+
+if TYPE_CHECKING:
+    from services.kernel.site import Served
 
 
 class ServiceName(StrEnum):
@@ -39,8 +41,10 @@ def service_of(name: ServiceName, settings: Settings) -> Service[Any]:
     return build_of(name)(settings)
 
 
-def served(name: ServiceName, settings: Settings) -> Served:
+def served(name: ServiceName, settings: Settings) -> "Served":
     """Return a service with its routes. Raises PackError."""
+    from services.kernel.site import Served  # noqa: PLC0415 - a worker starts sooner without a web framework
+
     web = import_module(f"services.{name}.web")
     # Routes that need the settings, such as a token, are made under them.
     under = getattr(web, "router_under", None)

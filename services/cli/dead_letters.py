@@ -154,13 +154,16 @@ def replay(
     letter: Annotated[
         UUID | None, typer.Argument(metavar="[ID]", help="The dead letter's id, from `list`.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every parked event, the oldest first.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every parked event, and what waits for none, the oldest first.")
+    ] = False,
     service: ServiceOption = None,
     by: By = "",
 ) -> None:
     """Handle a parked event again and, when it works, what waits behind it, in order.
 
-    An event that fails again stays parked and what follows goes on waiting; the exit code is then 1.
+    An event that fails again stays parked and what follows goes on waiting; the exit code is then 1. An event
+    that waits although nothing parked is before it any more is handled with those behind it.
 
     Example: leadline dead-letters replay --all --service assessment
     """
@@ -239,15 +242,15 @@ async def _discard(settings: Settings, name: ServiceName, letter_id: UUID, *, by
 async def _replay_all(
     settings: Settings, services: Sequence[ServiceName], *, by: str
 ) -> tuple[int, int, int]:
-    """Replay every parked letter of some services, in order; return how many were tried, failed, left alone.
+    """Replay every letter that can be, in order; return how many were tried, failed, left alone.
 
     Left alone are later letters of a case of which one has failed: its state must not run ahead.
     """
-    parked = await ask_each(settings, services, _parked)
+    heads = await ask_each(settings, services, _heads)
     outcomes: Counter[str] = Counter()
     with progress_bar() as progress:
-        task = progress.add_task("replaying", total=sum(map(len, parked.values())))
-        for name, letters in parked.items():
+        task = progress.add_task("replaying", total=sum(map(len, heads.values())))
+        for name, letters in heads.items():
             if not letters:
                 continue
             service = service_of(name, settings)
@@ -276,10 +279,10 @@ async def _again(settling: Replay[Any], letter: Letter, *, by: str) -> list[Sett
         return []
 
 
-async def _parked(connection: Connection) -> list[Letter]:
+async def _heads(connection: Connection) -> list[Letter]:
     letters: list[Letter] = []
     while True:
-        page = await dead_letters.list_letters(connection, states=["parked"], limit=PAGE, offset=len(letters))
+        page = await dead_letters.list_heads(connection, limit=PAGE, offset=len(letters))
         letters.extend(page)
         if len(page) < PAGE:
             return letters

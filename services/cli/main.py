@@ -14,6 +14,7 @@ from services.cli import (
     importing,
     journal,
     playing,
+    rejoin,
     run,
     subscriptions,
     topics,
@@ -33,6 +34,7 @@ app.command()(run.worker)
 app.command()(run.web)
 app.command()(doctor.doctor)
 app.command()(audit.audit)
+app.command()(rejoin.rejoin)
 app.command("deadlines")(deadlines.list_deadlines)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(agency_keys.app, name="agency-keys")

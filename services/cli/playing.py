@@ -9,9 +9,7 @@ from rich.console import Console
 
 from deploy.embedded.errors import EngineError
 from services.cli.catalogue import SERVICES
-from services.cli.demo import START, run_demo
 from services.cli.running import VAR
-from services.county.site import PlayError
 from services.kernel.clock import HeldClock
 from services.kernel.pack import PackError
 from services.kernel.settings import Settings
@@ -34,6 +32,9 @@ def demo(
 
     Example: leadline demo --once --seed 42
     """
+    from services.cli.demo import START, run_demo  # noqa: PLC0415 - a worker starts sooner without a county
+    from services.county.site import PlayError  # noqa: PLC0415 - as above
+
     clock = HeldClock((DEMO / "clock").resolve())
     clock.set(START)
     console = Console()

@@ -5,8 +5,6 @@ import threading
 from typing import Annotated
 
 import typer
-import uvicorn
-from fastapi.responses import RedirectResponse
 
 from deploy.embedded.errors import EngineError
 from services.cli.catalogue import SERVICES, ServiceName, build_of, extras_of, served
@@ -15,7 +13,6 @@ from services.kernel.logs import configure_logs
 from services.kernel.pack import PackError
 from services.kernel.process import run_worker
 from services.kernel.settings import Settings
-from services.kernel.site import create_site
 
 STREAMS_END_SECONDS = 3
 """How long a stop waits for answers that are on their way: live pages have streams that never end."""
@@ -71,6 +68,11 @@ def web(
 
     Example: leadline web referral notify
     """
+    import uvicorn  # noqa: PLC0415 - a worker starts sooner without a web framework
+    from fastapi.responses import RedirectResponse  # noqa: PLC0415 - as above
+
+    from services.kernel.site import create_site  # noqa: PLC0415 - as above
+
     settings = Settings()
     configure_logs(settings, service="web")
     names = services or list(SERVICES)

@@ -14,7 +14,7 @@ from services.kernel import envelope as envelopes
 from services.kernel import ids
 from services.kernel.envelope import MESSAGES, Envelope
 from services.kernel.faults import InvalidMessage, place
-from services.kernel.record import Record
+from services.kernel.record import Record, Unreadable
 
 BY_NAME: Mapping[str, Topic] = {topic.name: topic for topic in TOPICS}
 
@@ -57,6 +57,8 @@ class Reception:
             fault = self._unidentified(record, wire_type)
             return None if fault is None else self._faulty(record, wire_type, fault)
         try:
+            if isinstance(record.value, Unreadable):
+                raise InvalidMessage("malformed", record.value.words)
             if record.value is not None and len(record.value) > self.max_value_bytes:
                 words = f"the value has {len(record.value)} bytes, {self.max_value_bytes} are allowed"
                 raise InvalidMessage("too_large", words)
@@ -82,6 +84,8 @@ class Reception:
         if topic.readers[0] != self.service or (wire_type is not None and wire_type in topic.types):
             return None
         if wire_type is None:
+            if isinstance(record.value, Unreadable):
+                return InvalidMessage("malformed", record.value.words)
             return InvalidMessage("malformed", "the header ce_type is missing")
         if topic.owner != "partners" or any(known.rpartition(".v")[0] == name for known in topic.types):
             return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from services.kernel import metrics
 from services.kernel.audit_between import Crossing, handled
+from services.kernel.audit_copies import Copies
 from services.kernel.audit_findings import STORE, Line
 from services.kernel.audit_passing import UNANSWERED, Passing, outlast
 from services.kernel.audit_within import Audited, Within
@@ -66,11 +67,22 @@ async def audit(stores: Sequence[Audited], clock: Clock, *, grace_seconds: float
         if (types := handled(producer.service, consumer.service))
         and scope.crosses(producer.name, consumer.name)
     ]
-    await _arrivals(crossings, [one for within in withins for _, one in within.watched], grace_seconds)
+    copies = [
+        Copies(owner, holder, copied, extents[owner.name] or NOTHING)
+        for holder in stores
+        for copied in holder.copies
+        for owner in stores
+        if owner.name == copied.owner and scope.crosses(owner.name, holder.name)
+    ]
+    for one in copies:
+        await one.look()
+    watched: list[Passing] = [one for within in withins for _, one in within.watched]
+    await _arrivals(crossings, [*watched, *copies], grace_seconds)
     lines = [
         *opened,
         *(line for within in withins for line in within.told(grace_seconds=grace_seconds)),
         *(crossing.line(grace_seconds=grace_seconds) for crossing in crossings),
+        *(one.line(grace_seconds=grace_seconds) for one in copies),
     ]
     names = [store.name for store in stores]
     lines.sort(key=lambda line: names.index(line.service))

@@ -96,7 +96,7 @@ OUTBOX = Check(
     "outbox",
     "the journal has everything that is to be published",
     "positions to be published that the journal does not have",
-    "bring the journal's entries back from a backup; a thousand such positions stop the relay",
+    "bring the journal's entries back from a backup: the relay passes them by until then",
 )
 PENDING = Check(
     "pending",
@@ -138,8 +138,7 @@ WAITING = Check(
     "waiting",
     "nothing waits without a parked event of its case before it",
     "events that wait for nothing",
-    "a release was broken off: set the first one's state to 'parked', then"
-    " `leadline dead-letters replay {first}`, which goes on with the others",
+    "a release was broken off: `leadline dead-letters replay {first}` handles it and those behind it",
 )
 REQUESTS = Check(
     "requests",
@@ -155,6 +154,14 @@ ARRIVED = Check(
     "does `leadline topics lag` show that {service} is behind? Else `leadline journal replay {producer}"
     " --since {first}`: what has been handled is dropped. Events of a type that {service} did not handle yet"
     " when they went out are told here too: `--since` leaves them out",
+)
+
+COPIES = Check(
+    "{things} of {owner}",
+    "what it keeps of the {things} of {owner} is so",
+    "{things} of {owner} that it knows otherwise for longer than {grace:g} s",
+    "where it has had every event of {owner}, correct its row:"
+    " `leadline journal show {owner} --subject {first}` tells what is so",
 )
 
 

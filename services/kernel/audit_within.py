@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,10 +24,13 @@ from services.kernel.deadlines import STATE_AFTER
 from services.kernel.envelope import timestamp
 from services.kernel.service import Service
 from services.kernel.store import auditing
-from services.kernel.store.auditing import Aggregate, Extent, Queued, looking
+from services.kernel.store.auditing import Aggregate, Copied, Extent, looking
 
 Net = Callable[[Connection], Awaitable[Mapping[str, int]]]
 """Counts what falls through a service's net: how many by what it is."""
+
+Own = tuple[Check, Callable[[Connection], Awaitable[Iterable[object]]]]
+"""A question that only this service has, and what finds the answer."""
 
 DEADLINES = Aggregate(
     "deadlines",
@@ -42,7 +46,7 @@ FIRST_KEY = UUID(int=0)
 
 @dataclass
 class Audited:
-    """A service and its store, and what only this service has: its aggregates and its net.
+    """A service and its store, and what only this service has: aggregates, net, other checks, and copies.
 
     `away` says why the store has stopped to answer; nobody asks it again then.
     """
@@ -51,6 +55,9 @@ class Audited:
     engine: Engine
     aggregates: tuple[Aggregate, ...]
     net: Net | None = None
+    own: tuple[Own, ...] = ()
+    copies: tuple[Copied, ...] = ()
+    """What it keeps of other services' things."""
     away: str = ""
 
     @property
@@ -93,6 +100,8 @@ class Within:
         await self._tell(findings.REQUESTS, self._requests)
         if self.store.net is not None:
             await self._tell(findings.NET, self._net)
+        for check, finds in self.store.own:
+            await self._ask(check, partial(self._own, finds))
         await self._watch(findings.PENDING, self._pending)
         await self._watch(findings.WAITING, self._waiting)
         await self._watch(findings.DUE, self._due)
@@ -230,16 +239,25 @@ class Within:
         words = ", ".join(f"{what}: {count}" for what, count in fallen.items() if count)
         return counted(findings.NET, self.store.name, sum(fallen.values()), words)
 
+    async def _own(self, finds: Callable[[Connection], Awaitable[Iterable[object]]]) -> Found:
+        found = Found()
+        async with looking(self.store.engine) as connection:
+            found.add(await finds(connection))
+        return found
+
     async def _pending(self) -> list[int]:
-        queue: list[Queued] = []
-        while len(queue) < auditing.MOST:
+        written: dict[int, datetime] = {}
+        after = 0
+        while len(written) < auditing.MOST:
             async with looking(self.store.engine) as connection:
-                page = await auditing.queued(connection, queue[-1].position if queue else 0)
-            queue += page
+                page = await auditing.queued(connection, after)
+            # What the journal does not have cannot go out: that is another check's finding.
+            written |= {one.position: one.time for one in page if one.time is not None}
             if len(page) < auditing.CHUNK:
                 break
-        self._written_at |= {one.position: one.time for one in queue if one.time is not None}
-        return [one.position for one in queue]
+            after = page[-1].position
+        self._written_at |= written
+        return list(written)
 
     async def _waiting(self) -> list[UUID]:
         async with looking(self.store.engine) as connection:

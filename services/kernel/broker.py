@@ -9,19 +9,19 @@ from aiokafka.admin import AIOKafkaAdminClient
 from services.kernel.settings import Settings
 
 
-class Broker:
-    """Connections for one question. Connecting anew for each answer took 30 to 60 ms on a busy machine."""
+class Clients:
+    """A client that asks and one that reads, in no group, connected for as long as the context lasts."""
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    def __init__(self, settings: Settings, **reading: object) -> None:
         self._settings = settings
-        self._topic = topic
+        self._reading = reading
         self._admin: AIOKafkaAdminClient
         self._consumer: AIOKafkaConsumer
 
     async def __aenter__(self) -> Self:
         """Connect. Raises KafkaError when no broker answers."""
         self._admin = AIOKafkaAdminClient(**self._settings.kafka_client())
-        self._consumer = AIOKafkaConsumer(**self._settings.kafka_client())
+        self._consumer = AIOKafkaConsumer(**self._settings.kafka_client(), **self._reading)
         try:
             await self._admin.start()
             await self._consumer.start()
@@ -36,6 +36,18 @@ class Broker:
         """Disconnect."""
         await self._disconnect()
 
+    async def _disconnect(self) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+
+class Broker(Clients):
+    """Connections for one question. Connecting anew for each answer took 30 to 60 ms on a busy machine."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        super().__init__(settings)
+        self._topic = topic
+
     async def holds(self) -> tuple[str, dict[int, int]]:
         """Return the cluster's id and the end offset of each partition of the topic, as they are now.
 
@@ -47,7 +59,3 @@ class Broker:
         places = [TopicPartition(self._topic, number) for number in partitions]
         ends = await self._consumer.end_offsets(places)
         return cluster["cluster_id"] or "", {place.partition: end for place, end in ends.items()}
-
-    async def _disconnect(self) -> None:
-        await self._consumer.stop()
-        await self._admin.close()

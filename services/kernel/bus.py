@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import TOPICS, Topic
+from services.kernel.broker import Clients
 from services.kernel.settings import Settings
 
 
@@ -23,32 +22,11 @@ class TopicState:
     """Events that the broker holds now."""
 
 
-class Bus:
+class Bus(Clients):
     """A connection for questions. Reads offsets; consumes nothing and joins no group."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._admin: AIOKafkaAdminClient
-        self._consumer: AIOKafkaConsumer
-
-    async def __aenter__(self) -> Self:
-        """Connect. Raises KafkaConnectionError when no broker answers."""
-        self._admin = AIOKafkaAdminClient(**self._settings.kafka_client())
-        await self._admin.start()
-        self._consumer = AIOKafkaConsumer(**self._settings.kafka_client(), metadata_max_age_ms=5000)
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._admin.close()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Disconnect."""
-        await self._consumer.stop()
-        await self._admin.close()
+        super().__init__(settings, metadata_max_age_ms=5000)
 
     async def cluster_id(self) -> str:
         """Return which cluster this is."""

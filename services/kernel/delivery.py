@@ -40,6 +40,9 @@ PART = 125
 """Events of a batch that are decided before their events go to the journal: while the database writes
 these, the next are decided. A batch no larger is written in one piece."""
 
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
+"""Between two attempts to reach a database that is away. One worker has one batch: it asks no more often."""
+
 
 @dataclass
 class Tally:
@@ -140,7 +143,7 @@ class Delivery(Generic[B]):
     async def _retrying(self, arrivals: Sequence[Arrival]) -> Tally:
         """Commit the arrivals in one transaction, waiting out a database that is away or busy."""
         give_up = time.monotonic() + self._retry_seconds
-        pause = 0.05
+        pause = FIRST_PAUSE_SECONDS
         while True:
             try:
                 async with self._engine.begin() as connection:
@@ -150,7 +153,7 @@ class Delivery(Generic[B]):
                     raise
                 log.warning("database away, trying again", error=type(error).__name__, pause_seconds=pause)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 2.0)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _work(self, connection: Connection, arrivals: Sequence[Arrival]) -> Tally:
         now = self._clock.now()

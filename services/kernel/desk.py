@@ -22,6 +22,9 @@ from services.kernel.store.requests import Answer
 
 ATTEMPTS = 3
 
+DONE_BEFORE = "This request has been done and its answer was lost: look at what it was about."
+"""Said to whoever sends a request again after the store was restored to a moment before it."""
+
 Respond = Callable[[B, Sequence[Event]], dict[str, Any]]
 """From the book after the command, and the events it produced, to the answer's body."""
 
@@ -80,7 +83,9 @@ class Desk(Generic[B]):
             body: dict[str, Any] = to_jsonable_python(respond(book, events))
             # Last, not first: one statement both claims the key and keeps the answer. Where the key is
             # taken it fails, and everything above with it.
-            await requests.keep(connection, key, Answer(fingerprint, 200, body), now=now)
+            answer = Answer(fingerprint, 200, body)
+            if not await requests.keep(connection, key, answer, cause=cause, now=now):
+                raise Refused(DONE_BEFORE)
             return body
 
     async def _find_answer(self, key: str, fingerprint: str) -> dict[str, Any] | None:

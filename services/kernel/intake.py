@@ -13,7 +13,9 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
 from mode import Service
 
+from services.kernel.ending import never_silently
 from services.kernel.record import Record
+from services.kernel.unreadable import read_on
 
 log = structlog.get_logger()
 
@@ -52,13 +54,15 @@ class Intake(Service, Generic[P]):
     committed after that, while the next batch is delivered. When either raises, nothing of its batch is
     acknowledged and the worker crashes.
 
+    A record of which something cannot be read is handed over with a value of the type Unreadable.
+
     Every record is handed over at least once: a crash, a stop or a rebalance in between hands it over again,
     possibly while another worker is still at it, so `deliver` must recognise what it has seen.
 
     A broker that is away is waited for and reported once. `grace_seconds` bounds how long a stop or a
     rebalance waits for the running batch; after a stop's grace the batch is cancelled. `fetch_wait_ms` is how
     long the broker may hold an empty fetch: the fallback broker answers no sooner. `connection` holds
-    further arguments for aiokafka, such as TLS and SASL.
+    further arguments for aiokafka, such as TLS and SASL; `consumer` makes its client.
     """
 
     def __init__(
@@ -74,8 +78,10 @@ class Intake(Service, Generic[P]):
         grace_seconds: float = 5.0,
         fetch_wait_ms: int = 500,
         connection: Mapping[str, object] | None = None,
+        consumer: Callable[..., AIOKafkaConsumer] = AIOKafkaConsumer,
     ) -> None:
         super().__init__()
+        read_on()
         self.broker_reachable: bool | None = None
         """Whether the broker answered last time; None before the first attempt ended."""
         self.last_progress = time.monotonic()
@@ -102,12 +108,18 @@ class Intake(Service, Generic[P]):
             "fetch_max_wait_ms": fetch_wait_ms,
             "metadata_max_age_ms": int(METADATA_SECONDS * 1000),
         }
+        self._make_consumer = consumer
         self._consumer: AIOKafkaConsumer | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._running: asyncio.Task[None] | None = None
         self._round = 0
         """Changes whenever our partitions do: what was read before is not delivered after."""
+        self._parted = 0
+        """Changes when our partitions have moved, or their broker has lost them: the offsets of a batch that
+        began before may be another broker's, and are not committed any more."""
+        self._begun_at = 0
+        """What `_parted` was when the running batch began."""
         self._delivered: dict[TopicPartition, int] = {}
         self._to_commit: dict[TopicPartition, int] = {}
         self._commit_due = asyncio.Event()
@@ -142,16 +154,18 @@ class Intake(Service, Generic[P]):
 
         Positions from before would skip what is published again; the inbox drops what we have seen.
         """
-        self._round += 1
-        await self._idle.wait()
+        self._parted += 1
         if self._consumer is not None and (ours := self._consumer.assignment()):
+            # What was read before is not handed over any more; what is read from here on is, even when a
+            # rebalance ends the seek: nobody would read it again. aiokafka moves before it first waits.
+            self._round += 1
             self._to_commit = {}
             self._delivered = {}
             await self._consumer.seek_to_beginning(*ours)
 
     @Service.task
     async def _take(self) -> None:
-        with self._never_silently():
+        with never_silently(self):
             await self._connect()
             try:
                 while not self.should_stop:
@@ -161,7 +175,7 @@ class Intake(Service, Generic[P]):
 
     @Service.task
     async def _acknowledge(self) -> None:
-        with self._never_silently():
+        with never_silently(self):
             while not self.should_stop:
                 await self._commit_due.wait()
                 await self._commit()
@@ -169,27 +183,17 @@ class Intake(Service, Generic[P]):
 
     @Service.task
     async def _watch(self) -> None:
-        with self._never_silently():
+        with never_silently(self):
             while not self.should_stop:
                 await self.sleep(PROBE_SECONDS)
                 if self._consumer is not None and not self.should_stop:
                     await self._probe(self._consumer)
 
-    @contextmanager
-    def _never_silently(self) -> Iterator[None]:
-        """Crash where mode would take a task that was cancelled from inside for one that is done."""
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self.should_stop:
-                raise
-            raise IntakeFailed("cancelled from inside") from None
-
     async def _connect(self) -> None:
         """Join the group; wait for the broker and for the topics as long as it takes."""
         pause = 0.1
         while not self.should_stop:
-            self._consumer = AIOKafkaConsumer(**self._arguments)
+            self._consumer = self._make_consumer(**self._arguments)
             self._consumer.subscribe(self._topics, listener=_Listener(self))
             try:
                 await self._consumer.start()
@@ -225,6 +229,7 @@ class Intake(Service, Generic[P]):
         await self._before()
         if this_round == self._round and not self.should_stop:
             self._idle.clear()
+            self._begun_at = self._parted
             self._running = asyncio.create_task(self._finish(ready, polled))
 
     async def _before(self) -> None:
@@ -243,10 +248,11 @@ class Intake(Service, Generic[P]):
         try:
             with self._named():
                 await self._deliver(ready)
-            offsets = {partition: batch[-1].offset + 1 for partition, batch in polled.items()}
-            self._delivered |= offsets
-            self._to_commit |= offsets
-            self._commit_due.set()
+            if self._begun_at == self._parted:
+                offsets = {partition: batch[-1].offset + 1 for partition, batch in polled.items()}
+                self._delivered |= offsets
+                self._to_commit |= offsets
+                self._commit_due.set()
             self.last_progress = time.monotonic()
         finally:
             self._idle.set()
@@ -323,6 +329,7 @@ class Intake(Service, Generic[P]):
                 await self._commit()
         except TimeoutError:
             log.warning("partitions move in the middle of a batch", group=self._group)
+        self._parted += 1
         for partition in revoked:
             for offsets in (self._delivered, self._to_commit, self._ends):
                 offsets.pop(partition, None)

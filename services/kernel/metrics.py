@@ -19,6 +19,11 @@ BATCH_EVENTS = Histogram(
 BATCH_SECONDS = Histogram("leadline_batch_seconds", "From poll to commit of one batch.", ["service"])
 PUBLISHED = Counter("leadline_published_total", "Events that the broker acknowledged.", ["service"])
 OUTBOX_PENDING = Gauge("leadline_outbox_pending_events", "Events not yet on the bus.", ["service"])
+OUTBOX_ORPHANS = Gauge(
+    "leadline_outbox_orphans",
+    "Positions to be published that the journal does not have; the relay passes them by.",
+    ["service"],
+)
 DEADLINES_RAISED = Counter("leadline_deadlines_raised_total", "Deadline states raised.", ["service", "state"])
 DEAD_LETTERS = Counter("leadline_dead_letters_total", "Events set aside.", ["service", "reason"])
 REPUBLISHED = Counter(

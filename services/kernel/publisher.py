@@ -7,11 +7,13 @@ from functools import lru_cache
 from itertools import zip_longest
 from struct import unpack_from
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.client import ConnectionGroup
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.structs import RecordMetadata
 
 from services.kernel.outgoing import Message
@@ -47,6 +49,15 @@ def partition_of(key: bytes, count: int) -> int:
     return (murmur2(key) & 0x7FFFFFFF) % count
 
 
+class ConnectionLost(KafkaError):  # type: ignore[misc]  # noqa: N818 - aiokafka is untyped; a finding
+    """The connection to the broker is gone: whoever answers the next one may have lost what this one held.
+
+    Never tried again by the client itself, which would do so on whatever connection it gets.
+    """
+
+    retriable = False
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What the broker acknowledged: a run of offsets of one partition."""
@@ -58,7 +69,12 @@ class Receipt:
 
 
 class Publisher:
-    """Publishes to one topic, in order per key. One caller at a time."""
+    """Publishes to one topic, in order per key. One caller at a time.
+
+    It publishes over the connections that it has opened at first, and over no others: a broker loses its data
+    only by ending, and then its connections end, too. So what the caller has found out about the broker since
+    then holds for whoever takes the events.
+    """
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._topic = topic
@@ -74,6 +90,7 @@ class Publisher:
         """Connect. Raises KafkaError when no broker answers."""
         try:
             await self._producer.start()
+            await self._stay_connected()
         except BaseException:
             await self._producer.stop()
             raise
@@ -88,9 +105,9 @@ class Publisher:
     async def publish(self, messages: Iterable[Message]) -> list[Receipt]:
         """Return what the broker acknowledged once it has acknowledged everything.
 
-        Raises KafkaError when it has not: any part may be on the bus then, but of one key only a beginning,
-        because a partition's next record batch is sent after its last one was acknowledged. Publishing all
-        of it again keeps the order.
+        Raises ConnectionLost when a connection has ended, another KafkaError when the broker refuses: any
+        part may be on the bus then, but of one key only a beginning, because a partition's next record batch
+        is sent after its last one was acknowledged. Publishing all of it again keeps the order.
         """
         receipts: list[Receipt] = []
         queues = await self._queues(messages)
@@ -106,6 +123,30 @@ class Publisher:
                 for (partition, count, _), metadata in zip(sent, found, strict=True)
             ]
         return receipts
+
+    async def _stay_connected(self) -> None:
+        """Connect to every broker of the cluster; let nothing be published over any later connection."""
+        client = self._producer.client
+        nodes = [broker.nodeId for broker in client.cluster.brokers()]
+        if not any([await client.ready(node) for node in nodes]):
+            raise KafkaConnectionError
+        first = dict(client._conns)
+        send = client.send
+
+        async def sending(node: Any, request: Any, **group: Any) -> Any:
+            if not isinstance(request, ProduceRequest):
+                return await send(node, request, **group)
+            place = (node, ConnectionGroup.DEFAULT)
+            connection = client._conns.get(place)
+            # Where it stands, `send` writes to it before anything else can happen.
+            if place not in first or connection is not first[place] or not connection.connected():
+                raise ConnectionLost
+            try:
+                return await send(node, request, **group)
+            except KafkaError as error:
+                raise ConnectionLost from error
+
+        client.send = sending
 
     async def _queues(self, messages: Iterable[Message]) -> dict[int, list[BatchBuilder]]:
         """Return the record batches of each partition, in the order of the messages."""

@@ -1,10 +1,9 @@
 """The relay: moves events from the outbox to the bus, in order, and notices when the bus has lost them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-import asyncpg
 import structlog
 from aiokafka.errors import KafkaError
 from mode import Service
@@ -12,6 +11,8 @@ from mode import Service
 from schemas.topics import published_by
 from services.kernel import metrics
 from services.kernel.broker import Broker
+from services.kernel.database import STORE_ERRORS
+from services.kernel.ending import never_silently
 from services.kernel.outgoing import Encoder
 from services.kernel.publisher import Publisher
 from services.kernel.settings import Settings
@@ -43,10 +44,23 @@ class Relay(Service):
 
     An event leaves the outbox only after the broker has acknowledged it, so a crash in between publishes
     it twice and never loses it. Within a key events go out in the order in which they were written.
+
+    `relaying`, `broker` and `publisher` make the connections, each time anew.
     """
 
-    def __init__(self, settings: Settings, *, service: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        service: str,
+        relaying: Callable[[str, str], Relaying] = Relaying,
+        broker: Callable[[Settings, str], Broker] = Broker,
+        publisher: Callable[[Settings, str], Publisher] = Publisher,
+    ) -> None:
         super().__init__()
+        self._relaying = relaying
+        self._broker = broker
+        self._publisher = publisher
         self._settings = settings
         self._service = service
         self._topic = published_by(service).name
@@ -54,6 +68,7 @@ class Relay(Service):
         self._woken = asyncio.Event()
         self._cluster_id = ""
         self._ends: dict[int, int] = {}
+        self._orphans = 0
 
     async def on_stop(self) -> None:
         """End the wait for work."""
@@ -61,17 +76,19 @@ class Relay(Service):
 
     @Service.task
     async def _relay(self) -> None:
+        address = self._settings.database_of(self._service)
         troubled = False
-        while not self.should_stop:
-            try:
-                async with Relaying(self._settings.database_of(self._service), self._topic) as relaying:
-                    await self._lead(relaying)
-                troubled = False
-            except (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, BusLost) as error:
-                if not troubled:
-                    log.warning("relay waits", error=type(error).__name__)
-                troubled = True
-                await self.sleep(RETRY_SECONDS)
+        with never_silently(self):
+            while not self.should_stop:
+                try:
+                    async with self._relaying(address, self._topic) as relaying:
+                        await self._lead(relaying)
+                    troubled = False
+                except (OSError, KafkaError, *STORE_ERRORS, BusLost) as error:
+                    if not troubled:
+                        log.warning("relay waits", error=type(error).__name__)
+                    troubled = True
+                    await self.sleep(RETRY_SECONDS)
 
     async def _lead(self, relaying: Relaying) -> None:
         while not await relaying.try_lock():
@@ -80,8 +97,8 @@ class Relay(Service):
                 return
         await relaying.listen(self._woken.set)
         async with (
-            Broker(self._settings, self._topic) as broker,
-            Publisher(self._settings, self._topic) as publisher,
+            self._broker(self._settings, self._topic) as broker,
+            self._publisher(self._settings, self._topic) as publisher,
         ):
             await self._check(relaying, broker)
             await self._publish_for_ever(relaying, broker, publisher)
@@ -96,6 +113,8 @@ class Relay(Service):
             pending = await relaying.pending(BATCH)
             if pending:
                 await self._send(relaying, publisher, pending)
+            elif await self._find_orphans(relaying):
+                continue
             if len(pending) == BATCH or self._woken.is_set():
                 continue
             metrics.OUTBOX_PENDING.labels(self._service).set(0)
@@ -122,6 +141,18 @@ class Relay(Service):
         if lost(marks, ends, cluster_id=self._cluster_id):
             await self._republish(relaying)
         self._ends = {partition: mark.end_offset for partition, mark in marks.items()}
+
+    async def _find_orphans(self, relaying: Relaying) -> bool:
+        """Count the positions that the journal does not have; return whether there are more than before.
+
+        Asked when a read finds nothing, so that nothing else has to be counted. Reads then pass them by.
+        They are told of once, and stay in the metrics and for `leadline audit`.
+        """
+        before, self._orphans = self._orphans, await relaying.count_orphans()
+        metrics.OUTBOX_ORPHANS.labels(self._service).set(self._orphans)
+        if self._orphans > before:
+            log.error("the journal lacks events that are to be published", orphans=self._orphans)
+        return self._orphans > before
 
     async def _republish(self, relaying: Relaying) -> None:
         count = await relaying.requeue_all()

@@ -42,9 +42,14 @@ class Replay(Generic[B]):
     async def replay(self, dead_letter_id: UUID, *, by: str) -> list[Settled]:
         """Handle a parked event again and, if it works, everything that waits behind it, in order.
 
-        Stops at the first event that fails again; it stays parked and what follows goes on waiting.
-        Raises Refused for an unknown or already settled letter.
+        A waiting event that no parked one is before, as after a release that was broken off, is handled
+        with all of its case that wait like it, in order. Stops at the first event that fails again; it
+        stays parked and what follows goes on waiting. Raises Refused for an unknown or already settled
+        letter, and for one that waits with reason.
         """
+        stranded = await self._find_stranded(dead_letter_id)
+        if stranded is not None:
+            return await self._release(stranded, by=by)
         settled = [await self._one(dead_letter_id, by=by)]
         if settled[0].outcome == "replayed":
             settled.extend(await self._release(settled[0].letter, by=by))
@@ -61,6 +66,15 @@ class Replay(Generic[B]):
                 connection, dead_letter_id, state="discarded", by=by, now=self._clock.now()
             )
         return [Settled(letter, "discarded"), *await self._release(letter, by=by)]
+
+    async def _find_stranded(self, dead_letter_id: UUID) -> Letter | None:
+        """Return a letter that waits although nothing parked is before it."""
+        async with self._engine.begin() as connection:
+            letter = await dead_letters.get(connection, dead_letter_id)
+            if letter is None or letter.state != "waiting" or letter.record.key is None:
+                return None
+            free = await dead_letters.waiting_behind(connection, letter.record.key)
+            return letter if any(one.dead_letter_id == dead_letter_id for one in free) else None
 
     async def _release(self, letter: Letter, *, by: str) -> list[Settled]:
         settled: list[Settled] = []

@@ -11,6 +11,7 @@ from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
 from services.kernel.connection import Engine
 from services.kernel.database import is_transient
+from services.kernel.ending import never_silently
 from services.kernel.publishing import deadline_entries
 from services.kernel.service import Occasion
 from services.kernel.store import deadlines as deadline_store
@@ -72,14 +73,15 @@ class Scanner(Service):
 
     @Service.task
     async def _scan(self) -> None:
-        while not self.should_stop:
-            try:
-                await self._raise_all()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("database away, deadlines wait", error=type(error).__name__)
-            await self.sleep(self._interval)
+        with never_silently(self):
+            while not self.should_stop:
+                try:
+                    await self._raise_all()
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    log.warning("database away, deadlines wait", error=type(error).__name__)
+                await self.sleep(self._interval)
 
     async def _raise_all(self) -> None:
         """Raise what is due. While there is much, the database works on one transaction, we on another."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
@@ -18,7 +19,7 @@ from services.kernel.desk import Desk
 from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.kernel.store import dead_letters, deadlines, journal
-from services.kernel.web import install_errors, problem
+from services.kernel.web import install_errors, problem, problems
 
 Router = Callable[[Desk[Any]], APIRouter]
 
@@ -89,7 +90,12 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         app.include_router(item.router(desk))
         app.include_router(_operations(desk, bridge))
 
-    @app.get("/health", tags=["operations"], summary="Whether this process and its stores answer")
+    @app.get(
+        "/health",
+        tags=["operations"],
+        responses=problems(503),
+        summary="Whether this process and its stores answer",
+    )
     async def health() -> Response:
         try:
             for desk in desks:
@@ -99,7 +105,12 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
             return problem(503, "A store does not answer", type(error).__name__)
         return Response('{"status":"ok"}', media_type="application/json")
 
-    @app.get("/metrics", tags=["operations"], summary="Metrics for Prometheus")
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        response_class=PlainTextResponse,
+        summary="Metrics for Prometheus",
+    )
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -116,7 +127,7 @@ async def _store_away(_request: Request, error: Exception) -> Response:
 
 def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:
     name = desk.service.name
-    routes = APIRouter(tags=["operations"])
+    routes = APIRouter(tags=["operations"], responses=problems(503))
 
     @routes.get(f"/{name}/status", summary=f"How far the {name} service has come")
     async def status() -> dict[str, Any]:

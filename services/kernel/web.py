@@ -1,6 +1,6 @@
 """What every HTTP API of Leadline has in common: errors that say what to do, idempotency keys, pages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -16,6 +16,35 @@ PROBLEM = "application/problem+json"
 
 FURTHEST = 1_000_000_000
 """No list is longer; a larger offset would not fit the database's numbers."""
+
+PROBLEM_SCHEMA: Mapping[str, Any] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "mistakes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+"""An RFC 9457 problem as the OpenAPI document describes it."""
+
+MEANINGS: Mapping[int, str] = {
+    400: "The body cannot be read.",
+    404: "There is no such thing.",
+    409: "Not possible now; the detail says what to do instead.",
+    422: "The request has mistakes; `mistakes` names the fields.",
+    503: "A store does not answer: send the request again in a moment.",
+}
 
 IdempotencyKey = Annotated[
     str,
@@ -49,6 +78,20 @@ def _page(
 
 
 Paging = Annotated[Page, Depends(_page)]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how the OpenAPI document describes these answers; see MEANINGS."""
+    return {
+        status: {"description": MEANINGS[status], "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
+        for status in statuses
+    }
+
+
+ALWAYS = problems(422, 503)
+"""What every route may answer."""
+TO_COMMANDS = problems(400, 404, 409)
+"""What a route that changes something may answer as well."""
 
 
 def install_errors(app: FastAPI) -> None:

@@ -16,7 +16,7 @@ from services.kernel.faults import Refused
 from services.kernel.service import Command
 from services.kernel.settings import Settings
 from services.kernel.site import Router
-from services.kernel.web import IdempotencyKey, Paging
+from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 from services.notify import arrangements_web, queue, rates, reading, receipts_web, referrer_api
 from services.notify.book import NotifyBook
 from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert
@@ -39,7 +39,7 @@ class Snooze(Command):
 
 def router(desk: Desk[NotifyBook]) -> APIRouter:
     """Return the routes of the notify service's API."""
-    routes = APIRouter(tags=["notify"])
+    routes = APIRouter(tags=["notify"], responses=ALWAYS)
 
     @routes.get("/alerts", summary="List alerts")
     async def listing(
@@ -79,7 +79,9 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
             )
         return {"items": [to_jsonable_python(asdict(rate)) for rate in found]}
 
-    @routes.get("/alerts/{alert_id}", summary="One alert, its cause and its deliveries")
+    @routes.get(
+        "/alerts/{alert_id}", responses=problems(404), summary="One alert, its cause and its deliveries"
+    )
     async def one(alert_id: UUID) -> dict[str, Any]:
         async with desk.engine.connect() as connection:
             alert = await reading.find(connection, alert_id)
@@ -91,13 +93,15 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
             "deliveries": to_jsonable_python(deliveries),
         }
 
-    @routes.post("/alerts/{alert_id}/acknowledgement", summary="Say that an alert was seen")
+    @routes.post(
+        "/alerts/{alert_id}/acknowledgement", responses=TO_COMMANDS, summary="Say that an alert was seen"
+    )
     async def acknowledge(alert_id: UUID, seen: Acknowledgement, key: IdempotencyKey) -> dict[str, Any]:
         """Acknowledging twice is no error: the answer shows who was first."""
         command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=seen.acknowledged_by)
         return await desk.execute(command, key=key, respond=answer_with(alert_id))
 
-    @routes.post("/alerts/{alert_id}/snooze", summary="Put an alert off")
+    @routes.post("/alerts/{alert_id}/snooze", responses=TO_COMMANDS, summary="Put an alert off")
     async def snooze(alert_id: UUID, asked: Snooze, key: IdempotencyKey) -> dict[str, Any]:
         """No longer than the council allows for its urgency; an acknowledged alert is left as it is."""
         command = SnoozeAlert(alert_id=alert_id, snoozed_by=asked.snoozed_by, until=asked.until)

@@ -11,7 +11,7 @@ from schemas.events.codes import Location
 from services.kernel.desk import Desk
 from services.kernel.faults import Refused
 from services.kernel.store import deadlines
-from services.kernel.web import IdempotencyKey, Paging
+from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 from services.placement import lists
 from services.placement.book import PlacementBook
 from services.placement.lists import PlacementFilter
@@ -30,28 +30,49 @@ from services.placement.model import (
 
 def router(desk: Desk[PlacementBook]) -> APIRouter:
     """Return the routes of the placement service."""
-    routes = APIRouter(tags=["placement"])
+    routes = APIRouter(tags=["placement"], responses=ALWAYS)
 
-    @routes.post("/placements", status_code=201, summary="Ask for a placement for the child of an open case")
+    @routes.post(
+        "/placements",
+        status_code=201,
+        responses=TO_COMMANDS,
+        summary="Ask for a placement for the child of an open case",
+    )
     async def request(command: RequestPlacement, key: IdempotencyKey) -> dict[str, Any]:
         return await desk.execute(command, key=key, respond=_touched)
 
-    @routes.post("/placements/{placement_id}/start", summary="The child has moved in")
+    @routes.post(
+        "/placements/{placement_id}/start",
+        responses=TO_COMMANDS,
+        summary="The child has moved in",
+    )
     async def start(placement_id: UUID, body: PlacementStart, key: IdempotencyKey) -> dict[str, Any]:
         command = StartPlacement(placement_id=placement_id, **body.model_dump())
         return await desk.execute(command, key=key, respond=_touched)
 
-    @routes.post("/placements/{placement_id}/reviews", summary="A review of the looked-after child was held")
+    @routes.post(
+        "/placements/{placement_id}/reviews",
+        responses=TO_COMMANDS,
+        summary="A review of the looked-after child was held",
+    )
     async def review(placement_id: UUID, body: PlacementReview, key: IdempotencyKey) -> dict[str, Any]:
         command = ReviewPlacement(placement_id=placement_id, **body.model_dump())
         return await desk.execute(command, key=key, respond=_touched)
 
-    @routes.post("/placements/{placement_id}/end", summary="The child has left; an exit interview is due")
+    @routes.post(
+        "/placements/{placement_id}/end",
+        responses=TO_COMMANDS,
+        summary="The child has left; an exit interview is due",
+    )
     async def end(placement_id: UUID, body: PlacementEnd, key: IdempotencyKey) -> dict[str, Any]:
         command = EndPlacement(placement_id=placement_id, **body.model_dump())
         return await desk.execute(command, key=key, respond=_touched)
 
-    @routes.post("/placements/{placement_id}/exit-interview", summary="The child was asked")
+    @routes.post(
+        "/placements/{placement_id}/exit-interview",
+        responses=TO_COMMANDS,
+        summary="The child was asked",
+    )
     async def exit_interview(
         placement_id: UUID, body: ExitInterviewAnswers, key: IdempotencyKey
     ) -> dict[str, Any]:
@@ -78,7 +99,11 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
         async with desk.engine.connect() as connection:
             return dict(await lists.figures(connection))
 
-    @routes.get("/placements/{placement_id}", summary="One placement, with objectives and deadlines")
+    @routes.get(
+        "/placements/{placement_id}",
+        responses=problems(404),
+        summary="One placement, with objectives and deadlines",
+    )
     async def one(placement_id: UUID) -> dict[str, Any]:
         async with desk.engine.connect() as connection:
             found = await lists.find_placement(connection, placement_id)

@@ -13,7 +13,7 @@ from services.kernel.desk import Desk
 from services.kernel.faults import Refused
 from services.kernel.service import Command
 from services.kernel.store import deadlines
-from services.kernel.web import IdempotencyKey, Paging
+from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 from services.referral import policy, store
 from services.referral.book import ReferralBook
 from services.referral.model import CloseReason, DecideReferral, Outcome, ReceiveReferral, Referral
@@ -32,15 +32,19 @@ class Decision(Command):
 
 def router(desk: Desk[ReferralBook]) -> APIRouter:
     """Return the routes of the referral service."""
-    routes = APIRouter(tags=["referral"])
+    routes = APIRouter(tags=["referral"], responses=ALWAYS)
     assert isinstance(desk.service.store, ReferralStore)  # noqa: S101 - wired so in app.py
     pack = desk.service.store.pack
 
-    @routes.post("/referrals", status_code=201, summary="Refer a child")
+    @routes.post("/referrals", status_code=201, responses=TO_COMMANDS, summary="Refer a child")
     async def refer(command: ReceiveReferral, key: IdempotencyKey) -> dict[str, Any]:
         return await desk.execute(command, key=key, respond=_shown_with(pack))
 
-    @routes.post("/referrals/{referral_id}/decision", summary="Accept, redirect or close a referral")
+    @routes.post(
+        "/referrals/{referral_id}/decision",
+        responses=TO_COMMANDS,
+        summary="Accept, redirect or close a referral",
+    )
     async def decide(referral_id: UUID, decision: Decision, key: IdempotencyKey) -> dict[str, Any]:
         try:
             command = DecideReferral(referral_id=referral_id, **decision.model_dump())
@@ -70,7 +74,11 @@ def router(desk: Desk[ReferralBook]) -> APIRouter:
             rows = await store.figures(connection)
         return [{"agency": agency, "status": status, "count": count} for agency, status, count in rows]
 
-    @routes.get("/referrals/{referral_id}", summary="One referral, with the policy's advice")
+    @routes.get(
+        "/referrals/{referral_id}",
+        responses=problems(404),
+        summary="One referral, with the policy's advice",
+    )
     async def one(referral_id: UUID) -> dict[str, Any]:
         async with desk.engine.connect() as connection:
             referral = await store.find(connection, referral_id)

@@ -1,56 +1,24 @@
-"""What stays as fast when the store grows: throughput, memory, start, and the scan of the deadlines."""
+"""A store that grows: speed and memory from its first event to its last, then beside a small one in turns."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from statistics import median
 from typing import Any
 
-import asyncpg
-
 from schemas.topics import REFERRAL
-from services.kernel.database import create_engine
-from services.kernel.store import deadlines
 from tests.bench.backlog import START, backlog, message
 from tests.bench.cpu import resident_mb
 from tests.bench.run import EVENTS_OF_A_CASE
 from tests.bench.say import say, table
+from tests.bench.sizes import PARTITIONS, Turns, in_turns
 from tests.bench.stage import BenchFailed, Stage
 from tests.bench.variants import LEADLINE
 
-PARTITIONS = 4
 STEPS = 10
-FILL_CHUNK = 20_000
 SAMPLE_SECONDS = 0.25
 PATIENCE_SECONDS = 3600.0
-SCANS = 7
-
-DEADLINES = """
-    INSERT INTO deadlines (deadline_id, version, state, about, child_id, case_id, kind, rule,
-        trigger_at, due_soon_at, due_from, due_at, next_at)
-    SELECT md5('deadline' || n)::uuid, 1, 'scheduled', md5('case' || n)::uuid, md5('child' || n)::uuid,
-        md5('case' || n)::uuid, 'assessment', '45:working_days:same_day',
-        soon, soon, soon + interval '1 day', soon + interval '2 days', soon
-    FROM (SELECT $3::timestamptz AS soon) AS moment, generate_series($1::int, $2::int) AS n
-"""
-SCHEDULED = """
-    INSERT INTO journal (event_id, type, subject, sequence, key, time, correlation_id, causation_id, data)
-    SELECT md5('event' || about)::uuid, 'deadline.scheduled.v1', deadline_id, 1, child_id, trigger_at,
-        about, about, '{}'
-    FROM deadlines ORDER BY next_at
-"""
-"""A deadline's first event is in the journal: what the scanner raises is its second."""
-
-STILL_DUE = "SELECT 1 FROM deadlines WHERE next_at <= $1 ORDER BY next_at LIMIT 1"
-"""Costs the same however many are due: a count, twenty times a second, would take half a core."""
-
-RAISED = """
-    SELECT (SELECT count(*) FROM deadlines),
-        (SELECT count(*) FROM journal AS j JOIN deadlines AS d ON d.deadline_id = j.subject
-         WHERE j.sequence = 2 AND d.version = 2 AND d.state = 'due_soon' AND j.type = 'deadline.due_soon.v1')
-"""
 
 
 @dataclass(frozen=True)
@@ -66,25 +34,30 @@ class Grown:
     """Resident memory of the worker at the end of each tenth."""
 
 
-@dataclass(frozen=True)
-class Due:
-    """The scan of many open deadlines of which few are due, and a burst of many that are due at once."""
+async def measure_growth(
+    stage: Stage, events: int, localities: Sequence[str], *, rounds: int, round_events: int
+) -> tuple[Grown, Turns]:
+    """Grow a store from nothing to `events` open cases, another to a tenth of them; compare them in turns.
 
-    open_deadlines: int
-    scan_ms: float
-    burst: int
-    burst_per_s: float
-
-
-async def measure_growth(stage: Stage, events: int, localities: Sequence[str]) -> Grown:
-    """Start one worker on a backlog that grows its store from nothing to `events` open cases."""
+    The topics stay as they are meanwhile: each worker begins where the one before has acknowledged.
+    """
     await stage.topics(PARTITIONS)
-    referrals = backlog(events, localities)
+    async with stage.store() as large, stage.store() as small:
+        grown = await _grow(stage, large, events, localities)
+        await _grow(stage, small, events // STEPS, localities, seed=43)
+        turns = await in_turns(stage, small, large, localities, rounds=rounds, events=round_events)
+    return grown, turns
+
+
+async def _grow(stage: Stage, store: str, events: int, localities: Sequence[str], *, seed: int = 42) -> Grown:
+    """Start one worker on a backlog that grows an empty store to `events` open cases."""
+    referrals = backlog(events, localities, seed=seed)
     await stage.fill(REFERRAL.name, (message(referral) for referral in referrals))
-    distinct = len({referral.event_id for referral in backlog(events, localities)})
-    published = EVENTS_OF_A_CASE * len({referral.child_id for referral in backlog(events, localities)})
+    distinct = len({referral.event_id for referral in backlog(events, localities, seed=seed)})
+    children = {referral.child_id for referral in backlog(events, localities, seed=seed)}
+    published = EVENTS_OF_A_CASE * len(children)
     memory: list[tuple[float, float]] = []
-    async with stage.store() as store, stage.connection(f"{store}_assessment") as connection:
+    async with stage.connection(f"{store}_assessment") as connection:
         epoch = stage.epoch
         begun = time.monotonic()
         at = stage.now() - epoch
@@ -137,87 +110,37 @@ def _at(samples: Sequence[tuple[float, float]], moment: float) -> float:
     return next((value for at, value in reversed(samples) if at <= moment), samples[0][1])
 
 
-async def measure_due(stage: Stage, open_deadlines: int, due: int, burst: int) -> Due:
-    """Scan many open deadlines of which `due` are due; let a worker raise `burst` that are due at once."""
-    async with stage.store() as store, stage.connection(f"{store}_assessment") as connection:
-        past, future = START - timedelta(hours=1), START + timedelta(days=30)
-        await connection.execute(DEADLINES, 1, due, past)
-        await connection.execute(DEADLINES, due + 1, open_deadlines, future)
-        await connection.execute("VACUUM ANALYZE deadlines")
-        scan_ms = median([await _scan(stage, store, due) for _ in range(SCANS)])
-    async with stage.store() as store, stage.connection(f"{store}_assessment") as connection:
-        await connection.execute(DEADLINES, 1, burst, past)
-        await connection.execute(SCHEDULED)
-        await connection.execute("VACUUM ANALYZE deadlines")
-        burst_per_s = burst / await _burst(stage, store, connection)
-    return Due(open_deadlines, scan_ms, burst, burst_per_s)
-
-
-async def _scan(stage: Stage, store: str, due: int) -> float:
-    """Return the milliseconds in which the scanner's own statement claims what is due."""
-    engine = create_engine(stage.settings(store), "assessment")
-    try:
-        async with engine.begin() as connection:
-            await deadlines.count_due(connection, now=START)  # connected, types known
-            begun = time.monotonic()
-            claimed = await deadlines.claim_due(connection, now=START, limit=due)
-            spent = time.monotonic() - begun
-    finally:
-        await engine.dispose()
-    if len(claimed) != due:
-        raise BenchFailed(f"the scan found {len(claimed)} deadlines, {due} are due")
-    return spent * 1000
-
-
-async def _burst(stage: Stage, store: str, connection: "asyncpg.Connection[Any]") -> float:
-    """Return the seconds in which a worker, held at the door until it is ready, raises all that is due."""
-    await stage.topics(PARTITIONS)
-    door = connection.transaction()
-    await door.start()
-    await connection.execute("LOCK TABLE deadlines IN ACCESS EXCLUSIVE MODE")
-    async with stage.processes(LEADLINE.name, LEADLINE.argv, stage.env(store)) as (worker,):
-        await stage.joined(LEADLINE.group, 1, PARTITIONS, REFERRAL.name)
-        begun = time.monotonic()
-        await door.rollback()
-        while await connection.fetchval(STILL_DUE, START):
-            if worker.exit_code() is not None:
-                raise BenchFailed(f"the worker ended: {worker.last_words()}")
-            await asyncio.sleep(0.05)
-        spent = time.monotonic() - begun
-    due, events = await connection.fetchrow(RAISED) or (0, 0)
-    if due != events:
-        raise BenchFailed(f"{due} deadlines were due, {events} events were raised")
-    return spent
-
-
-def show(grown: Grown) -> None:
-    """Print speed and memory by tenth, and how long the start took."""
+def show(grown: Grown, turns: Turns) -> None:
+    """Print speed and memory by tenth, how long the start took, and both sizes in turns."""
     rows = [
         [f"{grown.events * number // STEPS:,}", f"{speed:,.0f}", f"{memory:,.0f}"]
         for number, (speed, memory) in enumerate(zip(grown.speeds, grown.memory_mb, strict=True), 1)
     ]
     table("growth: one worker, each tenth of the backlog", ["events so far", "events/s", "MB"], rows)
     say(f"  start of the process to its first commit: {grown.first_commit_seconds:.1f} s")
-
-
-def show_due(due: Due) -> None:
-    """Print the scan and the burst."""
+    tenth, sizes = grown.events // STEPS, (turns.small, turns.large)
     table(
-        "deadlines",
-        ["what", "measured"],
+        f"the same worker on {turns.events:,} further events, on both stores in turns",
+        ["open cases before", "events/s", "spread"],
         [
-            [f"scan of {due.open_deadlines:,} open deadlines", f"{due.scan_ms:.1f} ms"],
-            [f"burst of {due.burst:,} due at once", f"{due.burst_per_s:,.0f} a second"],
+            [f"{size:,}", f"{median(speeds):,.0f}", f"{min(speeds):,.0f}-{max(speeds):,.0f}"]
+            for size, speeds in zip((tenth, grown.events), sizes, strict=True)
         ],
     )
+    say(f"  speed kept on the large one: {turns.kept:.0%} (median of {len(turns.small)} rounds)")
 
 
-def figures(grown: Grown) -> dict[str, Any]:
-    """Return the growth's part of the report: `at_100k` is the first tenth, `at_1m` the last."""
+def figures(grown: Grown, turns: Turns) -> dict[str, Any]:
+    """Return the growth's part of the report: `at_100k` and `at_1m` are medians of the turns."""
     return {
         "events": grown.events,
-        "at_100k_events_s": round(grown.speeds[0]),
-        "at_1m_events_s": round(grown.speeds[-1]),
+        "at_100k_events_s": round(median(turns.small)),
+        "at_1m_events_s": round(median(turns.large)),
+        "kept": round(turns.kept, 3),
+        "rounds": {
+            "small": [round(each) for each in turns.small],
+            "large": [round(each) for each in turns.large],
+        },
         "rss_mb_at_100k": round(grown.memory_mb[0]),
         "rss_mb_at_1m": round(grown.memory_mb[-1]),
         "start_to_first_commit_s": round(grown.first_commit_seconds, 2),
@@ -225,14 +148,4 @@ def figures(grown: Grown) -> dict[str, Any]:
             {"events_s": round(speed), "rss_mb": round(memory)}
             for speed, memory in zip(grown.speeds, grown.memory_mb, strict=True)
         ],
-    }
-
-
-def due_figures(due: Due) -> dict[str, Any]:
-    """Return the deadlines' part of the report."""
-    return {
-        "open_deadlines": due.open_deadlines,
-        "due_scan_ms": round(due.scan_ms, 1),
-        "due_burst": due.burst,
-        "due_burst_per_s": round(due.burst_per_s),
     }

@@ -13,6 +13,7 @@ from tests.bench import (
     backlogs,
     catch_up,
     cost,
+    due,
     growth,
     inbox,
     latency,
@@ -111,9 +112,16 @@ class Bench:
 
     async def growth(self) -> None:
         """A store that grows: speed and memory of one worker from its first event to its last."""
-        grown = await growth.measure_growth(self._stage, self._scale.growth_events, self._localities)
-        self._add("growth", **growth.figures(grown))
-        growth.show(grown)
+        scale = self._scale
+        grown, turns = await growth.measure_growth(
+            self._stage,
+            scale.growth_events,
+            self._localities,
+            rounds=scale.growth_rounds,
+            round_events=scale.growth_round_events,
+        )
+        self._add("growth", **growth.figures(grown, turns))
+        growth.show(grown, turns)
 
     async def catch_up(self) -> None:
         """Start-up and catch-up after an outage during which the county's feed went on."""
@@ -129,11 +137,11 @@ class Bench:
     async def deadlines(self) -> None:
         """Many open deadlines, and many that are due at once."""
         scale = self._scale
-        due = await growth.measure_due(
+        measured = await due.measure_due(
             self._stage, scale.open_deadlines, scale.due_deadlines, scale.due_burst
         )
-        self._add("growth", **growth.due_figures(due))
-        growth.show_due(due)
+        self._add("growth", **due.figures(measured))
+        due.show(measured)
 
     async def inbox(self) -> None:
         """One person's inbox when there are many alerts."""

@@ -11,10 +11,10 @@ a minute beside the measured time: empty topics and store, workers that join, th
     limit, stages, relay        2.5
     latency                     3.5    150 seconds at three rates; before them 9,600 referrals are made
     cost                        3.5    notify reads 140,000 events, placement 72,000, the others less
-    growth                      8.0    1,000,000 events
+    growth                     12.0    1,000,000 events, 100,000 on another store, then both in turns
     catch-up                    1.3    180,000 events, of which 27,000 are handled
     deadlines, inbox            1.5
-    all                        53
+    all                        57
 """
 
 from collections.abc import Mapping
@@ -57,6 +57,9 @@ class Scale:
     county: float
     """The scale of the county whose agencies refer for a month: about 190 messages for 1."""
     growth_events: int
+    growth_rounds: int
+    """How often a store of that size and one of a tenth take turns."""
+    growth_round_events: int
     away_seconds: float
     """How long the worker that catches up was away."""
     open_deadlines: int
@@ -84,6 +87,8 @@ QUICK = Scale(
     cost_referrals=1_000,
     county=25.0,
     growth_events=20_000,
+    growth_rounds=1,
+    growth_round_events=4_000,
     away_seconds=180.0,
     open_deadlines=100_000,
     due_deadlines=1_000,
@@ -109,6 +114,8 @@ FULL = Scale(
     cost_referrals=10_000,
     county=250.0,
     growth_events=1_000_000,
+    growth_rounds=7,
+    growth_round_events=20_000,
     away_seconds=3600.0,
     open_deadlines=1_000_000,
     due_deadlines=1_000,

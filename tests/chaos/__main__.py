@@ -8,7 +8,8 @@ import sys
 from deploy.embedded.supervisor import exit_on_signals
 from services.kernel.logs import configure_logs
 from services.kernel.settings import Settings
-from tests.chaos.choice import choose
+from tests.chaos.choice import choose, file_of
+from tests.chaos.feed import start_of
 from tests.chaos.home import VAR, own_system
 from tests.chaos.report import show
 from tests.chaos.run import play
@@ -30,22 +31,25 @@ def main() -> None:
     for library in ("aiokafka", "kafka"):
         logging.getLogger(library).setLevel(logging.CRITICAL)  # brokers that go away are the point
     say(f"seed {choice.seed}, {choice.seconds} s, {choice.per_second} events/s, {choice.storm or 'rotation'}")
+    say(f"again: {choice.command}")
     if choice.mutation is not None:
         say(f"broken on purpose: {choice.mutation}")
     with (
         exit_on_signals(),
-        own_system(say, put_inside=choice.put_inside) as (system, home, clock),
+        own_system(
+            say, start=start_of(choice.seed), put_inside=choice.put_inside, more_env=choice.more_env
+        ) as (system, home, clock),
         targeted(system, home, extra_workers=choice.storm is not None) as target,
     ):
         report = asyncio.run(play(choice, target, clock, say)).as_data()
     report["mutation"] = choice.mutation
-    # What was broken on purpose must not be taken for the last run's result.
-    file = REPORTS / f"{choice.mutation or 'latest'}.json"
+    file = file_of(choice, REPORTS)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     show(report, say)
     verdict = "exact" if report["passed"] else "NOT EXACT"
     say(f"seed {choice.seed}: {verdict}; all findings are in {file.relative_to(VAR.parent)}")
+    say(f"again: {choice.command}")
     raise SystemExit(0 if report["passed"] else 1)
 
 

@@ -3,8 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
+
+
+def digest(value: bytes) -> bytes:
+    """Return what stands for a value: equal for equal values alone."""
+    return blake2b(value, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,33 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """One row of placement's store."""
+
+    placement_id: UUID
+    child_id: UUID
+    case_id: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseHeardOf:
+    """One row of what notify knows of a case from events."""
+
+    case_id: UUID
+    status: str
+    lead: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One e-mail as the mail server has it. `alert_id` is None when it names no alert."""
+
+    alert_id: UUID | None
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineRow:
     """One row of a service's deadlines."""
 
@@ -101,6 +134,19 @@ class Evidence:
     letters: Mapping[str, Sequence[Letter]] = field(default_factory=dict)
     deadlines: Mapping[str, Sequence[DeadlineRow]] = field(default_factory=dict)
     records: Sequence[Published] = ()
+    placements: Sequence[Placement] = ()
+    heard_of: Sequence[CaseHeardOf] = ()
+    referrers: frozenset[UUID] = frozenset()
+    """Children of whom notify knows who referred them."""
+    known_levels: Mapping[UUID, int] = field(default_factory=dict)
+    """What placement knows of the cases' levels."""
+    e_mails: Mapping[UUID, str] = field(default_factory=dict)
+    """By alert, the state of its e-mail in notify's store."""
+    mails: Sequence[Mail] = ()
+    seen: Mapping[tuple[str, int], Sequence[bytes]] = field(default_factory=dict)
+    """What the witness saw on the present broker: by topic and partition, digests in the order of offsets."""
+    wrong_polls: Sequence[str] = ()
+    """Polls of the witness that skipped offsets or went back, on whatever broker."""
 
     @property
     def size(self) -> dict[str, int]:
@@ -114,4 +160,8 @@ class Evidence:
             "deadlines_overdue": sum(entry.type == "deadline.overdue.v1" for entry in entries),
             "dead_letters": sum(map(len, self.letters.values())),
             "records": len(self.records),
+            "placements": len(self.placements),
+            "e_mails": len(self.mails),
+            "e_mails_queued": sum(state == "queued" for state in self.e_mails.values()),
+            "offsets_seen_twice": sum(map(len, self.seen.values())),
         }

@@ -15,6 +15,12 @@ from schemas.headers import MESSAGE_IDS
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 """A Monday morning: what arrives now is due on Tuesday and late on Wednesday."""
 
+BEFORE_SPRING = datetime(2026, 3, 26, 15, tzinfo=UTC)
+BEFORE_AUTUMN = datetime(2026, 10, 22, 15, tzinfo=UTC)
+"""Thursdays: what arrives now is late on Saturday, and in the night after it England's clocks change."""
+
+STARTS = (START, BEFORE_SPRING, BEFORE_AUTUMN, START)
+
 SOURCE = "/partners/chaos"
 LOCALITIES = ("cambridge-north", "ely", "march", "huntingdon")
 DUPLICATES = 0.10
@@ -84,6 +90,11 @@ def _act(chance: Random, seed: int, number: int, http_share: float) -> Act:
     )
 
 
+def start_of(seed: int) -> datetime:
+    """Return the first moment of a seed's feed; with two seeds in four the clocks change before its end."""
+    return STARTS[seed % len(STARTS)]
+
+
 def request(act: Act) -> dict[str, Any]:
     """Return the body of a referral over HTTP."""
     return {
@@ -104,7 +115,7 @@ def decision(act: Act) -> dict[str, Any]:
 def message(act: Act) -> Message:
     """Return the Kafka key, value and headers of a partner event, sound or poisoned. Pure."""
     # Partners' clocks differ: what is sent later may say that it happened earlier.
-    made_at = START - timedelta(minutes=act.number * 7 % 60)
+    made_at = min(STARTS) - timedelta(minutes=act.number * 7 % 60)
     event = ReferralMade.model_validate(
         {
             "child_id": act.child_id,

@@ -13,6 +13,7 @@ from schemas.topics import PARTNER
 from tests.chaos import feed
 from tests.chaos.feed import Act
 from tests.chaos.ledger import Ledger
+from tests.chaos.partner_journal import PartnerJournal
 
 TICK_SECONDS = 0.05
 AT_ONCE = 24
@@ -25,13 +26,19 @@ PAUSES = (0.1, 0.2, 0.5, 1.0)
 SEND_SECONDS = 10.0
 
 
-def client(site: str) -> ClientSession:
-    """Return an HTTP client as an agency has it."""
-    return ClientSession(site, connector=TCPConnector(limit=64), timeout=ClientTimeout(SEND_SECONDS))
+def client(site: str, *, answer_seconds: float = SEND_SECONDS) -> ClientSession:
+    """Return an HTTP client as an agency has it; it waits for so long for an answer."""
+    return ClientSession(site, connector=TCPConnector(limit=64), timeout=ClientTimeout(answer_seconds))
 
 
 async def persist(
-    session: ClientSession, path: str, body: dict[str, Any], *, key: str, ledger: Ledger
+    session: ClientSession,
+    path: str,
+    body: dict[str, Any],
+    *,
+    key: str,
+    ledger: Ledger,
+    pauses: Sequence[float] = PAUSES,
 ) -> dict[str, Any] | None:
     """POST until a 2xx comes, and return its body; None when the system contradicts what is right."""
     refusals, attempt = 0, 0
@@ -49,21 +56,35 @@ async def persist(
                         return None
         except (ClientError, TimeoutError, OSError):
             pass  # nobody knows what became of the request: the key makes asking again harmless
-        await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
+        await asyncio.sleep(pauses[min(attempt, len(pauses) - 1)])
         attempt += 1
 
 
 class Feeder:
-    """Sends the acts evenly over so many seconds, whether or not earlier answers have come."""
+    """Sends the acts evenly over so many seconds, whether or not earlier answers have come.
 
-    def __init__(self, acts: Sequence[Act], seconds: float, ledger: Ledger, *, site: str, kafka: str) -> None:
+    What was published is kept in the partners' journal: who wipes the broker lets them send it again.
+    """
+
+    def __init__(
+        self,
+        acts: Sequence[Act],
+        seconds: float,
+        ledger: Ledger,
+        partners: PartnerJournal,
+        *,
+        site: str,
+        kafka: str,
+    ) -> None:
         self._acts = acts
         self._seconds = seconds
         self._ledger = ledger
+        self._partners = partners
         self._site = site
         self._kafka = kafka
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._published: asyncio.Queue[list[Act] | None] = asyncio.Queue()
+        self._producer: AIOKafkaProducer | None = None
 
     async def run(self) -> None:
         """Return when everything has been sent and acknowledged. Cancel it to give up."""
@@ -99,28 +120,33 @@ class Feeder:
                 self._ledger.decided[act.child_id] = "accepted" if act.outcome == "accept" else "closed"
 
     async def _publish_all(self) -> None:
-        producer: AIOKafkaProducer | None = None
         try:
             while (acts := await self._published.get()) is not None:
-                while acts:
-                    try:
-                        producer = producer or await self._connected()
-                        messages = map(feed.message, acts)
-                        sent = [
-                            await producer.send(PARTNER.name, value, key, headers=headers)
-                            for key, value, headers in messages
-                        ]
-                        await asyncio.gather(*sent)
-                    except (KafkaError, OSError, TimeoutError):
-                        await _disconnect(producer)
-                        producer = None
-                        await asyncio.sleep(PAUSES[1])
-                        continue
-                    self._ledger.referred |= {act.child_id for act in acts if act.kind == "bus"}
-                    self._ledger.events += len(acts)
-                    acts = []
+                while acts and not await self._published_safely(acts):
+                    await asyncio.sleep(PAUSES[1])
+                self._ledger.referred |= {act.child_id for act in acts if act.kind == "bus"}
+                self._ledger.events += len(acts)
         finally:
-            await _disconnect(producer)
+            await self._disconnect()
+
+    async def _published_safely(self, acts: Sequence[Act]) -> bool:
+        """Publish; return whether the broker has acknowledged all of it and has not been wiped meanwhile."""
+        losses = self._partners.losses
+        try:
+            await self._send(acts)
+        except (KafkaError, OSError, TimeoutError):
+            await self._disconnect()
+            return False
+        return self._partners.keep(acts, losses=losses)
+
+    async def _send(self, acts: Sequence[Act]) -> None:
+        """Return when the broker has acknowledged all of them."""
+        producer = self._producer = self._producer or await self._connected()
+        messages = map(feed.message, acts)
+        sent = [
+            await producer.send(PARTNER.name, value, key, headers=headers) for key, value, headers in messages
+        ]
+        await asyncio.gather(*sent)
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -129,15 +155,19 @@ class Feeder:
         try:
             await producer.start()
         except BaseException:
-            await _disconnect(producer)
+            await _stop(producer)
             raise
         return producer
 
+    async def _disconnect(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer)
 
-async def _disconnect(producer: AIOKafkaProducer | None) -> None:
-    if producer is not None:
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await producer.stop()
-        except (KafkaError, OSError, TimeoutError):
-            return  # what was not acknowledged is sent again by the next producer
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await producer.stop()
+    except (KafkaError, OSError, TimeoutError):
+        return  # what was not acknowledged is sent again by the next producer

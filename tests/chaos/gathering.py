@@ -1,16 +1,34 @@
 """Reads the evidence: the stores by SQL, the topics from their first record. Nothing of the product helps."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from hashlib import blake2b
+from pathlib import Path
+from sys import intern
+from typing import Any
 from uuid import UUID
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
-from schemas.topics import TOPICS
-from tests.chaos.evidence import Case, DeadlineRow, Entry, Evidence, Letter, Published, Referral
+from schemas.topics import PARTNER, TOPICS
+from tests.chaos.evidence import (
+    Case,
+    CaseHeardOf,
+    DeadlineRow,
+    Entry,
+    Evidence,
+    Letter,
+    Mail,
+    Placement,
+    Published,
+    Referral,
+    digest,
+)
+from tests.chaos.witness import Witness
 
 SERVICES = ("referral", "assessment", "placement", "notify")
 
@@ -22,41 +40,103 @@ LETTERS = 'SELECT message_id, state, reason, topic, partition, "offset" FROM dea
 DEADLINES = "SELECT deadline_id, about, version, state FROM deadlines"
 REFERRALS = "SELECT referral_id, child_id, version, status FROM referrals"
 CASES = "SELECT case_id, referral_id, child_id, version, status, lead_professional_id FROM cases"
+PLACEMENTS = "SELECT placement_id, child_id, case_id, version FROM placements"
+KNOWN_LEVELS = "SELECT case_id, level FROM known_cases WHERE level IS NOT NULL"
+HEARD_OF = "SELECT case_id, status, lead_professional_id FROM cases"
+
+LOOKED_AT = frozenset(
+    {
+        *("about", "kind", "recipient_id", "role", "urgency", "level", "lead_professional_id"),
+        *("due_soon_at", "due_from", "due_at", "raised_at"),
+    }
+)
+"""What the checks look at in events' data; a long run has a million of them."""
+
+LOOKED_INTO = ("deadline.", "alert.raised.", "threshold.met.")
+"""The types of those events."""
+
+ROWS_AT_A_TIME = 5000
+HEAD_BYTES = 4096
+MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([0-9a-fA-F-]{36})@", re.MULTILINE | re.IGNORECASE)
+ENVELOPE_TO = re.compile(rb"^X-Envelope-To: \"?([^\"@\r\n]+)", re.MULTILINE)
 
 
-async def gather(dsn: Callable[[str], str], kafka: str, *, now: datetime) -> Evidence:
-    """Read everything. `dsn` gives the address of a service's store. Nothing may be at work any more."""
-    journals: dict[str, list[Entry]] = {}
-    pending: dict[str, frozenset[int]] = {}
-    inboxes: dict[str, frozenset[UUID]] = {}
-    letters: dict[str, list[Letter]] = {}
-    deadlines: dict[str, list[DeadlineRow]] = {}
-    referrals: list[Referral] = []
-    cases: list[Case] = []
-    alerts: list[UUID] = []
+async def gather(
+    dsn: Callable[[str], str], kafka: str, *, mail: Path, witness: Witness, now: datetime
+) -> Evidence:
+    """Read everything. `dsn` gives the address of a service's store. Nothing may be at work any more.
+
+    `mail` is where the mail server keeps what it got.
+    """
+    cluster_id = await _cluster_id(kafka)
+    evidence = Evidence(
+        now,
+        records=await _records(kafka),
+        mails=list(mails_in(mail)),
+        seen=witness.seen.get(cluster_id, {}),
+        wrong_polls=witness.wrong,
+        journals={},
+        pending={},
+        inboxes={},
+        letters={},
+        deadlines={},
+    )
     for service in SERVICES:
         connection = await asyncpg.connect(dsn(service))
         try:
-            journals[service] = [_entry(*row) for row in await connection.fetch(JOURNAL)]
-            positions = await connection.fetch("SELECT position FROM outbox")
-            pending[service] = frozenset(row[0] for row in positions)
-            ids = await connection.fetch("SELECT message_id FROM inbox")
-            inboxes[service] = frozenset(row[0] for row in ids)
-            letters[service] = [
-                Letter(message_id, state, reason, (topic, partition, offset))
-                for message_id, state, reason, topic, partition, offset in await connection.fetch(LETTERS)
-            ]
-            deadlines[service] = [DeadlineRow(*row) for row in await connection.fetch(DEADLINES)]
-            if service == "referral":
-                referrals = [Referral(*row) for row in await connection.fetch(REFERRALS)]
-            elif service == "assessment":
-                cases = [Case(*row) for row in await connection.fetch(CASES)]
-            elif service == "notify":
-                alerts = [row[0] for row in await connection.fetch("SELECT alert_id FROM alerts")]
+            evidence = await _with_store(evidence, service, connection)
         finally:
             await connection.close()
-    records = await _records(kafka)
-    return Evidence(now, referrals, cases, alerts, journals, pending, inboxes, letters, deadlines, records)
+    return evidence
+
+
+async def _with_store(evidence: Evidence, service: str, connection: "asyncpg.Connection[Any]") -> Evidence:
+    """Return the evidence with what a service's store holds."""
+    journal = [_entry(*row) async for row in _each(connection, JOURNAL)]
+    letters = [
+        Letter(message_id, state, reason, (topic, partition, offset))
+        async for message_id, state, reason, topic, partition, offset in _each(connection, LETTERS)
+    ]
+    rows = [DeadlineRow(*row) async for row in _each(connection, DEADLINES)]
+    more = replace(
+        evidence,
+        journals={**evidence.journals, service: journal},
+        letters={**evidence.letters, service: letters},
+        deadlines={**evidence.deadlines, service: rows},
+        pending={**evidence.pending, service: await _column(connection, "SELECT position FROM outbox")},
+        inboxes={**evidence.inboxes, service: await _column(connection, "SELECT message_id FROM inbox")},
+    )
+    match service:
+        case "referral":
+            return replace(more, referrals=[Referral(*row) async for row in _each(connection, REFERRALS)])
+        case "assessment":
+            return replace(more, cases=[Case(*row) async for row in _each(connection, CASES)])
+        case "placement":
+            return replace(
+                more,
+                placements=[Placement(*row) async for row in _each(connection, PLACEMENTS)],
+                known_levels={row[0]: row[1] async for row in _each(connection, KNOWN_LEVELS)},
+            )
+        case _:
+            e_mails = _each(connection, "SELECT alert_id, state FROM e_mails")
+            return replace(
+                more,
+                alerts=[row[0] async for row in _each(connection, "SELECT alert_id FROM alerts")],
+                heard_of=[CaseHeardOf(*row) async for row in _each(connection, HEARD_OF)],
+                referrers=await _column(connection, "SELECT child_id FROM referrers"),
+                e_mails={row[0]: intern(row[1]) async for row in e_mails},
+            )
+
+
+async def _each(connection: "asyncpg.Connection[Any]", query: str) -> "AsyncIterator[asyncpg.Record]":
+    """Yield a query's rows without holding all of them."""
+    async with connection.transaction():
+        async for row in connection.cursor(query, prefetch=ROWS_AT_A_TIME):
+            yield row
+
+
+async def _column(connection: "asyncpg.Connection[Any]", query: str) -> frozenset[Any]:
+    return frozenset([row[0] async for row in _each(connection, query)])
 
 
 def _entry(
@@ -69,12 +149,32 @@ def _entry(
     cause: UUID,
     data: str,
 ) -> Entry:
-    parsed = json.loads(data)
-    return Entry(position, event_id, wire_type, subject, sequence, key, cause, parsed, _digest(data.encode()))
+    looked_into = wire_type.startswith(LOOKED_INTO)
+    fields = json.loads(data).items() if looked_into else ()
+    looked_at = {name: value for name, value in fields if name in LOOKED_AT}
+    of_the_data = digest(data.encode())
+    return Entry(position, event_id, intern(wire_type), subject, sequence, key, cause, looked_at, of_the_data)
 
 
-def _digest(value: bytes) -> bytes:
-    return blake2b(value, digest_size=16).digest()
+def mails_in(folder: Path) -> Iterator[Mail]:
+    """Yield the e-mails that the mail server has kept, by the alert and the recipient that each names."""
+    for path in sorted(folder.glob("*.eml")):
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        named, to = MESSAGE_ID.search(head), ENVELOPE_TO.search(head)
+        yield Mail(
+            None if named is None else UUID(named.group(1).decode()),
+            "" if to is None else intern(to.group(1).decode(errors="replace")),
+        )
+
+
+async def _cluster_id(kafka: str) -> str:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        return str((await admin.describe_cluster())["cluster_id"])
+    finally:
+        await admin.close()
 
 
 async def _records(kafka: str) -> list[Published]:
@@ -91,23 +191,26 @@ async def _records(kafka: str) -> list[Published]:
         found: list[Published] = []
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             for place, records in (await consumer.getmany(timeout_ms=500)).items():
-                for record in records:
-                    headers = {name: value.decode() for name, value in record.headers}
-                    sequence = headers.get("ce_sequence")
-                    found.append(
-                        Published(
-                            place.topic,
-                            place.partition,
-                            record.offset,
-                            None if record.key is None else record.key.decode(),
-                            headers.get("ce_source"),
-                            headers.get("ce_id"),
-                            headers.get("ce_type"),
-                            headers.get("ce_subject"),
-                            None if sequence is None else int(sequence),
-                            _digest(record.value or b""),
-                        )
-                    )
+                found += [published(place.topic, record) for record in records]
         return found
     finally:
         await consumer.stop()
+
+
+def published(topic: str, record: ConsumerRecord) -> Published:
+    """Return what a record says of itself. Partners may write anything into a header, and into a key."""
+    headers = {name: value.decode(errors="replace") for name, value in record.headers if value is not None}
+    sequence = headers.get("ce_sequence") if topic != PARTNER.name else None
+    wire_type, source = headers.get("ce_type"), headers.get("ce_source")
+    return Published(
+        topic,
+        record.partition,
+        record.offset,
+        None if record.key is None else record.key.decode(errors="replace"),
+        None if source is None else intern(source),
+        headers.get("ce_id"),
+        None if wire_type is None else intern(wire_type),
+        headers.get("ce_subject"),
+        None if sequence is None else int(sequence),
+        digest(record.value or b""),
+    )

@@ -1,15 +1,18 @@
 """A system of a run's own, on engines of its own, in a directory that no other run uses."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from deploy.embedded.system import System, running_system
 from services.kernel.clock import HeldClock
-from tests.chaos import inside
+from tests.chaos import at_work, inside, joined, points
 from tests.chaos.feed import START
-from tests.chaos.target import SERVICES
+from tests.chaos.target import JOINED, POINTS, SERVICES, WORK
 from tests.homes import free_home
 
 VAR = Path(__file__).parents[2] / "var"
@@ -19,18 +22,24 @@ NOT_OURS_TO_BREAK = ("LEADLINE_KAFKA", "LEADLINE_DATABASE")
 
 @contextmanager
 def own_system(
-    say: Callable[[str], None], *, put_inside: Sequence[str] = ()
+    say: Callable[[str], None],
+    *,
+    start: datetime = START,
+    put_inside: Sequence[str] = (),
+    more_env: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[System, Path, HeldClock]]:
-    """Start everything, empty, at the feed's first moment; stop everything at the end.
+    """Start everything, empty, at the feed's first moment `start`; stop everything at the end.
 
-    `put_inside` names what each service process is changed by (inside.py).
+    `put_inside` names what each service process is changed by (inside.py); `more_env` goes to all of them.
     """
     # A broker that keeps its events in memory would be wiped by every restart: another nemesis.
     environ = {name: value for name, value in os.environ.items() if name not in NOT_OURS_TO_BREAK}
     environ |= {"LEADLINE_BROKER": "kafka"}
     with free_home(VAR / "chaos") as home:
+        for folder in (WORK, POINTS, JOINED):
+            shutil.rmtree(home / folder, ignore_errors=True)
         clock = HeldClock(home / "clock")
-        clock.set(START)
+        clock.set(start)
         with running_system(
             home,
             say=say,
@@ -45,6 +54,10 @@ def own_system(
                 "LEADLINE_SCAN_SECONDS": "0.2",
                 "LEADLINE_LOG_LEVEL": "warning",
                 inside.VARIABLE: ",".join(put_inside),
+                at_work.VARIABLE: str(home / WORK),
+                points.VARIABLE: str(home / POINTS),
+                joined.VARIABLE: str(home / JOINED),
+                **more_env,
             },
         ) as system:
             yield system, home, clock

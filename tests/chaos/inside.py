@@ -20,7 +20,7 @@ VARIABLE = "LEADLINE_CHAOS_INSIDE"
 COMMAND = (sys.executable, "-m", "tests.chaos.inside")
 """What stands in place of `leadline` in a run; the checkout must be the working directory."""
 
-ALWAYS: tuple[str, ...] = ()
+ALWAYS: tuple[str, ...] = ("points:install", "joined:install")
 """What every run puts inside its processes, whatever was chosen."""
 
 

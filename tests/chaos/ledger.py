@@ -16,6 +16,8 @@ class Ledger:
     """The status by child that a decision with a 2xx leads to: `accepted` or `closed`."""
     in_doubt: set[UUID] = field(default_factory=set)
     """Children whose decision was sent but never answered with a 2xx: it may count or not."""
+    placed: set[UUID] = field(default_factory=set)
+    """Children for whom a placement was asked for, with a 2xx."""
     contradicted: list[str] = field(default_factory=list)
     """Answers that no partner could accept: a refusal of what is right, another id for the same key."""
     events: int = 0

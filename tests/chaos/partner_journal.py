@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 60.0
 RETRY_SECONDS = 0.2
 REQUEST_SECONDS = 10.0
 
-Published = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+Published = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
 """Key, value and headers of a message, whatever it is."""
 
 

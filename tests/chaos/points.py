@@ -131,7 +131,7 @@ def _in_transactions(points: Points) -> None:
             points.reached("after_commit")
 
     journal.append = appending
-    Engine.begin = beginning  # type: ignore[method-assign]  # what is put inside replaces
+    Engine.begin = beginning  # type: ignore[method-assign,assignment]  # what is put inside replaces
 
 
 def _in_the_intake(points: Points) -> None:
@@ -158,5 +158,5 @@ def _in_the_relay(points: Points) -> None:
         points.reached("before_removal")
         await sent(relaying, *arguments, **more)
 
-    Publisher._send = sending  # type: ignore[method-assign]  # what is put inside replaces
-    Relaying.sent = removing  # type: ignore[method-assign]  # as above
+    Publisher._send = sending  # type: ignore[method-assign,assignment]  # as above
+    Relaying.sent = removing  # type: ignore[method-assign,assignment]  # as above

@@ -145,6 +145,9 @@ class Proxy:
                 back.transport.abort()
         except OSError:
             pass  # the engine does not answer, or one side is gone: the other is told below
+        except asyncio.CancelledError:
+            # Dropped: told below as well. Python 3.11 would report a cancelled server's task as an error.
+            pass
         finally:
             writer.transport.abort()
             self._serving.discard(task)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from math import inf
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -13,7 +14,9 @@ from services.kernel.bus import Bus
 from services.kernel.settings import Settings
 from tests.chaos.target import SERVICES, Target
 
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 120.0
+"""How long there may be no progress; after a storm there is much to do, and each minute there is less."""
+
 LOOK_SECONDS = 0.5
 LOOKS = 3
 """What a service writes last is read by another: rest must be seen several times in a row."""
@@ -33,16 +36,20 @@ async def at_rest(target: Target, *, now: datetime) -> list[str]:
     """Return when nothing is left to do at the held moment `now`, else a sentence for what was in the end."""
     give_up = time.monotonic() + PATIENCE_SECONDS
     calm = 0
+    least: float = inf
     left: Mapping[str, int] = {}
     while calm < LOOKS:
         try:
             left = await _left(target, now)
         except (KafkaError, OSError, TimeoutError, asyncpg.PostgresError) as error:
             left = {type(error).__name__: 1}
+        else:
+            if sum(left.values()) < least:
+                least, give_up = sum(left.values()), time.monotonic() + PATIENCE_SECONDS
         calm = calm + 1 if not left else 0
         if time.monotonic() > give_up:
             return [
-                f"not at rest after {PATIENCE_SECONDS:.0f} s: {count} {what}" for what, count in left.items()
+                f"no progress for {PATIENCE_SECONDS:.0f} s: {count} {what}" for what, count in left.items()
             ]
         await asyncio.sleep(LOOK_SECONDS)
     return []

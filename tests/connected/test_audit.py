@@ -129,6 +129,9 @@ async def test_a_system_that_is_well_is_clean(auditor: Auditor, stores: Stores) 
     assert {
         *((name.value, check) for name in NAMES for check in ("numbers", "event ids", "deadlines", "due")),
         ("assessment", "net"),
+        ("assessment", "caseloads"),
+        ("placement", "cases of assessment"),
+        ("notify", "cases of assessment"),
         ("referral", "net"),
         ("assessment", "from referral"),
         ("notify", "from assessment"),
@@ -174,7 +177,7 @@ DAMAGES = {
         "notify", "INSERT INTO outbox SELECT max(position) FROM journal", {("notify", "pending")}
     ),
     "a pending event that is not there": Damage(
-        "referral", "INSERT INTO outbox VALUES (999999)", {("referral", "outbox"), ("referral", "pending")}
+        "referral", "INSERT INTO outbox VALUES (999999)", {("referral", "outbox")}
     ),
     "a deadline in another state": Damage(
         "assessment",
@@ -193,9 +196,39 @@ DAMAGES = {
         "assessment", "DELETE FROM deadlines", {("assessment", "rows"), ("assessment", "net")}
     ),
     "a lead who is none": Damage(
-        "assessment", "UPDATE cases SET lead_professional_id = 'nobody'", {("assessment", "net")}
+        "assessment",
+        "UPDATE cases SET lead_professional_id = 'nobody'",
+        {("assessment", "net"), ("assessment", "caseloads"), ("notify", "cases of assessment")},
     ),
-    "a lost case": Damage("assessment", "DELETE FROM cases", {("assessment", "rows")}),
+    "a lost case": Damage(
+        "assessment",
+        "DELETE FROM cases",
+        {("assessment", "rows"), ("assessment", "caseloads"), ("notify", "cases of assessment")},
+    ),
+    "a caseload that forgets a case": Damage(
+        "assessment", "UPDATE caseloads SET cases = 0, points = 0", {("assessment", "caseloads")}
+    ),
+    "a caseload that counts a case twice": Damage(
+        "assessment",
+        "UPDATE caseloads SET cases = cases + 1, points = points + 1",
+        {("assessment", "caseloads")},
+    ),
+    "an alert's way to somebody else": Damage(
+        "notify", "UPDATE cases SET lead_professional_id = 'nobody'", {("notify", "cases of assessment")}
+    ),
+    "a case that notify has never heard of": Damage(
+        "notify", "DELETE FROM cases", {("notify", "cases of assessment")}
+    ),
+    "a case that notify takes for closed": Damage(
+        "notify",
+        "UPDATE cases SET status = 'closed', lead_professional_id = NULL",
+        {("notify", "cases of assessment")},
+    ),
+    "a case that only placement knows": Damage(
+        "placement",
+        "INSERT INTO known_cases VALUES (gen_random_uuid(), gen_random_uuid(), 2, now(), 'open')",
+        {("placement", "cases of assessment")},
+    ),
     "a referral in another state": Damage(
         "referral",
         "UPDATE referrals SET status = 'closed', decided_at = received_at WHERE status = 'received'",
@@ -235,6 +268,8 @@ async def test_damage_is_found_and_named(auditor: Auditor, stores: Stores, kind:
         "a lost history",
         "a pending event that is not there",
         "a lost case",
+        "a case that notify has never heard of",
+        "a case that only placement knows",
     ],
 )
 async def test_damage_is_found_in_pieces_as_well(
@@ -268,14 +303,21 @@ async def test_an_event_that_is_set_aside_has_arrived(auditor: Auditor, stores: 
 
 
 async def test_what_waits_for_nothing_is_found(auditor: Auditor, stores: Stores) -> None:
-    """A release that was broken off leaves events that no replay of the command line reaches."""
+    """A release that was broken off leaves such events; the command that the advice names handles them."""
     assessment = stores["assessment"]
-    broken = [assessment.record(accepted(7, referral=n))._replace(value=b"{}") for n in (70, 71)]
-    await assessment.delivery.deliver(broken)
+    broken = assessment.record(accepted(7, referral=70))._replace(value=b"{}")
+    await assessment.delivery.deliver([broken, assessment.record(accepted(7, referral=71))])
     await carry(stores)
     assert await auditor.found() == {("assessment", "dead letters")}
     await damage(assessment, "UPDATE dead_letters SET state = 'discarded' WHERE state = 'parked'")
-    assert await auditor.found() == {("assessment", "waiting")}
+    report = await auditor.report(code=1)
+    assert findings(report) == {("assessment", "waiting")}
+    (wrong,) = [one for one in report["checks"] if one["outcome"] == "finding"]
+    (letter,) = wrong["examples"]
+    assert f"`leadline dead-letters replay {letter}`" in wrong["advice"]
+    await auditor("dead-letters", "replay", letter, LEADLINE_CLOCK_START=MONDAY.isoformat())
+    await carry(stores)
+    await auditor.report(code=0)
 
 
 async def test_only_the_service_that_is_asked_for_is_looked_at(auditor: Auditor, stores: Stores) -> None:

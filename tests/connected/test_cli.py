@@ -161,6 +161,31 @@ async def test_a_replay_releases_what_waits_behind_in_order(cli: Cli, assessment
     assert "assessment.started.v1" in await assessment.journal_types()
 
 
+@pytest.mark.parametrize("form", ["last", "--all"])
+async def test_what_waits_for_a_letter_that_is_settled_is_released_in_order(
+    cli: Cli, assessment: Bench, form: str
+) -> None:
+    """Whichever of them is named, the case goes on with its first; nothing waits any more."""
+    await set_aside_too_large(assessment, *(accepted(1, referral=number) for number in (1, 2, 3)))
+    async with assessment.engine.begin() as connection:
+        await connection.execute(text("UPDATE dead_letters SET state = 'discarded' WHERE state = 'parked'"))
+    rows = await assessment.rows("SELECT dead_letter_id FROM dead_letters ORDER BY arrived")
+    _, first, last = (str(row[0]) for row in rows)
+    command = ("dead-letters", "replay", "--service", "assessment", last if form == "last" else form)
+    told = (await cli(*command)).stdout.splitlines()
+    assert [line.split()[:2] for line in told[:2]] == [["replayed", first], ["replayed", last]]
+    assert await assessment.rows("SELECT 1 FROM dead_letters WHERE state IN ('parked', 'waiting')") == []
+    assert "assessment.started.v1" in await assessment.journal_types()
+
+
+async def test_what_waits_with_reason_is_refused(cli: Cli, assessment: Bench) -> None:
+    """The parked event of its case comes first."""
+    await set_aside_too_large(assessment, accepted(1), accepted(1, referral=2))
+    ((waits,),) = await assessment.rows("SELECT dead_letter_id FROM dead_letters WHERE state = 'waiting'")
+    refused = await cli("dead-letters", "replay", str(waits), code=1)
+    assert refused.stderr == "This event waits behind a parked one of its case: settle that one first.\n"
+
+
 async def test_replaying_all_leaves_a_case_alone_after_its_first_failure(cli: Cli, assessment: Bench) -> None:
     """What comes later in the case of a failing event is not tried; other cases are."""
     broken = [assessment.record(accepted(1, referral=n))._replace(value=b"{}") for n in (1, 2)]
@@ -168,7 +193,7 @@ async def test_replaying_all_leaves_a_case_alone_after_its_first_failure(cli: Cl
     async with assessment.engine.begin() as connection:
         await connection.execute(text("UPDATE dead_letters SET state = 'parked'"))
     await set_aside_too_large(assessment, accepted(2))
-    told = (await cli("dead-letters", "replay", "--all", code=1)).stdout
+    told = (await cli("dead-letters", "replay", "--all", "--service", "assessment", code=1)).stdout
     assert "2 tried, 1 failed again" in told
     assert "1 left alone" in told
     states = await assessment.rows("SELECT state, attempts FROM dead_letters ORDER BY arrived")

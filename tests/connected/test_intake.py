@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.embedded.engines import Engines
@@ -79,6 +80,7 @@ class Bus:
         prepare: Callable[[Sequence[Record]], list[Record]] = list,
         max_batch: int = 500,
         grace_seconds: float = 5.0,
+        consumer: Callable[..., AIOKafkaConsumer] = AIOKafkaConsumer,
     ) -> Intake[Any]:
         """Return an intake of this topic that starts when asked to."""
         return Intake(
@@ -89,6 +91,7 @@ class Bus:
             deliver=deliver,
             max_batch=max_batch,
             grace_seconds=grace_seconds,
+            consumer=consumer,
         )
 
 
@@ -285,6 +288,34 @@ async def test_what_was_read_ahead_is_not_delivered_after_a_rewind(bus: Bus) -> 
         first = len(held.batches[0])
         await until(lambda: set(held.places[first:]) == sent)
         assert len(held.places) == first + len(sent)
+
+
+class SlowToSeek(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
+    """Goes where it is sent, and does not say so before it may."""
+
+    def __init__(self, may_return: asyncio.Event, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.may_return = may_return
+
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> bool:
+        """Go back to the first event."""
+        sought: bool = await super().seek_to_beginning(*partitions)
+        await self.may_return.wait()
+        return sought
+
+
+async def test_what_is_read_while_an_intake_still_goes_back_is_delivered(bus: Bus) -> None:
+    """Nobody reads it a second time: were it dropped it would be lost, and later events would overtake it."""
+    sent = await bus.publish(*(b"%d" % number for number in range(100)))
+    collected, may_return = Collected(), asyncio.Event()
+    intake = bus.intake(collected, consumer=partial(SlowToSeek, may_return))
+    async with running(intake):
+        await until(lambda: set(collected.places) == sent)
+        rewinding = asyncio.create_task(intake.rewind())
+        await until(lambda: Counter(collected.places) == Counter([*sent, *sent]))
+        assert not rewinding.done()
+        may_return.set()
+        await rewinding
 
 
 async def test_a_quiet_topic_counts_as_progress(bus: Bus) -> None:

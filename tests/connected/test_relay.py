@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from prometheus_client import REGISTRY as METRICS
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
@@ -19,12 +20,20 @@ from schemas.events import REGISTRY, ReferralMade
 from schemas.events.base import dataschema_uri
 from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import REFERRAL
+from services.kernel import relay as relays
 from services.kernel.envelope import Envelope, encode
 from services.kernel.outgoing import Message
 from services.kernel.publisher import Publisher, Receipt
 from services.kernel.relay import Relay, lost
 from services.kernel.store.journal import Entry, append
-from services.kernel.store.relaying import PENDING, Mark, Pending, Relaying
+from services.kernel.store.relaying import (
+    ORPHANS,
+    PENDING,
+    PENDING_PAST_ORPHANS,
+    Mark,
+    Pending,
+    Relaying,
+)
 from services.referral.app import build
 from tests.flow.conftest import Bench, MakeBench
 
@@ -244,10 +253,11 @@ async def test_a_read_touches_what_is_pending_and_not_the_journal_behind_it(refe
         await connection.execute("DELETE FROM outbox WHERE position <= 19990")
         for seen in ("SELECT 1", "ANALYZE journal", "ANALYZE outbox"):
             await connection.execute(seen)
-            plan = await connection.fetchval(
-                f"EXPLAIN (ANALYZE, FORMAT JSON) {PENDING.replace('$1', '1000')}"
-            )
-            assert read_of("journal", json.loads(plan)[0]["Plan"]) == 10, seen
+            for statement, reads in ((PENDING, 10), (PENDING_PAST_ORPHANS, 20), (ORPHANS, 10)):
+                plan = await connection.fetchval(
+                    f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.replace('$1', '1000')}"
+                )
+                assert read_of("journal", json.loads(plan)[0]["Plan"]) == reads, (seen, statement)
 
 
 def read_of(table: str, node: dict[str, Any]) -> int:
@@ -264,6 +274,44 @@ async def test_only_the_removal_of_what_is_published_does_not_wait_for_the_disk(
     async with Relaying(referral.settings.database_of("referral"), REFERRAL.name) as own:
         assert await own._connection.fetchval("SHOW synchronous_commit") == "off"
     assert [row[0] for row in await referral.rows("SHOW synchronous_commit")] == ["on"]
+
+
+async def test_positions_that_the_journal_lacks_do_not_hold_up_what_it_has(
+    referral: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They fill every read, and yet what is behind them goes out; they stay, counted, until it is mended."""
+    monkeypatch.setattr(relays, "BATCH", 10)
+    children = [uuid4() for _ in range(40)]
+    lost, kept = children[:25], children[25:]
+    await write(referral, [(child, "{}") for child in children])
+    async with driver(referral) as connection:
+        await connection.execute("CREATE TEMP TABLE taken AS SELECT * FROM journal WHERE position <= 25")
+        await connection.execute("DELETE FROM journal WHERE position <= 25")
+        async with relaying(referral, looks_every=0.05):
+            await left(referral, 25)
+            assert by_key(await on_the_bus(referral, set(children))) == by_key(await journal_of(referral))
+            assert set(by_key(await journal_of(referral))) == {str(child) for child in kept}
+            await until_counted(25.0)
+            await write(referral, [(uuid4(), "{}")])
+            await left(referral, 25)
+            await connection.execute("INSERT INTO journal OVERRIDING SYSTEM VALUE SELECT * FROM taken")
+            await drained(referral)
+            await until_counted(0.0)
+    assert {key for key, _ in await on_the_bus(referral, set(lost))} == {str(child) for child in lost}
+
+
+async def left(bench: Bench, count: int) -> None:
+    """Wait until the outbox has no more than these."""
+    async with asyncio.timeout(30):
+        while len(await bench.rows("SELECT 1 FROM outbox")) > count:
+            await asyncio.sleep(0.02)
+
+
+async def until_counted(orphans: float) -> None:
+    """Wait for the metric."""
+    async with asyncio.timeout(30):
+        while METRICS.get_sample_value("leadline_outbox_orphans", {"service": "referral"}) != orphans:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_second_relay_stands_by_and_takes_over(referral: Bench) -> None:

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import text
 
 from schemas import events as e
-from schemas.events.codes import Concern, NeedDomain
+from schemas.events.codes import NeedDomain
 from services.assessment import lists
 from services.assessment.app import build
 from services.assessment.model import CompleteAssessment, Outcome, ReviewPlan
 from services.assessment.store import LOAD_OF_CHILDREN, CaseStore
 from services.kernel.delivery import Delivery
 from services.kernel.faults import Refused
+from tests.builders import referral_accepted
 
 pytestmark = pytest.mark.connected
 
@@ -49,19 +50,12 @@ class Office:
         self, child: str, *, referral: str = "first", level: int = 2, locality: str = "ely"
     ) -> e.ReferralAccepted:
         """Return an accepted referral of the child of this name."""
-        return e.ReferralAccepted(
-            child_id=uuid5(ROOT, child),
+        return referral_accepted(
+            uuid5(ROOT, child),
+            at=self.bench.clock.now(),
             referral_id=uuid5(ROOT, f"{referral} referral of {child}"),
-            agency_id="school-1",
             locality=locality,
-            decided_at=self.bench.clock.now(),
-            decided_by="D-1",
-            recommended="accept",
-            policy_version="test",
-            rules=(),
-            concerns=(Concern.LOW_INCOME,),
-            indicated_level=level,
-            received_at=self.bench.clock.now(),
+            level=level,
         )
 
     async def open_case(self, child: str = "Ada", *, level: int = 2) -> UUID:

@@ -9,11 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from schemas import events as e
-from schemas.events.codes import Concern
 from services.assessment.app import build
 from services.assessment.web import router
 from services.kernel.web import PROBLEM, install_errors
+from tests.builders import referral_accepted
 
 pytestmark = pytest.mark.connected
 
@@ -34,19 +33,8 @@ class Caller:
         for child in children:
             self.bench.clock.move(timedelta(minutes=1))
             await self.bench.deliver(
-                e.ReferralAccepted(
-                    child_id=uuid5(ROOT, child),
-                    referral_id=uuid5(ROOT, f"referral of {child}"),
-                    agency_id="school-1",
-                    locality=locality,
-                    decided_at=self.bench.clock.now(),
-                    decided_by="D-1",
-                    recommended="accept",
-                    policy_version="test",
-                    rules=(),
-                    concerns=(Concern.LOW_INCOME,),
-                    indicated_level=level,
-                    received_at=self.bench.clock.now(),
+                referral_accepted(
+                    uuid5(ROOT, child), at=self.bench.clock.now(), locality=locality, level=level
                 )
             )
 

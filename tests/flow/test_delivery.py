@@ -1,5 +1,6 @@
 """Delivery: at least once in, exactly once in effect; the poison is parked, the rest flows, in order."""
 
+import asyncio
 from datetime import UTC, datetime
 from functools import partial
 from typing import cast
@@ -10,9 +11,10 @@ from asyncpg import CannotConnectNowError, UniqueViolationError
 
 from schemas.events import Event, EventParked, PlanReviewed, ReferralAccepted, RuleFired
 from schemas.events.codes import Concern
-from services.kernel.delivery import PART
+from services.kernel.delivery import PART, letter_of
 from services.kernel.record import Record
 from services.kernel.service import Handler, Occasion, Produced
+from services.kernel.store import dead_letters
 from tests.flow import ledger
 from tests.flow.conftest import Bench, MakeBench
 
@@ -256,3 +258,26 @@ async def test_an_event_that_meets_somebody_else_s_write_looks_once_more_before_
     monkeypatch.setattr(bench_.service.store, "save", taken)
     await bench_.deliver(accepted(1))
     assert await letters(bench_) == parked
+
+
+async def test_nothing_is_left_to_wait_for_a_letter_that_is_being_settled(bench_: Bench) -> None:
+    """A delivery has seen the parked event and will wait behind it: it cannot be settled in between."""
+    record = bench_.record(accepted(1))
+    await bench_.delivery.deliver([record._replace(value=b"{}")])
+    ((parked,),) = await bench_.rows("SELECT dead_letter_id FROM dead_letters")
+    arrived = bench_.delivery.prepare([bench_.record(accepted(1, referral=2))]).arrivals[0]
+    async with bench_.engine.begin() as connection:
+        assert await dead_letters.blocked(connection, [record.key or b""]) == {record.key}
+        settling = asyncio.create_task(bench_.replay.discard(parked, by="A. Operator"))
+        async with asyncio.timeout(30):
+            while not await bench_.rows(LOCK_IS_WAITED_FOR):
+                await asyncio.sleep(0.01)
+        await dead_letters.park(connection, [letter_of(arrived, state="waiting")], now=NOW)
+    assert [one.outcome for one in await settling] == ["discarded", "replayed"]
+    assert sorted(await letters(bench_)) == [("discarded", "malformed"), ("replayed", "waiting")]
+    assert await children_done(bench_) == [1]
+
+
+LOCK_IS_WAITED_FOR = """
+    SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""

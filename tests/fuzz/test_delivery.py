@@ -21,6 +21,7 @@ from services.kernel.store.dead_letters import list_letters
 from services.notify.app import build as build_notify
 from services.placement.app import build as build_placement
 from services.referral.app import build as build_referral
+from tests.builders import referral_accepted
 from tests.flow.conftest import MONDAY, TESTS, Bench, MakeBench
 from tests.fuzz.effort import MARKER, effort
 from tests.fuzz.records import any_record
@@ -53,18 +54,7 @@ def right_event(service: str, child_id: UUID) -> Event:
                 **facts, agency=AgencyKind.SCHOOL, concerns=(Concern.LOW_INCOME,), made_at=MONDAY
             )
         case "assessment":
-            return e.ReferralAccepted(
-                **facts,
-                referral_id=uuid5(child_id, "referral"),
-                decided_at=MONDAY,
-                decided_by="W-1",
-                recommended="accept",
-                policy_version="v1",
-                rules=(),
-                concerns=(Concern.LOW_INCOME,),
-                indicated_level=2,
-                received_at=MONDAY,
-            )
+            return referral_accepted(child_id, at=MONDAY)
         case "placement":
             return e.LookedAfterEpisodeReported(
                 child_id=child_id,

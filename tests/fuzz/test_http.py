@@ -31,6 +31,7 @@ from services.placement.web import router as placement_routes
 from services.referral.app import build as build_referral
 from services.referral.model import ReceiveReferral
 from services.referral.web import router as referral_routes
+from tests.builders import referral_accepted
 from tests.flow.conftest import MONDAY, TESTS, Bench, MakeBench
 from tests.flow.notify_browser import Browser
 from tests.fuzz.effort import MARKER, effort
@@ -73,25 +74,7 @@ async def refer(referral: Bench) -> None:
 
 
 async def accept(assessment: Bench) -> None:
-    await assessment.deliver(
-        *(
-            e.ReferralAccepted(
-                child_id=child_id,
-                referral_id=uuid5(child_id, "referral"),
-                agency_id="school-1",
-                locality="ely",
-                decided_at=MONDAY,
-                decided_by="W-1",
-                recommended="accept",
-                policy_version="v1",
-                rules=(),
-                concerns=(Concern.LOW_INCOME,),
-                indicated_level=3,
-                received_at=MONDAY,
-            )
-            for child_id in CHILDREN
-        )
-    )
+    await assessment.deliver(*(referral_accepted(child_id, at=MONDAY, level=3) for child_id in CHILDREN))
 
 
 async def place(placement: Bench) -> None:

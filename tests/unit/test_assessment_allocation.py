@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import events as e
-from schemas.events.codes import Concern, NeedDomain
+from schemas.events.codes import NeedDomain
 from services.assessment.allocation import Leader, Roster, least_loaded, weighted
 from services.assessment.book import CaseBook
 from services.assessment.handlers import complete_assessment, on_referral_accepted, review_plan
@@ -20,6 +20,7 @@ from services.kernel.faults import Refused
 from services.kernel.pack import load_pack
 from services.kernel.publishing import number
 from services.kernel.service import Occasion
+from tests.builders import referral_accepted
 
 NOW = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 ROOT = UUID("5a1f3c5e-0000-4000-8000-000000000002")
@@ -47,19 +48,9 @@ def occasion(name: str) -> Occasion:
 
 def accepted(name: str, *, level: int = 2, locality: str = "ely") -> e.ReferralAccepted:
     """Return an accepted referral of the child of this name."""
-    return e.ReferralAccepted(
-        child_id=uuid5(ROOT, name),
-        referral_id=uuid5(ROOT, f"referral of {name}"),
-        agency_id="school-1",
-        locality=locality,
-        decided_at=NOW,
-        decided_by="D-1",
-        recommended="accept",
-        policy_version="test",
-        rules=(),
-        concerns=(Concern.LOW_INCOME,),
-        indicated_level=level,
-        received_at=NOW,
+    referral_id = uuid5(ROOT, f"referral of {name}")
+    return referral_accepted(
+        uuid5(ROOT, name), at=NOW, referral_id=referral_id, level=level, locality=locality
     )
 
 

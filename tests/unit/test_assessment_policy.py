@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from schemas import events as e
-from schemas.events.codes import Concern, NeedDomain
+from schemas.events.codes import NeedDomain
 from services.assessment.allocation import Candidates, Leader
 from services.assessment.model import Case, CompleteAssessment, Outcome, ReviewPlan
 from services.assessment.pack import AssessmentPack
@@ -24,6 +24,7 @@ from services.kernel.deadlines import Meet, Schedule
 from services.kernel.faults import InvalidMessage, Refused
 from services.kernel.pack import load_pack
 from services.kernel.service import Produced
+from tests.builders import referral_accepted
 
 NOW = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 ROOT = UUID("5a1f3c5e-0000-4000-8000-000000000001")
@@ -37,20 +38,7 @@ ELY = Candidates(
 
 def accepted(*, referral_id: UUID = REFERRAL, received_at: datetime = NOW) -> e.ReferralAccepted:
     """An accepted referral of the child."""
-    return e.ReferralAccepted(
-        child_id=CHILD,
-        referral_id=referral_id,
-        agency_id="school-1",
-        locality="ely",
-        decided_at=NOW,
-        decided_by="D-1",
-        recommended="accept",
-        policy_version="test",
-        rules=(),
-        concerns=(Concern.ABUSE_OR_NEGLECT,),
-        indicated_level=3,
-        received_at=received_at,
-    )
+    return referral_accepted(CHILD, at=NOW, referral_id=referral_id, received_at=received_at, level=3)
 
 
 def started(level: int = 2) -> e.AssessmentStarted:

@@ -9,13 +9,29 @@ from uuid import UUID, uuid5
 import pytest
 
 from tests.chaos.checks import CHECKS
-from tests.chaos.evidence import Case, DeadlineRow, Entry, Evidence, Letter, Published, Referral
+from tests.chaos.evidence import (
+    Case,
+    CaseHeardOf,
+    DeadlineRow,
+    Entry,
+    Evidence,
+    Letter,
+    Mail,
+    Placement,
+    Published,
+    Referral,
+)
 from tests.chaos.feed import NAMESPACE, message_id
 from tests.chaos.ledger import Ledger
 
 MONDAY = datetime(2026, 6, 1, 9, tzinfo=UTC)
 TUESDAY, WEDNESDAY = datetime(2026, 6, 2, tzinfo=UTC), datetime(2026, 6, 3, tzinfo=UTC)
-TOPICS = {"referral": "referral-events", "assessment": "assessment-events", "notify": "notify-events"}
+TOPICS = {
+    "referral": "referral-events",
+    "assessment": "assessment-events",
+    "placement": "placement-events",
+    "notify": "notify-events",
+}
 
 Change = Callable[[Evidence], Evidence]
 
@@ -25,10 +41,48 @@ def named(name: str) -> UUID:
     return uuid5(NAMESPACE, name)
 
 
-def event(position: int, wire_type: str, subject: str, sequence: int, **data: Any) -> Entry:
+def named_event(wire_type: str, subject: str, sequence: int) -> UUID:
+    """The id of an event that a test can tell apart."""
+    return named(f"{wire_type}/{subject}/{sequence}")
+
+
+def caused_by(service: str, wire_type: str, subject: str, sequence: int) -> UUID:
+    """The id under which services know an event of this service."""
+    return message_id(f"/leadline/{service}", str(named_event(wire_type, subject, sequence)))
+
+
+def event(
+    position: int, wire_type: str, subject: str, sequence: int, *, cause: UUID | None = None, **data: Any
+) -> Entry:
     """A journal entry about the child Ada."""
-    identity = named(f"{wire_type}/{subject}/{sequence}")
-    return Entry(position, identity, wire_type, named(subject), sequence, named("Ada"), named("cause"), data)
+    identity = named_event(wire_type, subject, sequence)
+    return Entry(
+        position,
+        identity,
+        wire_type,
+        named(subject),
+        sequence,
+        named("Ada"),
+        cause or named("cause"),
+        data,
+        identity.bytes,
+    )
+
+
+def alert(position: int, subject: str, cause: UUID, *, about: str, kind: str, role: str) -> Entry:
+    """An urgent alert to whoever has a role."""
+    return event(
+        position,
+        "alert.raised.v1",
+        subject,
+        1,
+        cause=cause,
+        about=str(named(about)),
+        kind=kind,
+        role=role,
+        recipient_id=f"W-{role}",
+        urgency="urgent",
+    )
 
 
 def record(service: str, offset: int, entry: Entry) -> Published:
@@ -43,45 +97,58 @@ def record(service: str, offset: int, entry: Entry) -> Published:
         entry.type,
         str(entry.subject),
         entry.sequence,
+        entry.digest,
     )
 
 
-SCHEDULED = {
+SCHEDULED: dict[str, Any] = {
     "due_soon_at": TUESDAY.isoformat(),
     "due_from": TUESDAY.isoformat(),
     "due_at": WEDNESDAY.isoformat(),
 }
-LATER = {name: (MONDAY + timedelta(days=60)).isoformat() for name in SCHEDULED}
+LATER: dict[str, Any] = {name: (MONDAY + timedelta(days=60)).isoformat() for name in SCHEDULED}
 
 
-def sound() -> Evidence:
-    """Ada was referred, triage was late, then she was accepted and has a case whose lead was told."""
-    journals = {
+DUE = caused_by("referral", "deadline.due.v1", "triage", 2)
+OVERDUE = caused_by("referral", "deadline.overdue.v1", "triage", 3)
+TRIAGE: dict[str, Any] = {"kind": "triage_decision", "about": str(named("referral"))}
+LATE = "deadline.overdue:triage_decision"
+
+
+def sound_journals() -> dict[str, list[Entry]]:
+    """Ada was referred, triage was late, then she was accepted, has a lead who was told, and was placed."""
+    accepted = caused_by("referral", "referral.accepted.v1", "referral", 2)
+    assigned = caused_by("assessment", "lead_professional.assigned.v1", "case", 2)
+    return {
         "referral": [
             event(1, "referral.received.v1", "referral", 1),
             event(2, "deadline.scheduled.v1", "triage", 1, **SCHEDULED),
-            event(3, "deadline.due.v1", "triage", 2, raised_at=TUESDAY.isoformat()),
-            event(4, "deadline.overdue.v1", "triage", 3, raised_at=WEDNESDAY.isoformat()),
+            event(3, "deadline.due.v1", "triage", 2, raised_at=TUESDAY.isoformat(), **TRIAGE),
+            event(4, "deadline.overdue.v1", "triage", 3, raised_at=WEDNESDAY.isoformat(), **TRIAGE),
             event(5, "referral.accepted.v1", "referral", 2),
             event(6, "deadline.met.v1", "triage", 4),
         ],
         "assessment": [
-            event(1, "assessment.started.v1", "case", 1),
-            event(2, "lead_professional.assigned.v1", "case", 2),
+            event(1, "assessment.started.v1", "case", 1, cause=accepted),
+            event(2, "lead_professional.assigned.v1", "case", 2, cause=accepted),
             event(3, "deadline.scheduled.v1", "assess", 1, **LATER),
+            event(4, "threshold.met.v1", "case", 3, level=4),
         ],
+        "placement": [event(1, "placement.requested.v1", "placement", 1)],
         "notify": [
-            event(
-                1,
-                "alert.raised.v2",
-                "alert",
-                1,
-                about=str(named("case")),
-                kind="lead_professional.assigned",
-                recipient_id="W-1",
+            alert(
+                1, "told", assigned, about="case", kind="lead_professional.assigned", role="lead_professional"
             ),
+            alert(2, "due", DUE, about="referral", kind="deadline.due:triage_decision", role="duty_inbox"),
+            alert(3, "late", OVERDUE, about="referral", kind=LATE, role="duty_inbox"),
+            alert(4, "late too", OVERDUE, about="referral", kind=LATE, role="team_manager"),
         ],
     }
+
+
+def sound() -> Evidence:
+    """All that Ada's journals lead to, everywhere."""
+    journals = sound_journals()
     own = [
         record(service, offset, entry)
         for service, entries in journals.items()
@@ -91,11 +158,12 @@ def sound() -> Evidence:
     ids = frozenset(
         message_id(each.source, each.event_id) for each in (*own, partner) if each.source and each.event_id
     )
+    alerts = [entry.subject for entry in journals["notify"]]
     return Evidence(
         now=WEDNESDAY + timedelta(hours=9),
         referrals=[Referral(named("referral"), named("Ada"), 2, "accepted")],
-        cases=[Case(named("case"), named("referral"), named("Ada"), 2, "assessing", "W-1")],
-        alerts=[named("alert")],
+        cases=[Case(named("case"), named("referral"), named("Ada"), 3, "assessing", "W-1")],
+        alerts=alerts,
         journals=journals,
         pending={},
         inboxes=dict.fromkeys(("referral", "assessment", "placement", "notify"), ids),
@@ -105,6 +173,17 @@ def sound() -> Evidence:
             "assessment": [DeadlineRow(named("assess"), named("case"), 1, "scheduled")],
         },
         records=[partner, *own],
+        placements=[Placement(named("placement"), named("Ada"), named("case"), 1)],
+        heard_of=[CaseHeardOf(named("case"), "open", "W-1")],
+        referrers=frozenset({named("Ada")}),
+        known_levels={named("case"): 4},
+        e_mails={**dict.fromkeys(alerts, "sent"), named("late"): "queued"},
+        mails=[
+            Mail(entry.subject, entry.data["recipient_id"])
+            for entry in journals["notify"]
+            if entry.subject != named("late")
+        ],
+        seen={("referral-events", 0): [entry.digest for entry in journals["referral"]]},
     )
 
 
@@ -115,6 +194,7 @@ def promised() -> Ledger:
         referral_ids={named("Ada"): named("referral")},
         decided={named("Ada"): "accepted"},
         in_doubt={named("Ada")},
+        placed={named("Ada")},
     )
 
 
@@ -261,7 +341,7 @@ PLANTED: dict[str, tuple[str, Change]] = {
         "deadlines_missed",
         with_journal(
             "referral",
-            lambda e: [*e[:3], replace(e[3], data={"raised_at": TUESDAY.isoformat()}), *e[4:]],
+            lambda e: [*e[:3], replace(e[3], data={**TRIAGE, "raised_at": TUESDAY.isoformat()}), *e[4:]],
         ),
     ),
     "a deadline was raised twice": (
@@ -275,6 +355,76 @@ PLANTED: dict[str, tuple[str, Change]] = {
     "no deadline runs for an open case": (
         "net_violations",
         lambda it: replace(it, deadlines={"referral": it.deadlines["referral"]}),
+    ),
+    "the acknowledged placement is gone": ("lost", lambda it: replace(it, placements=[])),
+    "the placement hangs on another child's case": (
+        "lost",
+        lambda it: replace(it, placements=[replace(it.placements[0], case_id=named("other"))]),
+    ),
+    "a manager was not alerted of what is late": (
+        "lost",
+        with_journal("notify", lambda entries: entries[:3]),
+    ),
+    "an offset was read with another value before": (
+        "offset_violations",
+        lambda it: replace(it, seen={("referral-events", 0): [b"another"]}),
+    ),
+    "an offset that was read is gone": ("offset_violations", with_records(without("deadline.met.v1"))),
+    "an offset is missing in between": ("offset_violations", with_records(without("deadline.overdue.v1"))),
+    "a poll went back": ("offset_violations", lambda it: replace(it, wrong_polls=["went back"])),
+    "an e-mail counts as sent and did not arrive": ("mail_violations", lambda it: replace(it, mails=[])),
+    "an urgent alert has no e-mail": (
+        "mail_violations",
+        lambda it: replace(
+            it, e_mails={alert_id: state for alert_id, state in it.e_mails.items() if state == "sent"}
+        ),
+    ),
+    "an e-mail was given up": (
+        "mail_violations",
+        lambda it: replace(it, e_mails={**it.e_mails, named("late"): "refused"}),
+    ),
+    "an e-mail went to somebody else": (
+        "mail_violations",
+        lambda it: replace(it, mails=[*it.mails, Mail(named("told"), "W-9")]),
+    ),
+    "an e-mail tells of no alert": (
+        "mail_violations",
+        lambda it: replace(it, mails=[*it.mails, Mail(named("nothing"), "W-9")]),
+    ),
+    "an e-mail names nothing": (
+        "mail_violations",
+        lambda it: replace(it, mails=[*it.mails, Mail(None, "W-9")]),
+    ),
+    "a routine alert has an e-mail": (
+        "mail_violations",
+        with_journal("notify", lambda e: [replace(e[0], data={**e[0].data, "urgency": "routine"}), *e[1:]]),
+    ),
+    "an alert has a row and no event": (
+        "disagreements",
+        lambda it: replace(it, alerts=[*it.alerts, named("another")]),
+    ),
+    "a placement has an event and no row": ("disagreements", lambda it: replace(it, placements=[])),
+    "an effect has a cause that was never claimed": (
+        "disagreements",
+        forgotten_by("assessment", "/leadline/referral", ACCEPTED),
+    ),
+    "an effect has a cause that never happened": (
+        "disagreements",
+        with_journal("referral", lambda entries: [e for e in entries if e.type != "referral.accepted.v1"]),
+    ),
+    "notify holds another lead": (
+        "disagreements",
+        lambda it: replace(it, heard_of=[replace(it.heard_of[0], lead="W-2")]),
+    ),
+    "notify has not heard of a case": ("disagreements", lambda it: replace(it, heard_of=[])),
+    "notify holds an open case for closed": (
+        "disagreements",
+        lambda it: replace(it, heard_of=[replace(it.heard_of[0], status="closed", lead=None)]),
+    ),
+    "notify does not know who referred": ("disagreements", lambda it: replace(it, referrers=frozenset())),
+    "placement holds another level": (
+        "disagreements",
+        lambda it: replace(it, known_levels={named("case"): 3}),
     ),
     "no deadline runs for an undecided referral": (
         "net_violations",
@@ -297,8 +447,22 @@ def test_a_planted_mistake_is_reported(mistake: str) -> None:
 
 def test_the_same_event_published_again_is_no_violation() -> None:
     """After a crash the relay sends what it had sent, and inboxes drop it."""
-    again = with_records(lambda records: [*records, *(replace(each, offset=99) for each in records[1:4])])
+    sent = [
+        record("referral", 6 + number, entry) for number, entry in enumerate(sound_journals()["referral"])
+    ]
+    again = with_records(lambda records: [*records, *sent[:3]])
     assert found(again(sound())) == {}
+
+
+def test_an_e_mail_may_arrive_twice() -> None:
+    """At least once is what is promised: a copy has the same Message-ID."""
+    evidence = sound()
+    assert found(replace(evidence, mails=[*evidence.mails, evidence.mails[0]])) == {}
+
+
+def test_what_was_seen_on_a_broker_that_was_wiped_binds_nobody() -> None:
+    """Its offsets are another log's; nothing is compared."""
+    assert found(replace(sound(), seen={})) == {}
 
 
 def test_poison_that_was_set_aside_is_taken_in() -> None:

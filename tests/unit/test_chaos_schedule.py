@@ -1,47 +1,78 @@
 """Faults and feed of `make chaos` are functions of the seed: a run that failed can be had again."""
 
-from collections import Counter
+from itertools import islice, pairwise
 
 import pytest
 
-from tests.chaos import feed
-from tests.chaos.choice import choose
-from tests.chaos.schedule import schedule
+from tests.chaos import at_work, feed
+from tests.chaos.choice import SECONDS, choose
+from tests.chaos.nemeses import ROTATION
+from tests.chaos.run import ACTS
+from tests.chaos.schedule import STORMS, SWIFT, Fault, Storm, schedule
 
 NEMESES = ("process_killed", "broker_paused", "postgres_killed")
 
 
+def turns(seed: int, *, count: int = 60) -> list[Fault]:
+    """The first faults of a rotation."""
+    return list(islice(schedule(seed, nemeses=NEMESES), count))
+
+
 def test_one_seed_gives_one_schedule_and_one_feed() -> None:
     """Nothing but the seed decides."""
-    first, again = (schedule(7, seconds=60, nemeses=NEMESES) for _ in range(2))
+    first, again = (turns(7) for _ in range(2))
     assert first == again
-    assert first != schedule(8, seconds=60, nemeses=NEMESES)
+    assert first != turns(8)
     assert feed.plan(7, per_second=50, seconds=4) == feed.plan(7, per_second=50, seconds=4)
     assert feed.plan(7, per_second=50, seconds=4) != feed.plan(8, per_second=50, seconds=4)
 
 
 def test_every_nemesis_has_its_turn_before_one_comes_again() -> None:
-    """A short run has met as many kinds of fault as it can."""
-    faults = schedule(7, seconds=300, nemeses=NEMESES)
-    for begin in range(0, len(faults) - len(NEMESES), len(NEMESES)):
-        assert {fault.nemesis for fault in faults[begin : begin + len(NEMESES)]} == set(NEMESES)
+    """A short run has met as many kinds of fault as it can; what strikes in between is nobody's turn."""
+    taken = [fault.nemesis for fault in turns(7) if not fault.overlapped]
+    for begin in range(0, len(taken) - len(NEMESES), len(NEMESES)):
+        assert set(taken[begin : begin + len(NEMESES)]) == set(NEMESES)
 
 
-def test_faults_come_in_order_and_before_the_end() -> None:
-    """Each has a later moment than the one before."""
-    moments = [fault.at for fault in schedule(3, seconds=60, nemeses=NEMESES)]
-    assert moments == sorted(set(moments))
-    assert 0 < moments[0] < moments[-1] < 60
+def test_some_faults_come_before_another_is_overcome() -> None:
+    """Many a turn finds a system that one or two of the swift have just struck, none itself twice."""
+    faults = turns(7, count=600)
+    pairs = [(one, other) for one, other in pairwise(faults) if one.overlapped]
+    assert 0.3 < len(pairs) / len(faults) < 0.65
+    assert {one.nemesis for one, _ in pairs} <= set(SWIFT)
+    assert all(one.nemesis != other.nemesis for one, other in pairs)
+    overlapped = [fault.overlapped for fault in faults]
+    assert not any(all(three) for three in zip(overlapped, overlapped[1:], overlapped[2:], strict=False))
 
 
-def test_storms_have_one_nemesis_and_enough_faults_for_their_bars() -> None:
-    """110 kills within 180 seconds; 200 rolling exits within the same time."""
-    kills = schedule(7, seconds=180, nemeses=NEMESES, storm="kill")
-    assert Counter(fault.nemesis for fault in kills).keys() == {"process_killed"}
-    assert len(kills) >= 110
-    stops = schedule(7, seconds=180, nemeses=NEMESES, storm="deploy")
-    assert {fault.nemesis for fault in stops} == {"process_stopped"}
-    assert len(stops) >= 200
+def test_a_nemesis_alone_strikes_again_and_again() -> None:
+    """As when one is looked into; a swift one does not overlap itself."""
+    faults = list(islice(schedule(7, nemeses=("process_killed",)), 20))
+    assert {(fault.nemesis, fault.overlapped) for fault in faults} == {("process_killed", False)}
+
+
+def test_turns_of_nobody_are_refused() -> None:
+    """They would never begin."""
+    with pytest.raises(ValueError, match="no nemesis"):
+        next(schedule(7, nemeses=()))
+
+
+@pytest.mark.parametrize(
+    ("storm", "nemesis", "enough"), [("kill", "worker_killed", 110), ("deploy", "worker_stopped", 200)]
+)
+def test_storms_have_one_nemesis_and_enough_faults_for_their_bars(
+    storm: Storm, nemesis: str, enough: int
+) -> None:
+    """110 kills, 200 exits, within the time that a storm takes unless told otherwise."""
+    faults = list(islice(schedule(7, nemeses=NEMESES, storm=storm), enough))
+    assert {fault.nemesis for fault in faults} == {nemesis}
+    assert sum(fault.pause for fault in faults) < SECONDS[storm]
+
+
+def test_every_fault_has_somebody_who_brings_it_about() -> None:
+    """Those that take turns, the swift and those of storms."""
+    assert {nemesis for nemesis, _ in STORMS.values()} | set(ROTATION) <= set(ACTS)
+    assert set(SWIFT) <= set(ROTATION)
 
 
 def test_the_feed_has_duplicates_poison_decisions_and_disorder() -> None:
@@ -81,8 +112,39 @@ def test_the_command_line_names_seed_length_rate_and_storm() -> None:
     assert (choice.seconds, choice.seed, choice.per_second, choice.storm) == (60, 3, 50, "kill")
 
 
-def test_a_run_of_no_seconds_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """It would prove nothing."""
+def test_a_storm_has_the_length_and_the_load_that_its_bars_name() -> None:
+    """Without a word, 180 seconds of kills under 1,000 events a second."""
+    kill = choose(["--storm", "kill"])
+    assert (kill.seconds, kill.per_second) == (180, 1000)
+    assert (choose([]).seconds, choose([]).per_second) == (120, 200)
+
+
+def test_some_nemeses_can_be_chosen_and_the_run_be_had_again() -> None:
+    """The command that the report prints is the one that was given."""
+    choice = choose(["--seconds", "60", "--seed", "3", "--only", "broker_killed,backends_killed"])
+    assert choice.nemeses == ("broker_killed", "backends_killed")
+    assert choice.command == "make chaos SECONDS=60 SEED=3 RATE=200 ONLY=broker_killed,backends_killed"
+    assert choose([]).nemeses == tuple(ROTATION)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seconds", "0"], "not positive"),
+        (["--only", "broker_kiled"], "there is no such nemesis"),
+        (["--only", "broker_killed", "--storm", "kill"], "leave out"),
+    ],
+)
+def test_what_would_prove_nothing_is_refused(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of no seconds, a nemesis that is not there, a storm that is none."""
     with pytest.raises(SystemExit):
-        choose(["--seconds", "0"])
-    assert "not positive" in capsys.readouterr().err
+        choose(arguments)
+    assert words in capsys.readouterr().err
+
+
+def test_workers_are_counted_in_storms_alone() -> None:
+    """Nobody else looks at what they count."""
+    assert at_work.INSIDE in choose(["--storm", "deploy"]).put_inside
+    assert at_work.INSIDE not in choose([]).put_inside

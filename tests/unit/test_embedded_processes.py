@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # ships no types
@@ -40,6 +41,11 @@ def until(true: Callable[[], bool], *, within: float = 20.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+def has_restarted(supervisor: Supervisor, *, beyond: int) -> bool:
+    """Return whether `w` runs again after more restarts than that."""
+    return supervisor.restarts("w") > beyond and supervisor.is_running("w")
 
 
 def is_up(log: Path) -> bool:
@@ -178,6 +184,15 @@ class TestSupervisor:
         with Supervisor([Program("w", (sys.executable, "-c", ""))], tmp_path / "log") as supervisor:
             until(lambda: supervisor.restarts("w") == 3)
         assert time.monotonic() - begun >= 1.75
+
+    def test_a_program_that_is_told_to_end_is_started_again_soon_however_often(self, tmp_path: Path) -> None:
+        """It has not failed: were the pauses to double, five restarts would take 7.75 seconds at least."""
+        begun = time.monotonic()
+        with Supervisor([Program("w", SLEEPER)], tmp_path / "log") as supervisor:
+            for restarts in range(5):
+                supervisor.kill("w")
+                until(partial(has_restarted, supervisor, beyond=restarts))
+        assert time.monotonic() - begun < 7.0
 
     def test_stopping_leaves_nothing_and_starts_nothing_again(self, tmp_path: Path) -> None:
         """Also for a program that was dead and waiting for its restart."""

@@ -88,6 +88,10 @@ ODD_REQUESTS = text("""
 """)
 
 
+PAGE = "WHERE key > :after ORDER BY key LIMIT :limit"
+NAMED = "WHERE key = ANY(CAST(:keys AS uuid[]))"
+
+
 class Extent(NamedTuple):
     """The part of a journal that is looked at: positions behind `after`, up to `until`.
 
@@ -117,6 +121,28 @@ class Aggregate:
     versions: bool = True
     state: str = "status"
     states: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Something of another service of which a service keeps a copy: `things`, for example `cases`.
+
+    `original` selects `key`, `version` and `facts` in the owner's store, `copy` selects `key` and `facts` in
+    the holder's. Equal facts are equal texts. Both are ours: they become part of statements.
+    """
+
+    owner: str
+    things: str
+    original: str
+    copy: str
+
+
+class Original(NamedTuple):
+    """What an owner says of one thing, and how many events it has had."""
+
+    key: UUID
+    version: int
+    facts: str
 
 
 class History(NamedTuple):
@@ -236,6 +262,43 @@ async def standings_told(
         SELECT DISTINCT subject FROM journal WHERE position > :after AND position <= :until
     ))"""  # noqa: S608 - the columns are ours
     return await _standings(connection, aggregate, where, {"after": after, "until": until})
+
+
+async def originals(connection: Connection, copied: Copied, after: UUID) -> list[Original]:
+    """Return a page of what the owner has, in the order of the keys."""
+    statement = f"SELECT key, version, facts FROM ({copied.original}) AS original {PAGE}"  # noqa: S608 - ours
+    rows = await connection.execute(text(statement), {"after": after, "limit": CHUNK})
+    return list(map(Original._make, rows))
+
+
+async def originals_told(connection: Connection, copied: Copied, after: int, until: int) -> list[Original]:
+    """Return what the owner has of the things that a part of its journal speaks of."""
+    statement = f"""
+        SELECT key, version, facts FROM ({copied.original}) AS original WHERE key = ANY(ARRAY(
+            SELECT DISTINCT subject FROM journal WHERE position > :after AND position <= :until
+        ))
+    """  # noqa: S608 - ours
+    rows = await connection.execute(text(statement), {"after": after, "until": until})
+    return list(map(Original._make, rows))
+
+
+async def originals_of(connection: Connection, copied: Copied, keys: Iterable[UUID]) -> list[Original]:
+    """Return what the owner has of these things."""
+    statement = f"SELECT key, version, facts FROM ({copied.original}) AS original {NAMED}"  # noqa: S608 - ours
+    return list(map(Original._make, await connection.execute(text(statement), {"keys": list(keys)})))
+
+
+async def copies_of(connection: Connection, copied: Copied, keys: Iterable[UUID]) -> dict[UUID, str]:
+    """Return what the holder says of these things."""
+    statement = f"SELECT key, facts FROM ({copied.copy}) AS copy {NAMED}"  # noqa: S608 - ours
+    return {row[0]: row[1] for row in await connection.execute(text(statement), {"keys": list(keys)})}
+
+
+async def copied_keys(connection: Connection, copied: Copied, after: UUID) -> list[UUID]:
+    """Return a page of the things that the holder knows, in order."""
+    statement = f"SELECT key FROM ({copied.copy}) AS copy {PAGE}"  # noqa: S608 - ours
+    rows = await connection.execute(text(statement), {"after": after, "limit": CHUNK})
+    return [row[0] for row in rows]
 
 
 async def sent(connection: Connection, types: Iterable[str], after: int, until: int) -> list[Sent]:

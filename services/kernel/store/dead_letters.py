@@ -32,9 +32,12 @@ PARK = text("""
     RETURNING dead_letter_id
 """)
 
+# Locked, so that nobody settles the last letter of a case between this look and the commit of what waits
+# behind it: that would wait for nothing. Whoever is settling one now is waited for.
 BLOCKED = text("""
-    SELECT DISTINCT key FROM dead_letters
+    SELECT key FROM dead_letters
     WHERE state IN ('parked', 'waiting') AND key = ANY(CAST(:keys AS bytea[]))
+    ORDER BY arrived FOR SHARE
 """)
 
 FIELDS = """
@@ -45,6 +48,17 @@ FIELDS = """
 LIST = text(f"""
     SELECT {FIELDS} FROM dead_letters
     WHERE (CAST(:states AS text[]) IS NULL OR state = ANY(CAST(:states AS text[])))
+    ORDER BY arrived LIMIT :limit OFFSET :offset
+""")  # noqa: S608 - the columns are ours
+
+# A waiting letter is the head of its case when nothing open is before it: what it waited for is settled.
+HEADS = text(f"""
+    SELECT {FIELDS} FROM dead_letters AS letter
+    WHERE state = 'parked' OR (state = 'waiting' AND NOT EXISTS (
+        SELECT FROM dead_letters AS earlier
+        WHERE earlier.state IN ('parked', 'waiting') AND earlier.key = letter.key
+          AND earlier.arrived < letter.arrived
+    ))
     ORDER BY arrived LIMIT :limit OFFSET :offset
 """)  # noqa: S608 - the columns are ours
 
@@ -118,7 +132,10 @@ async def park(connection: Connection, letters: Sequence[Letter], *, now: dateti
 
 
 async def blocked(connection: Connection, keys: Iterable[bytes]) -> set[bytes]:
-    """Return those of the keys that have an event set aside, so that later events must wait."""
+    """Return those of the keys that have an event set aside, so that later events must wait.
+
+    Until this transaction ends nobody can settle those events.
+    """
     wanted = list(set(keys))
     if not wanted:
         return set()
@@ -133,6 +150,14 @@ async def list_letters(
         LIST, {"states": list(states) if states else None, "limit": limit, "offset": offset}
     )
     return [_letter(row) for row in rows]
+
+
+async def list_heads(connection: Connection, *, limit: int = 50, offset: int = 0) -> list[Letter]:
+    """Return what can be replayed, in the order of arrival: parked events, and waiting ones without a reason.
+
+    Of a case that waits for nothing only its first event is returned: the others follow it.
+    """
+    return [_letter(row) for row in await connection.execute(HEADS, {"limit": limit, "offset": offset})]
 
 
 async def get(connection: Connection, dead_letter_id: UUID) -> Letter | None:

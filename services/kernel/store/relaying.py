@@ -15,13 +15,20 @@ REQUEUE_BATCH = 5000
 # An array and not a join: with a long journal the planner may merge-join, which reads the journal from its
 # first entry for every batch. Ids as text: that is how they travel, and the driver's UUID objects cost
 # more than everything else about a row.
-PENDING = """
+OLDEST = """
     SELECT position, event_id::text, type, subject::text, sequence, key::text, time, correlation_id::text,
            causation_id::text, data
     FROM journal
-    WHERE position = ANY (ARRAY(SELECT position FROM outbox ORDER BY position LIMIT $1))
+    WHERE position = ANY (ARRAY(SELECT position FROM outbox {that} ORDER BY position LIMIT $1))
     ORDER BY position
 """
+PENDING = OLDEST.format(that="")
+
+# A subquery and not a join, for the reason above. It costs each read a look into the journal per position,
+# so it is left out while there are no orphans.
+ENTRY = "(SELECT journal.position FROM journal WHERE journal.position = outbox.position)"
+PENDING_PAST_ORPHANS = OLDEST.format(that=f"WHERE {ENTRY} IS NOT NULL")
+ORPHANS = f"SELECT count(*) FROM outbox WHERE {ENTRY} IS NULL"  # noqa: S608 - ours
 SENT = """
     WITH gone AS (DELETE FROM outbox WHERE position = ANY($1::bigint[]))
     INSERT INTO bus_marks (topic, partition, cluster_id, end_offset)
@@ -72,6 +79,7 @@ class Relaying:
         url = make_url(address).set(drivername="postgresql")
         self._dsn = url.render_as_string(hide_password=False)
         self._topic = topic
+        self._orphans = 0
         self._connection: asyncpg.Connection[Any]
 
     async def __aenter__(self) -> Self:
@@ -97,8 +105,20 @@ class Relaying:
         await self._connection.add_listener("outbox", lambda *_: woken())
 
     async def pending(self, limit: int) -> list[Pending]:
-        """Return the oldest events that are not yet on the bus, in order."""
-        return list(map(Pending._make, await self._connection.fetch(PENDING, limit)))
+        """Return the oldest events that are not yet on the bus, in order.
+
+        Orphans that `count_orphans` has found are passed by: a thousand of them would hide all others.
+        """
+        statement = PENDING_PAST_ORPHANS if self._orphans else PENDING
+        return list(map(Pending._make, await self._connection.fetch(statement, limit)))
+
+    async def count_orphans(self) -> int:
+        """Return how many positions of the outbox the journal does not have, as when it was damaged.
+
+        They stay where they are: they go out as soon as somebody has brought the journal's entries back.
+        """
+        self._orphans = int(await self._connection.fetchval(ORPHANS))
+        return self._orphans
 
     async def count_pending(self) -> int:
         """Return how many events are not yet on the bus."""

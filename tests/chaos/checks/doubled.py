@@ -12,8 +12,9 @@ ONCE_PER_CHILD = (
     "referral.accepted.v1",
     "referral.closed.v1",
     "assessment.started.v1",
+    "placement.requested.v1",
 )
-"""The feed refers each child once and decides once."""
+"""The feed refers each child once and decides once; nobody is placed twice."""
 
 
 def applied_twice(_ledger: Ledger, evidence: Evidence) -> list[str]:
@@ -54,6 +55,7 @@ def _versions(evidence: Evidence) -> Iterator[str]:
     rows = {
         "referral": [(row.referral_id, row.version) for row in evidence.referrals],
         "assessment": [(row.case_id, row.version) for row in evidence.cases],
+        "placement": [(row.placement_id, row.version) for row in evidence.placements],
     }
     for service, entries in evidence.journals.items():
         counted = Counter(entry.subject for entry in entries)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from schemas.headers import MESSAGE_IDS
 from schemas.topics import PARTNER, TOPICS, published_by
+from tests.chaos.checks.thresholds import unalerted
 from tests.chaos.evidence import Evidence, Published
 from tests.chaos.ledger import Ledger
 
@@ -27,6 +28,9 @@ HANDLED = {
         "case.closed.v1",
         "deadline.due.v1",
         "deadline.overdue.v1",
+        "assessment.completed.v1",
+        "threshold.met.v1",
+        "placement.requested.v1",
         "event.parked.v1",
     ),
 }
@@ -40,7 +44,9 @@ def lost(ledger: Ledger, evidence: Evidence) -> list[str]:
     return [
         *ledger.contradicted,
         *_referrals(ledger, evidence),
+        *_placements(ledger, evidence),
         *_alerts(evidence),
+        *unalerted(evidence),
         *_unpublished(evidence),
         *_unread(evidence),
         *_parked_though_sound(evidence),
@@ -66,6 +72,17 @@ def _referrals(ledger: Ledger, evidence: Evidence) -> Iterator[str]:
             yield f"referral {referral.referral_id} is {referral.status}, it was told to be {expected}"
         if referral.status == "accepted" and referral.referral_id not in cases:
             yield f"referral {referral.referral_id} was accepted and has no case"
+
+
+def _placements(ledger: Ledger, evidence: Evidence) -> Iterator[str]:
+    """A placement that was acknowledged is there, for a case of its child."""
+    asked_for = {placement.child_id: placement.case_id for placement in evidence.placements}
+    children = {case.case_id: case.child_id for case in evidence.cases}
+    for child_id in ledger.placed:
+        if child_id not in asked_for:
+            yield f"child {child_id}: the acknowledged placement is not there"
+        elif children.get(asked_for[child_id]) != child_id:
+            yield f"child {child_id}: the placement hangs on another child's case"
 
 
 def _alerts(evidence: Evidence) -> Iterator[str]:

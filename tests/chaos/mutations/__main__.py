@@ -1,7 +1,7 @@
 """`python -m tests.chaos.mutations`: break the product in each way and tell what the recount found.
 
-Each mutation is a run of its own on engines of its own, a minute and a half long. The exit code is 1 when one
-of them was not found: then a check is missing.
+Each mutation is a run of its own on engines of its own and takes minutes, so that no test does this. The exit
+code is 1 when one of them was not found: then a check is missing.
 """
 
 import argparse

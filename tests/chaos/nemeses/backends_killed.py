@@ -3,8 +3,7 @@
 import asyncio
 from random import Random
 
-import asyncpg
-
+from tests.chaos.nemeses.patience import connected
 from tests.chaos.target import Target
 
 END = """
@@ -15,12 +14,10 @@ END = """
 
 def act(target: Target, _chance: Random) -> None:
     """End all of the services' connections, whatever their transactions are at."""
-    asyncio.run(_end(target.dsn("postgres")))
+    asyncio.run(end_all(target.dsn("postgres")))
 
 
-async def _end(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
+async def end_all(dsn: str) -> None:
+    """End all connections to the services' stores. `dsn` is of an administrator."""
+    async with connected(dsn) as connection:
         await connection.execute(END)
-    finally:
-        await connection.close()

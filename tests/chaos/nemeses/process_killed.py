@@ -1,4 +1,8 @@
-"""`kill -9` of a worker or of the web process, wherever it stands."""
+"""`kill -9` of a worker or of the web process, wherever it stands.
+
+A service's worker process is its intake, its relay and its due-scanner: they die together, and another worker
+of the service takes over the relay's lock.
+"""
 
 from random import Random
 

@@ -3,11 +3,13 @@
 import time
 from random import Random
 
+from tests.chaos.joined import has_joined
+from tests.chaos.nemeses.patience import until
 from tests.chaos.target import SERVICES, Target
 
 ROUNDS = 2
-STAY_SECONDS = (3.0, 7.0)
-"""A process needs some seconds before it joins: some leave before they have, some in the middle."""
+STAY_SECONDS = (0.0, 2.5)
+"""From the moment at which it has joined: some leave while the partitions still move."""
 
 
 def act(target: Target, chance: Random) -> None:
@@ -15,5 +17,8 @@ def act(target: Target, chance: Random) -> None:
     service = chance.choice(SERVICES[:2])
     for _ in range(ROUNDS):
         child = target.join(service)
-        time.sleep(chance.uniform(*STAY_SECONDS))
-        target.leave(child)
+        try:
+            until(lambda: has_joined(target.joined, child.pid), f"a worker of {service} did not join")  # noqa: B023 - used at once
+            time.sleep(chance.uniform(*STAY_SECONDS))
+        finally:
+            target.leave(child)

@@ -1,0 +1,90 @@
+"""`leadline rejoin`: a service's store that was restored, or is new, catches up with the others."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from services.assessment.recall import CaseRecall
+from services.cli.catalogue import ServiceName, service_of
+from services.cli.output import counted, printable, show_json, show_rows
+from services.cli.running import answered, current_settings
+from services.cli.stores import store_of
+from services.kernel.clock import clock_of
+from services.kernel.connection import Engine
+from services.kernel.database import open_store
+from services.kernel.rejoin import APPLICATION, Recall, Rejoin, Report
+from services.kernel.settings import Settings
+from services.notify.recall import NotifyRecall
+from services.placement.recall import PlacementRecall
+from services.referral.recall import ReferralRecall
+
+RECALLS: Mapping[ServiceName, Callable[[Any], Recall[Any]]] = {
+    ServiceName.REFERRAL: ReferralRecall,
+    ServiceName.ASSESSMENT: CaseRecall,
+    ServiceName.PLACEMENT: PlacementRecall,
+    ServiceName.NOTIFY: NotifyRecall,
+}
+
+EXAMPLES = 5
+"""Ids that a line shows; --json has them all."""
+
+CONNECTIONS = 2
+
+
+def rejoin(
+    service: Annotated[ServiceName, typer.Argument(help="Whose store was restored, or is new.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, with every id.")] = False,
+) -> None:
+    """Let a service's restored or empty store catch up from the bus, before its worker starts again.
+
+    Its own events come back as they were published; what it had handled is known again and not decided
+    twice; what it had not handled is decided now. Stop the service's workers and the web process first.
+    May be broken off and run again. docs/backup-and-restore.md has the whole procedure.
+
+    Exit codes: 0 all is back, 1 something could not be brought back and is listed, or nothing could be done
+    and the reason is said.
+
+    Example: leadline rejoin assessment
+    """
+    report = answered(_rejoin(current_settings(), service))
+    if json:
+        show_json(_document(service, report))
+    else:
+        _show(report)
+    if report.losses:
+        raise typer.Exit(1)
+
+
+async def _rejoin(settings: Settings, name: ServiceName) -> Report:
+    service = service_of(name, settings)
+    engine = Engine(settings.database_of(name), size=CONNECTIONS, application=APPLICATION)
+    async with store_of(settings, name) as store:
+        try:
+            await open_store(store, name)
+            recall = RECALLS[name](service.store)
+            return await Rejoin(service, recall, settings, engine, clock_of(settings)).run()
+        finally:
+            await engine.dispose()
+
+
+def _document(service: ServiceName, report: Report) -> dict[str, object]:
+    return {
+        "service": service.value,
+        "taken_back": dict(sorted(report.taken_back.items())),
+        "learned": report.learned,
+        "delivered": report.delivered,
+        "losses": [{"what": loss.what, "count": len(loss.ids), "ids": loss.ids} for loss in report.losses],
+    }
+
+
+def _show(report: Report) -> None:
+    if report.taken_back:
+        rows = sorted(report.taken_back.items())
+        show_rows(("event", "taken back"), rows, title="Own events taken back from the bus")
+    taken = counted(sum(report.taken_back.values()), "event")
+    typer.echo(f"{taken} taken back, {report.learned} messages known again, {report.delivered} delivered now")
+    for loss in report.losses:
+        shown = ", ".join(map(printable, loss.ids[:EXAMPLES]))
+        more = ", ..." if len(loss.ids) > EXAMPLES else ""
+        typer.echo(f"NOT BACK: {loss.what}: {len(loss.ids)} ({shown}{more})")

@@ -1,0 +1,73 @@
+"""What brings the placement store back: its own events, and the returns and cases that others published.
+
+What people wrote stays in the store by design, so it does not come back: the wording of objectives, and what
+a child said.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from schemas import events as e
+from schemas.events import Event
+from services.kernel.connection import Connection
+from services.kernel.rejoin import Loss
+from services.kernel.service import Message
+from services.placement.book import PlacementBook
+from services.placement.model import Episode, LookedAfterReview, MissingEpisode
+from services.placement.store import PlacementStore
+from services.placement.tables import EPISODES, MISSING, REVIEWS
+
+LOST_WORDS = "(The wording was lost with the store: ask whoever set this objective.)"
+"""Stands where an objective's wording stood."""
+
+WITHOUT_WORDS = text("SELECT DISTINCT placement_id FROM objectives WHERE words = :lost")
+
+
+class PlacementRecall:
+    """Loads placements and looked-after history for events about them."""
+
+    def __init__(self, store: PlacementStore) -> None:
+        self._store = store
+        self._interviews: set[str] = set()
+
+    async def begin(self, connection: Connection) -> None:
+        """Nothing stands in a backup that must not be there."""
+
+    async def load(
+        self, connection: Connection, events: Sequence[Event], message: Event | None
+    ) -> PlacementBook:
+        """Return the book of the events' aggregates, with words in the place of those that are lost."""
+        ours = [event for event in events if hasattr(event, "placement_id") and not _of_return(event)]
+        wanted: list[Message] = [*ours]
+        book = await self._store.load(connection, wanted if message is None else [*wanted, message])
+        subjects = [event.subject for event in events]
+        for row in await EPISODES.load(connection, subjects):
+            book.episodes.setdefault(row.episode_id, Episode(**row))
+        for row in await REVIEWS.load(connection, subjects):
+            book.reviews.setdefault(row.review_id, LookedAfterReview(**row))
+        for row in await MISSING.load(connection, subjects):
+            book.missing.setdefault(row.missing_id, MissingEpisode(**row))
+        for event in ours:
+            if isinstance(event, e.PlacementStarted):
+                book.objective_words |= {each.objective_id: LOST_WORDS for each in event.objectives}
+        return book
+
+    async def saved(self, _connection: Connection, events: Sequence[Event]) -> None:
+        """Remember whose words are gone; nothing is done for news alone."""
+        self._interviews |= {
+            str(event.placement_id) for event in events if isinstance(event, e.ExitInterviewCompleted)
+        }
+
+    async def losses(self, connection: Connection) -> list[Loss]:
+        """Return the placements whose words are gone."""
+        rows = await connection.execute(WITHOUT_WORDS, {"lost": LOST_WORDS})
+        lost = (
+            Loss("placements: the wording of objectives", tuple(sorted(str(row[0]) for row in rows))),
+            Loss("placements: what the child said at the exit interview", tuple(sorted(self._interviews))),
+        )
+        return [loss for loss in lost if loss.ids]
+
+
+def _of_return(event: Event) -> bool:
+    return getattr(event, "origin", "leadline") == "ssda903"

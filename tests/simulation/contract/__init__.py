@@ -1,0 +1,1 @@
+"""One suite for the fakes and for the engines they stand for: what the kernel relies on holds in both."""

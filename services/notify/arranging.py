@@ -55,10 +55,10 @@ DECLARE = text("""
     INSERT INTO delegations (delegation_id, worker_id, to_id, starts_at, ends_at, declared_by, declared_at)
     VALUES (:delegation_id, :worker_id, :to_id, :starts_at, :ends_at, :declared_by, :now)
 """)
-# It ends now; one that was still to come ends as it starts, and has nothing to move.
+# It ends now; one that was still to come ends as it starts, so it never holds and has nothing to move.
 END = text("""
     UPDATE delegations
-    SET begun = true, ends_at = greatest(CAST(:now AS timestamptz), starts_at + interval '1 microsecond')
+    SET begun = true, ends_at = greatest(CAST(:now AS timestamptz), starts_at)
     WHERE delegation_id = :delegation_id AND worker_id = :worker_id
       AND (ends_at IS NULL OR ends_at > :now)
     RETURNING delegation_id

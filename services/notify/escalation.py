@@ -115,7 +115,8 @@ def decide_following(
 ) -> list[AlertReassigned]:
     """Return that a case's open alerts follow it to its new lead professional.
 
-    Both those of the lead before and those that the duty inbox has because there was none.
+    Both those of the lead before and those that the duty inbox has because there was none. What is settled
+    asks nothing of anybody; and that somebody leads the case is told to each lead anew.
     """
     lead = people.find_case(event.case_id)
     if lead is None or lead.lead_professional_id is None:
@@ -125,6 +126,8 @@ def decide_following(
         _moved(alert, address, "new_lead_professional", now)
         for alert in alerts
         if alert.status == "open"
+        and alert.settled_at is None
+        and alert.facts.kind != event.name
         and alert.facts.case_id == event.case_id
         and alert.facts.recipient_id != address.recipient_id
         and (alert.facts.role is Role.LEAD_PROFESSIONAL or _stood_in(alert.facts, council.pack))

@@ -82,9 +82,10 @@ async def only_the_lead_is_told(bench: Bench) -> UUID:
     manager = await alert_of(bench, MANAGER, "exit_interview.overdue")
     # As if the manager had never been told: then the second step reaches somebody new.
     async with bench.engine.begin() as connection:
-        for table in ("deliveries", "alerts"):
+        for table in ("journal", "deliveries", "alerts"):
+            column = "data ->> 'alert_id'" if table == "journal" else "CAST(alert_id AS text)"
             await connection.execute(
-                text(f"DELETE FROM {table} WHERE alert_id = :id"), {"id": manager.alert_id}
+                text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": str(manager.alert_id)}
             )
     alert = await alert_of(bench, LEAD, "exit_interview.overdue")
     found: UUID = alert.alert_id

@@ -40,7 +40,7 @@ TIMELINE = f"/children/{CHILD}/chronology"
 async def notify(bench: MakeBench) -> Bench:
     """A case that W-0601 leads, and an assessment of it that is overdue."""
     made = await bench("notify", build)
-    await made.deliver(started(), assigned())
+    await made.deliver(started(), assigned(moment=MONDAY + timedelta(seconds=1)))
     await made.deliver(overdue())
     return made
 
@@ -86,8 +86,8 @@ async def test_nobody_signs_in_where_no_way_is_set_up(notify: Bench) -> None:
     """The pages stay shut: a list of demo users is for a demo."""
     async with browser(notify, app=site_of(notify, sign_in="none")) as visitor:
         assert "No way of signing in is set up" in await visitor.text("/sign-in")
-        answer = await visitor.send("/sign-in", seen="/sign-in", person=LEAD)
-        assert answer.status_code == 422
+        answer = await visitor.http.post("/sign-in", data={"person": LEAD})
+        assert answer.status_code == 403
         assert (await visitor.get(f"/inbox/{LEAD}")).status_code == 303
 
 

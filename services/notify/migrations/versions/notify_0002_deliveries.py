@@ -151,7 +151,7 @@ CREATE TABLE delegations (
     declared_by text NOT NULL,
     declared_at timestamptz NOT NULL,
     begun boolean NOT NULL DEFAULT false,  -- whether the open alerts have moved
-    CHECK (ends_at > starts_at),
+    CHECK (ends_at >= starts_at),  -- equal: taken back before it began
     CHECK (to_id <> worker_id)
 )
 """

@@ -248,6 +248,8 @@ class Rejoin(Generic[B]):
         await rejoining.restore(connection, [(own.entry, own.time) for own in events])
         if message is not None:
             await inbox.claim(connection, [message.message_id], now=now)
+            if self._service.project is not None and message.event is not None:
+                await self._service.project(connection, [message])
             if message.message_id in found.letters:
                 letter_id = derived(message.message_id, "dead letter")
                 await dead_letters.settle(connection, letter_id, state="replayed", by=BY, now=now)

@@ -13,7 +13,7 @@ from services.notify import alert_life, deliveries, escalation
 from services.notify.alert_life import AlertEvent
 from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 from services.notify.council import Council
-from services.notify.deliveries import Delivery, DeliveryEvent
+from services.notify.deliveries import ChannelEvent, Delivery, DeliveryEvent
 from services.notify.learning import learn
 from services.notify.model import Alert, People
 
@@ -99,7 +99,7 @@ class NotifyBook:
             self.people[event.child_id] = people
             self.changed_key_workers.add(event.child_id)
             return people.key_worker.version
-        if isinstance(event, e.NotificationQueued | e.NotificationWithdrawn | e.NotificationAcknowledged):
+        if isinstance(event, DeliveryEvent | ChannelEvent):
             return self._deliver(event)
         return self._alert(cast("AlertEvent", event))
 
@@ -109,7 +109,7 @@ class NotifyBook:
         if alert.next_escalation_at is not None:
             self._changed(replace(alert, next_escalation_at=None))
 
-    def _deliver(self, event: DeliveryEvent) -> int:
+    def _deliver(self, event: DeliveryEvent | ChannelEvent) -> int:
         known = self.deliveries.get(event.delivery_id) or Delivery(event.delivery_id)
         delivery = deliveries.evolve(known, event)
         self.know(deliveries=[delivery])

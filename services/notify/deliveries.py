@@ -11,7 +11,10 @@ from schemas.events import (
     AlertReassigned,
     AlertSettled,
     NotificationAcknowledged,
+    NotificationDelivered,
+    NotificationFailed,
     NotificationQueued,
+    NotificationSent,
     NotificationWithdrawn,
 )
 from schemas.events.codes import Channel
@@ -22,7 +25,10 @@ WAITING: frozenset[str] = frozenset({"held", "queued"})
 ON_ITS_WAY: frozenset[str] = frozenset({"sent", "delivered"})
 
 DeliveryEvent = NotificationQueued | NotificationWithdrawn | NotificationAcknowledged
-"""What decisions say of a delivery. What its channel says of it is settled in `queue`, row by row."""
+"""What decisions say of a delivery."""
+
+ChannelEvent = NotificationSent | NotificationDelivered | NotificationFailed
+"""What its channel says of a delivery: settled in `queue`, row by row; evolved when a store rejoins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,8 @@ def decide_withdrawal(
     ]
 
 
-def evolve(delivery: Delivery, event: DeliveryEvent) -> Delivery:
-    """Return the delivery after one of its events."""
+def evolve(delivery: Delivery, event: DeliveryEvent | ChannelEvent) -> Delivery:
+    """Return the delivery after one of its events. When and how it went is for its row to keep."""
     delivery = replace(delivery, version=delivery.version + 1)
     match event:
         case NotificationQueued():
@@ -114,6 +120,8 @@ def evolve(delivery: Delivery, event: DeliveryEvent) -> Delivery:
         case NotificationAcknowledged():
             seen = replace(delivery, acknowledged_at=event.acknowledged_at)
             return replace(seen, state="not_needed", reason="acknowledged") if event.needless else seen
+        case NotificationSent() | NotificationDelivered() | NotificationFailed():
+            return delivery
 
 
 def _may_stop(delivery: Delivery) -> bool:

@@ -9,7 +9,7 @@ import structlog
 from mode import Service as Part
 from sqlalchemy import text
 
-from schemas.events import AlertRaised, Event, NotificationEscalated
+from schemas.events import AlertRaised, AlertReassigned, Event, NotificationEscalated
 from services.kernel.clock import Clock
 from services.kernel.connection import Connection, Engine
 from services.kernel.database import is_conflict, is_transient
@@ -17,7 +17,13 @@ from services.kernel.publishing import number, publish
 from services.kernel.service import Occasion, Produced, Service
 from services.notify import arranging, metrics, people_rows, queue
 from services.notify.book import NotifyBook
-from services.notify.escalation import alert_ids, candidates, decide_absence, decide_escalation
+from services.notify.escalation import (
+    alert_ids,
+    candidates,
+    decide_absence,
+    decide_escalation,
+    without_copies,
+)
 from services.notify.handlers import passed_on
 from services.notify.model import Alert
 from services.notify.store import ALERT, NotifyStore, alert_of
@@ -40,6 +46,11 @@ TOLD = text(f"""
 HAS_OPEN = text(f"""
     SELECT {ALERT} FROM alerts WHERE recipient_id = :worker_id AND status = 'open'
     ORDER BY alert_id FOR UPDATE
+""")  # noqa: S608 - the columns are ours
+
+HAVE_HEARD = text(f"""
+    SELECT {ALERT} FROM alerts
+    WHERE recipient_id = ANY(CAST(:recipients AS text[])) AND cause_id = ANY(CAST(:causes AS uuid[]))
 """)  # noqa: S608 - the columns are ours
 
 COUNT_DUE = text("SELECT count(*) FROM alerts WHERE next_escalation_at <= :now")
@@ -99,6 +110,8 @@ async def begin_absence(service: Service[NotifyBook], engine: Engine, clock: Clo
             council=book.council,
             now=now,
         )
+        told = await _have_heard(connection, moved, alerts)
+        moved = without_copies(moved, [*alerts, *told])
         produced = number(book, passed_on(book, moved, occasion), occasion)
         await _store(service).save(connection, book)
         await publish(connection, produced, now=now)
@@ -173,6 +186,20 @@ async def _told(
             ids.update(alert_ids(alert.facts, address.recipient_id).values())
     rows = await connection.execute(TOLD, {"ids": sorted(ids)})
     return {row.alert_id: alert_of(row) for row in rows}
+
+
+async def _have_heard(
+    connection: Connection, moved: Sequence[AlertReassigned], alerts: Sequence[Alert]
+) -> list[Alert]:
+    """Return the alerts of the same causes that those have to whom alerts are to move."""
+    rows = await connection.execute(
+        HAVE_HEARD,
+        {
+            "recipients": sorted({each.to_id for each in moved}),
+            "causes": sorted({alert.facts.cause_id for alert in alerts}),
+        },
+    )
+    return [alert_of(row) for row in rows]
 
 
 def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], occasion: Occasion) -> list[Produced]:

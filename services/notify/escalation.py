@@ -122,9 +122,10 @@ def decide_following(
     if lead is None or lead.lead_professional_id is None:
         return []  # closed meanwhile
     address = reach(Role.LEAD_PROFESSIONAL, lead.lead_professional_id, event, people, council, now=now)
-    return [
+    known = list(alerts)
+    moved = [
         _moved(alert, address, "new_lead_professional", now)
-        for alert in alerts
+        for alert in known
         if alert.status == "open"
         and alert.settled_at is None
         and alert.facts.kind != event.name
@@ -132,6 +133,7 @@ def decide_following(
         and alert.facts.recipient_id != address.recipient_id
         and (alert.facts.role is Role.LEAD_PROFESSIONAL or _stood_in(alert.facts, council.pack))
     ]
+    return without_copies(moved, known)
 
 
 def decide_absence(
@@ -154,6 +156,22 @@ def decide_absence(
         if address.recipient_id != worker_id:
             moved.append(_moved(alert, address, "left" if for_good else "out_of_office", now))
     return moved
+
+
+def without_copies(moved: Iterable[AlertReassigned], known: Sequence[Alert]) -> list[AlertReassigned]:
+    """Return the moves that tell somebody of a cause for the first time; other alerts stay where they are.
+
+    A manager who stands in for the lead has heard already of what both were told.
+    """
+    causes = {alert.alert_id: alert.facts.cause_id for alert in known}
+    told = {(alert.facts.cause_id, alert.facts.recipient_id) for alert in known}
+    first = []
+    for each in moved:
+        fresh = (causes[each.alert_id], each.to_id)
+        if fresh not in told:
+            told.add(fresh)
+            first.append(each)
+    return first
 
 
 def _whom(

@@ -32,7 +32,10 @@ DIRECTORY = (
 def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    office = logging.getLogger("mail.log")  # aiosmtpd's: the far side writes down whom it serves, we do not
+    propagates, office.propagate = office.propagate, False
     yield
+    office.propagate = propagates
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()

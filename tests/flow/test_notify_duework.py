@@ -344,6 +344,17 @@ async def test_open_alerts_go_to_who_stands_in_when_the_absence_begins(
     assert await state(notify) == before
 
 
+async def test_stand_in_who_was_told_of_the_same_cause_is_not_told_twice(notify: Bench) -> None:
+    """The manager stands in for the lead: both heard of what is overdue, the lead alone of what comes."""
+    await notify.deliver(overdue(), due_soon())
+    await notify.execute(absence(MANAGER, hours=1, days=7))
+    notify.clock.move(timedelta(hours=1))
+    await look(notify)
+    assert (await alert_of(notify, MANAGER, KIND)).role == "team_manager"
+    assert (await alert_of(notify, LEAD, KIND)).status == "open"
+    assert (await alert_of(notify, MANAGER, "deadline.due_soon:plan_review")).role == "lead_professional"
+
+
 async def test_absence_that_was_over_before_anybody_looked_moves_nothing(notify: Bench) -> None:
     """Whoever was away is back."""
     await notify.deliver(overdue())

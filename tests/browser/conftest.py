@@ -25,24 +25,6 @@ WITHOUT_ASSETS = "Style and axe are missing: run `make assets`, which needs Node
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The machine's own Chromium, without a window."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail(WITHOUT_CHROMIUM)
-    if not (STATIC / STYLE).is_file() or not AXE.is_file():
-        pytest.fail(WITHOUT_ASSETS)
-    # Chromium refuses its sandbox to root, which containers run tests as.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*arguments, "--disable-dev-shm-usage", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
 def county() -> Iterator[County]:
     """Real engines, three services with their workers, the pages, and time that stands until it is moved."""
     var = ROOT / "var" / "test" / "browser"
@@ -60,3 +42,24 @@ def county() -> Iterator[County]:
     ) as system:
         assert system.site is not None
         yield County(system.site, clock, var / "mail")
+
+
+@pytest.fixture(scope="session")
+def chromium(county: County) -> Iterator[Browser]:
+    """The machine's own Chromium, without a window.
+
+    After the county: Playwright keeps an event loop running in this thread, and starting engines needs one.
+    """
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail(WITHOUT_CHROMIUM)
+    if not (STATIC / STYLE).is_file() or not AXE.is_file():
+        pytest.fail(WITHOUT_ASSETS)
+    # Chromium refuses its sandbox to root, which containers run tests as.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*arguments, "--disable-dev-shm-usage", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()

@@ -86,8 +86,13 @@ async def test_a_hundred_deaths_lose_no_alert_and_double_none_but_for_the_stated
         assert told["referral.received"] == 2 * REFERRALS
         assert told["deadline.overdue:assessment"] == 2 * CASES
 
-        rows = await rig.deliveries()
-        assert {row.state for row in rows} == {"sent"}
+        every = await rig.bench.rows(
+            "SELECT deliveries.*, kind FROM deliveries JOIN alerts USING (alert_id) ORDER BY position"
+        )
+        # The duty inbox hears that an assessment started unless the lead is there before it has gone.
+        withdrawn = {(row.kind, row.state, row.reason) for row in every if row.state != "sent"}
+        assert withdrawn <= {("assessment.started", "not_needed", "reassigned")}
+        rows = [row for row in every if row.state == "sent"]
         journal = await rig.bench.journal()
         sent = Counter(each.delivery_id for each in journal if isinstance(each, e.NotificationSent))
         assert sent == Counter(row.delivery_id for row in rows)
@@ -97,7 +102,9 @@ async def test_a_hundred_deaths_lose_no_alert_and_double_none_but_for_the_stated
         }
         webhooks = rig.receiver.at("/team").taken.keys() | rig.receiver.at("/agency").taken.keys()
         assert webhooks == keys[Channel.WEBHOOK]
-        assert len(webhooks) == 2 * REFERRALS
+        assert (
+            sum(row.channel == "webhook" and row.kind == "referral.received" for row in rows) == 2 * REFERRALS
+        )
         assert rig.receiver.at("/team").forged == rig.receiver.at("/agency").forged == 0
 
         texts = Counter(each.reference for each in rig.stub.kept.values())
@@ -108,4 +115,5 @@ async def test_a_hundred_deaths_lose_no_alert_and_double_none_but_for_the_stated
         assert mails.keys() == {f"<{each}@council.example>" for each in keys[Channel.EMAIL]}
         assert mails.total() - len(mails) <= DEATHS * AT_ONCE
         chats = rig.receiver.at("/chat")
-        assert REFERRALS <= len(chats.bodies) <= REFERRALS + DEATHS
+        chatted = len(keys[Channel.CHAT])
+        assert REFERRALS <= chatted <= len(chats.bodies) <= chatted + DEATHS

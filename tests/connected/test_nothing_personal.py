@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes
@@ -214,7 +214,7 @@ async def running(home: Path) -> AsyncIterator[Run]:
             "LEADLINE_WEBHOOK_SECRETS": str(secrets),
             "LEADLINE_WEBHOOK_HTTP": "true",
         }
-        with running_system(
+        starting = running_system(
             home,
             say=lambda _: None,
             environ=os.environ,
@@ -223,7 +223,8 @@ async def running(home: Path) -> AsyncIterator[Run]:
             fresh=True,
             free_ports=True,
             cache=ROOT / "var" / "engines",
-        ) as system:
+        )
+        async with in_a_thread(starting) as system:
             settings = Settings(
                 kafka=system.engines.kafka,
                 kafka_idempotent=system.engines.kafka_idempotent,
@@ -233,6 +234,16 @@ async def running(home: Path) -> AsyncIterator[Run]:
             with workers(dict(system.env), home / "log") as metrics:
                 async with httpx.AsyncClient(base_url=system.site or "", timeout=30) as client:
                     yield Run(home, system, settings, clock, stub, receiver, metrics, client)
+
+
+@asynccontextmanager
+async def in_a_thread(starting: AbstractContextManager[System]) -> AsyncIterator[System]:
+    """Start and stop a system that waits for its parts, while the counterparts of this loop answer."""
+    system = await asyncio.to_thread(starting.__enter__)
+    try:
+        yield system
+    finally:
+        await asyncio.to_thread(starting.__exit__, None, None, None)
 
 
 async def subscribe(settings: Settings, hooks: str) -> None:

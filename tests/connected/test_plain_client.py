@@ -28,7 +28,11 @@ MESSAGE_IDS = UUID("6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10")
 LAUNCH = """
 import importlib.util, runpy, sys
 sys.path.append(sys.argv[1])
-ours = [name for name in ("schemas", "services", "deploy", "tests") if importlib.util.find_spec(name)]
+def is_ours(name):  # somebody else's package may have the same name
+    spec = importlib.util.find_spec(name)
+    places = spec and [*(spec.submodule_search_locations or [spec.origin])]
+    return bool(places) and not all(place.startswith(sys.argv[1]) for place in places)
+ours = [name for name in ("schemas", "services", "deploy", "tests") if is_ours(name)]
 if ours:
     sys.exit(f"this interpreter can import {ours}: the client would not be a stranger")
 sys.argv = sys.argv[2:]

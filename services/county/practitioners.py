@@ -23,7 +23,7 @@ from services.kernel.calendar import WorkingCalendar
 _ACKNOWLEDGED_SHARE = {Role.REFERRER: 0.15, Role.OPERATIONS: 0.0}
 """The share of alerts that somebody acknowledges, by role."""
 
-_ACKNOWLEDGED_BY_OTHERS = 0.45
+_ACKNOWLEDGED_BY_OTHERS = 0.85
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""SQL of a team's board: what its people have not acknowledged, what is overdue, who has how much."""
+"""SQL of a team's board: what its people still have to acknowledge, what is overdue, who has how much."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,19 @@ Which = Literal["all", "overdue", "escalated"]
 
 WORKLOAD = text("""
     SELECT recipient_id, count(*) AS open, count(*) FILTER (WHERE urgency = 'urgent') AS urgent,
-           count(*) FILTER (WHERE due_at <= :now AND settled_at IS NULL) AS overdue,
+           count(*) FILTER (WHERE due_at <= :now) AS overdue,
            count(*) FILTER (WHERE escalation_step > 0 OR escalates IS NOT NULL) AS escalated,
            count(*) FILTER (WHERE snoozed_until > :now) AS put_off,
            count(DISTINCT child_id) AS children, min(raised_at) AS oldest
-    FROM alerts WHERE status = 'open' AND recipient_id = ANY(CAST(:members AS text[]))
+    FROM alerts
+    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(CAST(:members AS text[]))
     GROUP BY recipient_id
 """)
 
 OPEN = """
-    FROM alerts WHERE status = 'open' AND recipient_id = ANY(CAST(:members AS text[]))
-      AND (:which <> 'overdue' OR (due_at <= :now AND settled_at IS NULL))
+    FROM alerts
+    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(CAST(:members AS text[]))
+      AND (:which <> 'overdue' OR due_at <= :now)
       AND (:which <> 'escalated' OR escalation_step > 0 OR escalates IS NOT NULL)
 """
 LIST = text(f"""
@@ -39,7 +41,7 @@ COUNT = text(f"SELECT count(*) {OPEN}")
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What somebody has not acknowledged. It counts alerts, and judges nobody."""
+    """What somebody has not acknowledged, without what is settled. It counts alerts, and judges nobody."""
 
     worker_id: str
     open: int = 0

@@ -161,13 +161,13 @@ def decide_absence(
 def without_copies(moved: Iterable[AlertReassigned], known: Sequence[Alert]) -> list[AlertReassigned]:
     """Return the moves that tell somebody of a cause for the first time; other alerts stay where they are.
 
-    A manager who stands in for the lead has heard already of what both were told.
+    A manager who stands in for the lead has heard already of what both were told, in the same words.
     """
-    causes = {alert.alert_id: alert.facts.cause_id for alert in known}
-    told = {(alert.facts.cause_id, alert.facts.recipient_id) for alert in known}
+    words = {alert.alert_id: (alert.facts.cause_id, alert.facts.says) for alert in known}
+    told = {(words[alert.alert_id], alert.facts.recipient_id) for alert in known}
     first = []
     for each in moved:
-        fresh = (causes[each.alert_id], each.to_id)
+        fresh = (words[each.alert_id], each.to_id)
         if fresh not in told:
             told.add(fresh)
             first.append(each)

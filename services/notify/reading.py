@@ -1,7 +1,7 @@
 """Every SQL statement behind the lists and pages: read only."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -13,12 +13,14 @@ from services.kernel.connection import Connection
 from services.notify.model import Alert
 from services.notify.store import ALERT, alert_of
 
-State = Literal["open", "acknowledged", "all"]
+State = Literal["open", "settled", "acknowledged", "all"]
+"""Open: somebody has to look. Settled: what it asks for has happened and nobody has marked it as seen."""
 Sort = Literal["newest", "due", "urgency"]
 
 FILTER = """
     WHERE (CAST(:recipient AS text) IS NULL OR recipient_id = :recipient)
-      AND (:state = 'all' OR status = :state)
+      AND (CAST(:status AS text) IS NULL OR status = :status)
+      AND (CAST(:settled AS boolean) IS NULL OR (settled_at IS NOT NULL) = :settled)
       AND (CAST(:kind AS text) IS NULL OR kind = :kind)
       AND (CAST(:urgency AS text) IS NULL OR urgency = :urgency)
       AND (CAST(:put_off_at AS timestamptz) IS NULL
@@ -54,10 +56,19 @@ IS_AGENCY = text("""
 """)
 COUNT_OPEN = text("""
     SELECT recipient_id, count(*) AS open FROM alerts
-    WHERE status = 'open' AND recipient_id = ANY(CAST(:recipients AS text[]))
+    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(CAST(:recipients AS text[]))
       AND (snoozed_until IS NULL OR snoozed_until <= :now)
     GROUP BY recipient_id
 """)
+
+
+STATUS: Mapping[State, str | None] = {
+    "open": "open",
+    "settled": "open",
+    "acknowledged": "acknowledged",
+    "all": None,
+}
+SETTLED: Mapping[State, bool] = {"open": False, "settled": True}
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,8 @@ class AlertFilter:
         """Return the statement's parameters."""
         return {
             "recipient": self.recipient,
-            "state": self.state,
+            "status": STATUS[self.state],
+            "settled": SETTLED.get(self.state),
             "kind": self.kind,
             "urgency": self.urgency,
             "put_off_at": self.put_off_at,
@@ -116,7 +128,7 @@ async def is_agency(connection: Connection, agency_id: str) -> bool:
 
 
 async def count_open(connection: Connection, recipients: Sequence[str], *, now: datetime) -> dict[str, int]:
-    """Return how many open alerts wait in each of some inboxes that has any; none that is put off."""
+    """Return how many alerts wait in each of some inboxes that has any; none that is put off or settled."""
     rows = await connection.execute(COUNT_OPEN, {"recipients": list(recipients), "now": now})
     return {row.recipient_id: row.open for row in rows}
 

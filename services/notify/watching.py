@@ -14,7 +14,7 @@ from services.kernel.connection import Connection
 
 OPEN = text("""
     SELECT recipient_id, alert_id, version FROM alerts
-    WHERE status = 'open' AND recipient_id = ANY(CAST(:recipients AS text[]))
+    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(CAST(:recipients AS text[]))
       AND (snoozed_until IS NULL OR snoozed_until <= :now)
 """)
 
@@ -30,7 +30,7 @@ class Standing:
 async def open_alerts(
     connection: Connection, recipients: Sequence[str], *, now: datetime
 ) -> dict[str, frozenset[Standing]]:
-    """Return the open alerts of each of some inboxes; none that is put off."""
+    """Return the open alerts of each of some inboxes; none that is put off or settled."""
     found: dict[str, set[Standing]] = {recipient: set() for recipient in recipients}
     for row in await connection.execute(OPEN, {"recipients": list(recipients), "now": now}):
         found[row.recipient_id].add(Standing(row.alert_id, row.version))

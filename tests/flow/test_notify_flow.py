@@ -152,7 +152,11 @@ async def test_journey_tells_each_person_of_each_step(notify: Bench) -> None:
         ("case.closed", "W-0601"),
         ("case.closed", "school-1"),
     }
-    assert Counter(await notify.journal_types()) == {"alert.raised.v2": 11, "alert.reassigned.v1": 1}
+    assert Counter(await notify.journal_types()) == {
+        "alert.raised.v2": 11,
+        "alert.reassigned.v1": 1,
+        "alert.settled.v1": 2,  # a closed case asks for no first visit
+    }
     assert [row[0] for row in await notify.rows("SELECT status FROM cases")] == ["closed"]
 
 
@@ -381,6 +385,20 @@ async def test_alerts_are_listed_by_recipient_state_kind_and_urgency(notify: Ben
         assert sorted(await kinds("recipient=W-0601")) == others
         assert await kinds("recipient=W-0601&state=acknowledged") == ["deadline.overdue:assessment"]
         assert len(await kinds("recipient=W-0601&state=all")) == 3
+
+
+async def test_what_was_settled_before_anybody_saw_it_is_no_longer_to_be_done(notify: Bench) -> None:
+    """It leaves the list of what is open, and stands in one of its own until it is marked as seen."""
+    await notify.deliver(received(), started(), assigned(), closed())
+    async with client_of(notify) as client:
+
+        async def kinds(state: str) -> list[str]:
+            answer = (await client.get(f"/alerts?recipient=W-0601&state={state}")).json()
+            return sorted(item["kind"] for item in answer["items"])
+
+        assert await kinds("open") == ["case.closed"]
+        assert await kinds("settled") == ["assessment.started", "lead_professional.assigned"]
+        assert len(await kinds("all")) == 3
 
 
 async def test_pages_of_a_list_join_up(notify: Bench) -> None:

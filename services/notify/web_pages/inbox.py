@@ -27,7 +27,7 @@ PER_PAGE = 20
 AT_ONCE = 200
 """How many alerts one form may mark; more than a page shows."""
 
-Shown = Literal["open", "put_off", "acknowledged", "all"]
+Shown = Literal["open", "put_off", "settled", "acknowledged", "all"]
 # Codes may hold slashes, so the inbox's id takes as much of the path as it needs.
 InboxId = Annotated[Code, InPath(description="Whose inbox.")]
 PageNumber = Annotated[int, Query(ge=1, le=100_000)]
@@ -76,7 +76,7 @@ def add(routes: APIRouter, reception: Reception) -> None:
         chosen = _chosen(form)
         query: dict[str, Any] = {"state": "open", "kind": None, "urgency": None, "sort": "urgency"}
         if not chosen:
-            sentence = "Choose at least one alert"
+            sentence = "Select at least one alert"
             return await _list(reception, visit, inbox_id, query, errors=[sentence])
         if field_of(form, "do") == "put-off":
             moment = until(field_of(form, "for"), now=visit.now, pack=reception.pack)
@@ -144,6 +144,7 @@ async def _list(
         lengths=LENGTHS,
         standing=fingerprint(watched[inbox_id]),
         chosen=query,
+        works_with_children=visit.person.works_with_children,
         said=said,
         errors=errors or [],
         pages=pages_of(inbox_address(inbox_id), page, total, query, per_page=PER_PAGE),

@@ -1,4 +1,7 @@
-"""What brings the assessment store back from its own events: they carry all that a case is."""
+"""What brings the assessment store back from its own events: they carry all that a case is.
+
+Its points are counted by the pack of today.
+"""
 
 from collections.abc import Sequence
 
@@ -7,18 +10,15 @@ from services.assessment.book import CaseBook
 from services.assessment.model import Caseload, ReviewPlan
 from services.assessment.store import ADD_CASELOADS, LOAD_CASELOADS, CaseStore
 from services.kernel.connection import Connection
-from services.kernel.rejoin import Loss
+from services.kernel.recall import Recall
 from services.kernel.service import Message
 
 
-class CaseRecall:
+class CaseRecall(Recall[CaseBook]):
     """Loads cases for events about them, with the caseloads that they move."""
 
     def __init__(self, store: CaseStore) -> None:
         self._store = store
-
-    async def begin(self, connection: Connection) -> None:
-        """Nothing stands in a backup that must not be there."""
 
     async def load(self, connection: Connection, events: Sequence[Event], message: Event | None) -> CaseBook:
         """Return the book of the events' cases: the one that a review of each of them would get.
@@ -38,10 +38,3 @@ class CaseRecall:
             for row in await connection.execute(LOAD_CASELOADS, {"ids": missing}):
                 book.caseloads[row.practitioner_id] = Caseload(row.practitioner_id, row.cases, row.points)
         return book
-
-    async def saved(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Nothing is done for news alone."""
-
-    async def losses(self, _connection: Connection) -> list[Loss]:
-        """Return nothing: every column follows from the events, a case's points by the pack of today."""
-        return []

@@ -13,7 +13,8 @@ from services.cli.stores import store_of
 from services.kernel.clock import clock_of
 from services.kernel.connection import Engine
 from services.kernel.database import open_store
-from services.kernel.rejoin import APPLICATION, Recall, Rejoin, Report
+from services.kernel.recall import Recall
+from services.kernel.rejoin import APPLICATION, Rejoin, Report
 from services.kernel.settings import Settings
 from services.notify.recall import NotifyRecall
 from services.placement.recall import PlacementRecall

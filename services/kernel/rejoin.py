@@ -7,12 +7,12 @@ them; nothing is published or decided a second time (docs/backup-and-restore.md,
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 from uuid import UUID
 
 import structlog
 
-from schemas.events import Event, EventParked
+from schemas.events import EventParked
 from services.kernel import deadlines as rules
 from services.kernel.clock import Clock
 from services.kernel.connection import Connection, Engine
@@ -21,10 +21,11 @@ from services.kernel.deadlines import Deadline, DeadlineEvent
 from services.kernel.delivery import Delivery, letter_of
 from services.kernel.faults import Refused
 from services.kernel.ids import derived
+from services.kernel.recall import Loss, Recall
 from services.kernel.rejoin_gathering import Gathered, Gathering, child_of, key_of
 from services.kernel.rejoin_plan import Incoming, Learn, Own, Plan, Step, TakeBack, headless, plan
 from services.kernel.rejoin_reading import BusReader
-from services.kernel.service import B, Book, Occasion, Service
+from services.kernel.service import B, Occasion, Service
 from services.kernel.settings import Settings
 from services.kernel.store import dead_letters, inbox, rejoining
 from services.kernel.store import deadlines as deadline_store
@@ -37,36 +38,6 @@ BY = "rejoin"
 """Who settles a dead letter whose outcome is on the bus."""
 
 APPLICATION = "leadline-rejoin"
-
-B_co = TypeVar("B_co", bound=Book, covariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Something that could not be brought back: what, and the ids of what it belongs to."""
-
-    what: str
-    ids: tuple[str, ...]
-
-
-class Recall(Protocol[B_co]):
-    """What a service brings so that its store can rejoin."""
-
-    async def begin(self, connection: Connection, /) -> None:
-        """Undo, before anything else, what is in a backup and must not be acted upon any more."""
-        ...
-
-    async def load(self, connection: Connection, events: Sequence[Event], message: Event | None) -> B_co:
-        """Return a book with the aggregates of own events, and with all that `message` needs."""
-        ...
-
-    async def saved(self, connection: Connection, /, events: Sequence[Event]) -> None:
-        """Undo what saving a book does for news and must not be done for what is only taken back."""
-        ...
-
-    async def losses(self, connection: Connection, /) -> list[Loss]:
-        """Return what these events did not carry."""
-        ...
 
 
 @dataclass
@@ -115,10 +86,11 @@ class Rejoin(Generic[B]):
             await self._alone(relaying)
             async with BusReader(self._settings) as bus:
                 found = await Gathering(self._service, self._engine, bus).gather()
+            found.own = {
+                event_id: own._replace(event=self._recall.as_today(own))
+                for event_id, own in found.own.items()
+            }
             await self._say_what_has_left_the_bus(found)
-            if found.own:  # else nothing was restored, and what the store would act upon is fresh
-                async with self._engine.begin() as connection:
-                    await self._recall.begin(connection)
             await self._take_back_parked(found)
             await self._deliver(await self._take_back(found))
             await self._count_losses()
@@ -183,7 +155,8 @@ class Rejoin(Generic[B]):
         """Take back child by child; return the messages that are left to be delivered."""
         async with self._engine.connect() as connection:
             subjects = {own.entry.subject for own in found.own.values()}
-            known = await rejoining.lengths(connection, subjects)
+            rested_on = (self._recall.rests_on(own.event) for own in found.own.values())
+            known = await rejoining.lengths(connection, subjects.union(filter(None, rested_on)))
         own_of, incoming_of = defaultdict[bytes, list[Own]](list), defaultdict[bytes, list[Incoming]](list)
         for own in found.own.values():
             own_of[str(own.entry.key).encode()].append(own)
@@ -192,7 +165,7 @@ class Rejoin(Generic[B]):
         broken: set[UUID] = set()
         left: list[Incoming] = []
         for child in {**own_of, **incoming_of}:
-            cut = headless(own_of[child], known)
+            cut = headless(own_of[child], known, rests_on=self._recall.rests_on)
             broken |= cut
             answered = {own.entry.causation_id for own in own_of[child] if own.entry.subject in cut}
             made = plan(
@@ -254,7 +227,11 @@ class Rejoin(Generic[B]):
                 letter_id = derived(message.message_id, "dead letter")
                 await dead_letters.settle(connection, letter_id, state="replayed", by=BY, now=now)
             return set()
-        requests = {own.entry.causation_id for own in events if own.entry.causation_id != own.entry.subject}
+        if self._recall.is_unasked(told):
+            return set()
+        causes = {own.entry.causation_id for own in events}
+        # An aggregate's own id is the cause of what the time has brought it.
+        requests = causes - (await rejoining.lengths(connection, causes)).keys()
         await rejoining.take_back_requests(connection, requests, now=now)
         return requests
 

@@ -7,7 +7,7 @@ decided again. What came after the last of them may have led to something that w
 published, or may never have been handled: that is decided now, as any delivery.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -132,10 +132,16 @@ def plan(
     return made
 
 
-def headless(own: Sequence[Own], known: Mapping[UUID, int]) -> set[UUID]:
+def headless(
+    own: Sequence[Own],
+    known: Mapping[UUID, int],
+    *,
+    rests_on: Callable[[Event], UUID | None] = lambda _: None,
+) -> set[UUID]:
     """Return the aggregates of whose history something in between is neither here nor on the bus.
 
-    `known` tells how many events of an aggregate the journal has; of one that is left out, none.
+    And those that rest on one of these, and cannot be without it. `known` tells how many events of an
+    aggregate the journal has; of one that is left out, none.
     """
     reached = dict(known)
     broken: set[UUID] = set()
@@ -144,7 +150,13 @@ def headless(own: Sequence[Own], known: Mapping[UUID, int]) -> set[UUID]:
         if one.entry.sequence != reached.get(subject, 0) + 1:
             broken.add(subject)
         reached[subject] = one.entry.sequence
-    return broken
+    absent = broken - known.keys()
+    rests = {one.entry.subject: rests_on(one.event) for one in own}
+    return broken | {
+        subject
+        for subject, other in rests.items()
+        if other is not None and (other in absent or other not in reached)
+    }
 
 
 def _before(found: Incoming, incoming: Sequence[Incoming]) -> list[Incoming]:

@@ -10,6 +10,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from schemas.events import (
+    AlertRaised,
+    AlertRaisedV1,
+    AlertReassigned,
     Event,
     KeyWorkerAssigned,
     NotificationDelivered,
@@ -17,25 +20,62 @@ from schemas.events import (
     NotificationQueued,
     NotificationSent,
 )
-from services.kernel.connection import Connection
-from services.kernel.rejoin import Loss
+from schemas.events.codes import Role
+from services.kernel.connection import Connection, Row
+from services.kernel.recall import Loss, Recall
+from services.kernel.rejoin_plan import Own
 from services.kernel.service import Message
 from services.notify.book import NotifyBook
+from services.notify.deliveries import ChannelEvent, DeliveryEvent
 from services.notify.lane import ASK_FOR
 from services.notify.model import AcknowledgeAlert
 from services.notify.store import NotifyStore
 
+OF_ABSENCES = frozenset({"out_of_office", "left"})
+
+LOST_ADDRESS = "https://lost.invalid/"
+LOST_WORDS = "(What it said was lost with the store: see what it is about.)"
+
 # The address of a subscription is on no bus. What is still to go there fails, and operations hear of it.
 STAND_IN = text("""
     INSERT INTO subscriptions (subscription_id, owner_kind, owner_id, channel, url, active, created_at)
-    SELECT DISTINCT ON (subscription_id) subscription_id,
-        CASE channel WHEN 'chat' THEN 'team' ELSE 'agency' END, owner_id, channel, 'https://lost.invalid/',
-        false, created_at
+    SELECT DISTINCT ON (subscription_id)
+        subscription_id, owner_kind, owner_id, channel, :lost, false, created_at
     FROM unnest(
-        CAST(:subscription_id AS uuid[]), CAST(:owner_id AS text[]), CAST(:channel AS text[]),
-        CAST(:created_at AS timestamptz[])
-    ) AS wanted (subscription_id, owner_id, channel, created_at)
-    ON CONFLICT DO NOTHING RETURNING subscription_id
+        CAST(:subscription_id AS uuid[]), CAST(:owner_kind AS text[]), CAST(:owner_id AS text[]),
+        CAST(:channel AS text[]), CAST(:created_at AS timestamptz[])
+    ) AS wanted (subscription_id, owner_kind, owner_id, channel, created_at)
+    ON CONFLICT DO NOTHING
+""")
+WITHOUT_ADDRESS = text("SELECT subscription_id FROM subscriptions WHERE url = :lost")
+
+# Whoever was sending at the moment of the backup has let go since: else nothing had happened to the delivery.
+LET_GO = text("""
+    UPDATE deliveries SET claim = NULL
+    WHERE delivery_id = ANY(CAST(:delivery_id AS uuid[])) AND claim IS NOT NULL
+""")
+
+# E-mails that were queued before there were deliveries have no event that says so.
+QUEUED_BEFORE = text("""
+    INSERT INTO deliveries (
+        delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, template, state, message_id,
+        queued_at
+    )
+    SELECT told.delivery_id, 0, alert_id, child_id, case_id, recipient_id, 'email', template, 'queued',
+        told.delivery_id, raised_at
+    FROM unnest(CAST(:delivery_id AS uuid[]), CAST(:alert_id AS uuid[])) AS told (delivery_id, alert_id)
+    JOIN alerts USING (alert_id)
+    ON CONFLICT DO NOTHING
+""")
+
+# As the migration has left them: nobody escalates what was raised before anything escalated.
+NEVER_ESCALATED = text("""
+    UPDATE alerts SET next_escalation_at = NULL WHERE alert_id = ANY(CAST(:ids AS uuid[]))
+""")
+UNSURE = text("""
+    SELECT alert_id FROM alerts
+    WHERE alert_id = ANY(CAST(:ids AS uuid[])) AND urgency <> 'routine'
+      AND NOT EXISTS (SELECT FROM deliveries WHERE deliveries.alert_id = alerts.alert_id)
 """)
 
 SENT = text("""
@@ -84,15 +124,34 @@ FAILED = text("""
 TOLD_OF_SENT = ("delivery_id", "message_id", "provider", "reference", "attempts", "sent_at")
 
 
-class NotifyRecall:
-    """Loads alerts, deliveries and people for events about them."""
+class NotifyRecall(Recall[NotifyBook]):
+    """Loads alerts, deliveries and people for events about them.
+
+    What was queued in the backup stays queued: whether it has gone since, its own event tells.
+    """
 
     def __init__(self, store: NotifyStore) -> None:
         self._store = store
-        self._lost: set[str] = set()
+        self._before: set[UUID] = set()
+        """The alerts that were raised before there were deliveries."""
 
-    async def begin(self, connection: Connection) -> None:
-        """Leave the queue of the backup: whether something has gone since, its event tells."""
+    def as_today(self, own: Own) -> Event:
+        """Return an alert of the first version as the one that it has become."""
+        event = own.event
+        if not isinstance(event, AlertRaisedV1):
+            return event
+        self._before.add(event.alert_id)
+        known = event.model_dump()
+        said = {name: known[name] or LOST_WORDS for name in ("says", "next_step")}
+        return AlertRaised(**known | said, cause_id=own.entry.causation_id, template="alert")
+
+    def rests_on(self, event: Event) -> UUID | None:
+        """A delivery is one of an alert."""
+        return event.alert_id if isinstance(event, DeliveryEvent | ChannelEvent) else None
+
+    def is_unasked(self, events: Sequence[Event]) -> bool:
+        """When an absence begins, open alerts move; the cause is the absence, which no event tells of."""
+        return any(isinstance(event, AlertReassigned) and event.reason in OF_ABSENCES for event in events)
 
     async def load(
         self, connection: Connection, events: Sequence[Event], message: Event | None
@@ -104,8 +163,20 @@ class NotifyRecall:
             else AcknowledgeAlert(alert_id=_alert_of(event), acknowledged_by="rejoin")
             for event in events
         ]
-        await self._stand_in(connection, [each for each in events if isinstance(each, NotificationQueued)])
-        return await self._store.load(connection, wanted if message is None else [*wanted, message])
+        queued = [event for event in events if isinstance(event, NotificationQueued)]
+        fresh = {event.delivery_id for event in queued}
+        known = [
+            event
+            for event in events
+            if isinstance(event, DeliveryEvent | ChannelEvent) and event.delivery_id not in fresh
+        ]
+        if known:
+            columns = _columns(known, ("delivery_id", "alert_id"))
+            await connection.execute(QUEUED_BEFORE, columns)
+            await connection.execute(LET_GO, columns)
+        book = await self._store.load(connection, wanted if message is None else [*wanted, message])
+        await _stand_in(connection, queued, book, events)
+        return book
 
     async def saved(self, connection: Connection, events: Sequence[Event]) -> None:
         """Write what channels have told of deliveries: the book knows that they did, and not what."""
@@ -119,25 +190,48 @@ class NotifyRecall:
         failed = [event for event in events if isinstance(event, NotificationFailed)]
         if failed:
             await connection.execute(FAILED, _columns(failed, ("delivery_id", "detail", "attempts")))
+        raised = {event.alert_id for event in events if isinstance(event, AlertRaised)}
+        if raised & self._before:
+            await connection.execute(NEVER_ESCALATED, {"ids": sorted(raised & self._before)})
 
-    async def losses(self, _connection: Connection) -> list[Loss]:
-        """Return the subscriptions whose address nobody knows any more."""
-        what = "subscriptions: their addresses; subscribe again"
-        return [Loss(what, tuple(sorted(self._lost)))] if self._lost else []
+    async def losses(self, connection: Connection) -> list[Loss]:
+        """Return the subscriptions whose address nobody knows any more, and what is unsure of old alerts."""
+        subscriptions = await connection.execute(WITHOUT_ADDRESS, {"lost": LOST_ADDRESS})
+        unsure = await connection.execute(UNSURE, {"ids": sorted(self._before)})
+        lost = (
+            Loss("subscriptions: their addresses; subscribe again", _ids(subscriptions)),
+            Loss("alerts of the first version: whether an e-mail went out; none is sent now", _ids(unsure)),
+        )
+        return [loss for loss in lost if loss.ids]
 
-    async def _stand_in(self, connection: Connection, queued: Iterable[NotificationQueued]) -> None:
-        subscribed = [event for event in queued if event.subscription_id is not None]
-        if subscribed:
-            rows = await connection.execute(
-                STAND_IN,
-                {
-                    "subscription_id": [event.subscription_id for event in subscribed],
-                    "owner_id": [event.recipient_id for event in subscribed],
-                    "channel": [event.channel.value for event in subscribed],
-                    "created_at": [event.queued_at for event in subscribed],
-                },
-            )
-            self._lost |= {str(row[0]) for row in rows}
+
+async def _stand_in(
+    connection: Connection, queued: Iterable[NotificationQueued], book: NotifyBook, events: Sequence[Event]
+) -> None:
+    """Let there be the subscriptions that deliveries go to; those that are there stay as they are."""
+    raised = {event.alert_id: event for event in events if isinstance(event, AlertRaised)}
+    wanted = [
+        (each, raised.get(each.alert_id) or book.alert(each.alert_id).facts)
+        for each in queued
+        if each.subscription_id is not None
+    ]
+    if not wanted:
+        return
+    agencies = [alert.role is Role.REFERRER for _, alert in wanted]
+    await connection.execute(
+        STAND_IN,
+        {
+            "subscription_id": [each.subscription_id for each, _ in wanted],
+            "owner_kind": ["agency" if agency else "team" for agency in agencies],
+            "owner_id": [
+                each.recipient_id if agency else alert.team or each.recipient_id
+                for agency, (each, alert) in zip(agencies, wanted, strict=True)
+            ],
+            "channel": [each.channel.value for each, _ in wanted],
+            "created_at": [each.queued_at for each, _ in wanted],
+            "lost": LOST_ADDRESS,
+        },
+    )
 
 
 def _alert_of(event: Event) -> UUID:
@@ -149,3 +243,7 @@ def _alert_of(event: Event) -> UUID:
 def _columns(events: Iterable[Event], names: Sequence[str]) -> dict[str, list[Any]]:
     events = list(events)
     return {name: [getattr(event, name) for event in events] for name in names}
+
+
+def _ids(rows: Iterable[Row]) -> tuple[str, ...]:
+    return tuple(sorted(str(row[0]) for row in rows))

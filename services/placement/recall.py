@@ -11,7 +11,7 @@ from sqlalchemy import text
 from schemas import events as e
 from schemas.events import Event
 from services.kernel.connection import Connection
-from services.kernel.rejoin import Loss
+from services.kernel.recall import Loss, Recall
 from services.kernel.service import Message
 from services.placement.book import PlacementBook
 from services.placement.model import Episode, LookedAfterReview, MissingEpisode
@@ -24,15 +24,12 @@ LOST_WORDS = "(The wording was lost with the store: ask whoever set this objecti
 WITHOUT_WORDS = text("SELECT DISTINCT placement_id FROM objectives WHERE words = :lost")
 
 
-class PlacementRecall:
+class PlacementRecall(Recall[PlacementBook]):
     """Loads placements and looked-after history for events about them."""
 
     def __init__(self, store: PlacementStore) -> None:
         self._store = store
         self._interviews: set[str] = set()
-
-    async def begin(self, connection: Connection) -> None:
-        """Nothing stands in a backup that must not be there."""
 
     async def load(
         self, connection: Connection, events: Sequence[Event], message: Event | None

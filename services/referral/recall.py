@@ -4,21 +4,18 @@ from collections.abc import Sequence
 
 from schemas.events import Event
 from services.kernel.connection import Connection
-from services.kernel.rejoin import Loss
+from services.kernel.recall import Recall
 from services.kernel.service import Message
 from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral
 from services.referral.store import ReferralStore
 
 
-class ReferralRecall:
+class ReferralRecall(Recall[ReferralBook]):
     """Loads referrals for events about them."""
 
     def __init__(self, store: ReferralStore) -> None:
         self._store = store
-
-    async def begin(self, connection: Connection) -> None:
-        """Nothing stands in a backup that must not be there."""
 
     async def load(
         self, connection: Connection, events: Sequence[Event], message: Event | None
@@ -28,10 +25,3 @@ class ReferralRecall:
             DecideReferral(referral_id=event.subject, decided_by="rejoin") for event in events
         ]
         return await self._store.load(connection, wanted if message is None else [*wanted, message])
-
-    async def saved(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Nothing is done for news alone."""
-
-    async def losses(self, _connection: Connection) -> list[Loss]:
-        """Return nothing: every column follows from the events."""
-        return []

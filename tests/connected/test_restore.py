@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -28,12 +29,13 @@ from services.county.site import Site
 from services.county.timetable import moments
 from services.kernel.bus import Bus
 from services.kernel.clock import HeldClock
+from services.kernel.desk import request_id
 from services.kernel.envelope import Envelope, encode
 from services.kernel.pack import load_pack
 from services.kernel.publisher import Publisher
 from services.kernel.settings import Settings
 from tests.connected.conftest import ROOT
-from tests.connected.restoring import Tables, Town, differences, living
+from tests.connected.restoring import Tables, Town, differences, living, mail_server, partners
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(600)]
 
@@ -41,10 +43,20 @@ SEED, DAYS = 5, 5
 BACKUP_AFTER = 0.4
 """Of the play; what follows is what a restored store has lost."""
 
+ARRANGED = {"preferences", "quiet_hours", "delegations", "subscriptions", "agency_keys"}
+"""What people have told the notify service and no event carries."""
+
+REQUESTS = "SELECT key FROM requests"
+
 IDS = UUID("7be0c1de-0000-4000-8000-000000000000")
 CHILD = uuid5(IDS, "child")
 REVIEW_KEY = "restore-review"
 SAID = "I want to see my brother more often."
+AGENCY = "police-1"
+TEAM = "lt-ely"
+LEAD, STAND_IN = "W-0601", "W-0603"
+LEADS = (LEAD, STAND_IN, "W-0602", "W-0611")
+"""Whoever may lead a case of that team."""
 
 
 @dataclass
@@ -53,9 +65,39 @@ class Lived:
 
     town: Town
     reference: dict[str, Tables]
+    requests: dict[str, set[str]]
+    """By service, the ids of all requests that were done."""
+    mails: list[str]
+    asked: dict[str, int]
+    """How often each partner's endpoint was asked."""
+    readers: list["Reader"]
     now: datetime
     case_id: str
     placement_id: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """An agency's system that has read its updates up to some moment."""
+
+    key: str
+    known: frozenset[str] = frozenset()
+    cursor: str | None = None
+
+    async def read_on(self, http: httpx.AsyncClient) -> "Reader":
+        """Read what has come since; begin again where its cursor counts for nothing any more."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        known, cursor, more = self.known, self.cursor, True
+        while more:
+            asked = {} if cursor is None else {"after": cursor}
+            answer = await http.get(f"/referrers/{AGENCY}/updates", params=asked, headers=headers)
+            if answer.status_code == httpx.codes.GONE:
+                cursor = None
+                continue
+            page = answer.raise_for_status().json()
+            known |= {update["update_id"] for update in page["items"]}
+            cursor, more = page["cursor"], page["more"]
+        return Reader(self.key, known, cursor)
 
 
 def report_of(event_id: str, **facts: Any) -> tuple[str, Event]:
@@ -104,12 +146,22 @@ class People:
     async def rest(self) -> None:
         await settled(self.site, self.now)
 
+    async def all_sent(self) -> None:
+        """Wait until nothing is on its way to anybody either, nor anything that comes of it."""
+        async with asyncio.timeout(120):
+            while True:
+                before = await settled(self.site, self.now)
+                deliveries = (await self.site.get("/alerts/figures"))["deliveries"].values()
+                after = await settled(self.site, self.now, before=before)
+                if not any(states.get("queued") for states in deliveries) and before.events == after.events:
+                    return
+
     async def refer(self, child: UUID) -> str:
         """Refer a child; return the referral's id."""
         body = {
             "child_id": str(child),
             "agency": "police",
-            "agency_id": "police-1",
+            "agency_id": AGENCY,
             "locality": "ely",
             "concerns": ["N1"],
             "immediate_risk": True,
@@ -128,10 +180,38 @@ class People:
         return str(shown["case_id"])
 
 
+async def arrange(people: People, town: Town) -> str:
+    """Let people and partners arrange how they hear of things; return the agency's key."""
+    digest = {"kind": "lead_professional.assigned", "channel": "email", "choice": "digest"}
+    for lead in LEADS:
+        await people.do(f"/workers/{lead}/preferences", digest, key=f"restore-preference-{lead}")
+    worker = f"/workers/{LEAD}"
+    quiet = {"quiet_from": "18:00", "quiet_until": "08:30", "digest": "daily", "digest_at": "09:15"}
+    await people.do(f"{worker}/quiet-hours", quiet, key="restore-quiet")
+    begins, ends = (people.now + timedelta(days=days) for days in (1, 3))
+    away = {"to_id": STAND_IN, "starts_at": begins.isoformat(), "ends_at": ends.isoformat()}
+    await people.do(f"{worker}/absences", away | {"declared_by": LEAD}, key="restore-absence")
+    for owner in (f"--agency={AGENCY}", f"--team={TEAM}", "--team=lt-wisbech"):
+        path = f"{town.hooks}/{owner[2:]}"
+        done = await asyncio.to_thread(town.cli, "subscriptions", "add", path, owner, "--key=key")
+        assert done.returncode == 0, done.stderr
+    town.receiver.at("/team=lt-wisbech").mode = "gone"
+    return await issue_key(town)
+
+
+async def issue_key(town: Town) -> str:
+    """Return a new key of the agency."""
+    issued = await asyncio.to_thread(town.cli, "agency-keys", "issue", AGENCY)
+    assert issued.returncode == 0, issued.stderr
+    return issued.stdout.strip()
+
+
 async def one_childs_way(people: People) -> tuple[str, str]:
     """Take a child through everything, from referral to exit interview; return its case and placement."""
     await people.accept(await people.refer(CHILD))
     case_id = await people.case_of(CHILD)
+    key_worker = {"key_worker_id": "W-0602", "assigned_by": "W-0600"}
+    await people.do(f"/children/{CHILD}/key-worker", key_worker, key="restore-key-worker")
     needs = [{"domain": "safety", "level": 4}]
     case, today = f"/cases/{case_id}", people.now.date().isoformat()
     await people.do(f"{case}/assessment", {"needs": needs, "completed_by": "W-0600"}, key="restore-complete")
@@ -160,10 +240,6 @@ async def live(town: Town, clock: HeldClock) -> Lived:
     stops = moments(START, DAYS, calendar)
     plan = county_month(SEED, START, DAYS, 1.0, localities=pack.places)
 
-    async def watch(moment: Moment) -> None:
-        if moment.number == int(moment.of * BACKUP_AFTER):
-            await asyncio.to_thread(town.back_up)
-
     connection = {"bootstrap_servers": town.engines.kafka}
     async with (
         Site(town.site) as site,
@@ -171,6 +247,13 @@ async def live(town: Town, clock: HeldClock) -> Lived:
         httpx.AsyncClient(base_url=town.site, timeout=60) as http,
     ):
         await from_partner(town, report_of("r1", return_year=2025), at=START)
+        readers = [Reader(await arrange(People(site, http, START), town))]
+
+        async def watch(moment: Moment) -> None:
+            if moment.number == int(moment.of * BACKUP_AFTER):
+                await asyncio.to_thread(town.back_up)
+                readers.append(await readers[0].read_on(http))
+
         county = Play(site, bus, clock, Practitioners(SEED, pack, calendar))
         played = await county.run(plan, stops, watch=watch)
         assert played.differences == []
@@ -186,9 +269,15 @@ async def live(town: Town, clock: HeldClock) -> Lived:
         )
         people = People(site, http, now)
         case_id, placement_id = await one_childs_way(people)
-        await people.rest()
+        await people.all_sent()
+        readers.append(await readers[1].read_on(http))
     reference = {service.value: await town.tables(service) for service in SERVICES}
-    return Lived(town, reference, now, case_id, placement_id)
+    requests = {
+        service.value: {str(request_id(service, row["key"])) for row in await town.rows(service, REQUESTS)}
+        for service in SERVICES
+    }
+    asked = {path: endpoint.asked for path, endpoint in town.receiver.endpoints.items()}
+    return Lived(town, reference, requests, town.mails, asked, readers, now, case_id, placement_id)
 
 
 @pytest.fixture(scope="module")
@@ -197,14 +286,26 @@ def lived() -> Iterator[Lived]:
     var = ROOT / "var" / "test" / "restored"
     clock = HeldClock(var / "clock")
     clock.set(START)
-    port = free_port()
-    with running_engines(
-        var, say=lambda _: None, free_ports=True, fresh=True, cache=ROOT / "var" / "engines"
-    ) as engines:
+    port, mail = free_port(), var / "mail"
+    secrets = var / "secrets"
+    secrets.mkdir(parents=True, exist_ok=True)
+    (secrets / "key").write_text("a-signing-key-of-some-length")
+    shutil.rmtree(mail, ignore_errors=True)
+    with (
+        mail_server(mail) as smtp,
+        partners() as (receiver, hooks),
+        running_engines(
+            var, say=lambda _: None, free_ports=True, fresh=True, cache=ROOT / "var" / "engines"
+        ) as engines,
+    ):
         env = {
             **engines.env(),
             "LEADLINE_CLOCK_FILE": str(clock.file),
             "LEADLINE_SCAN_SECONDS": "0.1",
+            "LEADLINE_SEND_SECONDS": "0.1",
+            "LEADLINE_SMTP": smtp,
+            "LEADLINE_WEBHOOK_SECRETS": str(secrets),
+            "LEADLINE_WEBHOOK_HTTP": "true",
             "LEADLINE_PORT": str(port),
             "LEADLINE_LOG_LEVEL": "warning",
         }
@@ -214,7 +315,7 @@ def lived() -> Iterator[Lived]:
                 await bus.apply()
 
         asyncio.run(apply())
-        town = Town(engines, env, f"http://127.0.0.1:{port}", var / "backups")
+        town = Town(engines, env, f"http://127.0.0.1:{port}", var / "backups", mail, receiver, hooks)
         with living(town):
             yield asyncio.run(live(town, clock))
 
@@ -226,20 +327,40 @@ async def rejoined(lived: Lived, service: str) -> dict[str, Any]:
     assert SAID not in done.stdout + done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == bool(report["losses"])
+    answers = [loss["ids"] for loss in report["losses"] if loss["what"].startswith("answers to requests")]
+    assert all(set(ids) <= lived.requests[service] for ids in answers), "a request that nobody has made"
     await asyncio.to_thread(lived.town.start, service)
     await lived.town.at_work(service)
-    async with Site(lived.town.site) as client:
-        await settled(client, lived.now)
+    async with Site(lived.town.site) as site, httpx.AsyncClient() as http:
+        await People(site, http, lived.now).all_sent()
     return report
 
 
-async def assert_as_before(lived: Lived) -> None:
-    """Every store holds what it held, and nothing twice; the audit finds nothing."""
+async def assert_as_before(lived: Lived, *, but: Mapping[str, set[str]] | None = None) -> None:
+    """Every store holds what it held, and nothing twice; nobody was told again; the audit finds nothing.
+
+    `but`: by service, the tables whose loss is expected.
+    """
     for service in SERVICES:
         found = differences(lived.reference[service], await lived.town.tables(service))
-        assert found == {}, service
+        assert found.keys() == (but or {}).get(service, set()), (service, found)
+    assert lived.town.mails == lived.mails
+    assert {path: one.asked for path, one in lived.town.receiver.endpoints.items()} == lived.asked
     audit = await asyncio.to_thread(lived.town.cli, "audit", "--grace", "5")
     assert audit.returncode == 0, audit.stdout
+
+
+async def assert_agencies_miss_nothing(lived: Lived, *, key: str) -> None:
+    """However far an agency had read: its cursor goes on from there, or it is told to begin again."""
+    wanted = {
+        row["update_id"]
+        for row in map(json.loads, lived.reference["notify"]["referrer_updates"])
+        if row["agency_id"] == AGENCY
+    }
+    assert len(wanted) > len(lived.readers[1].known) > 0, "nothing was told before the backup, or after it"
+    async with httpx.AsyncClient(base_url=lived.town.site, timeout=60) as http:
+        for reader in lived.readers:
+            assert (await replace(reader, key=key).read_on(http)).known == wanted
 
 
 def losses(report: dict[str, Any]) -> dict[str, int]:
@@ -252,6 +373,11 @@ def test_the_county_had_something_to_lose(lived: Lived) -> None:
     empty = {"deadlines", "dead_letters", "outbox", "looked_after_reviews", "missing_episodes"}
     for service, tables in lived.reference.items():
         assert {name for name, rows in tables.items() if not rows} <= empty, service
+    deliveries = [json.loads(row) for row in lived.reference["notify"]["deliveries"]]
+    assert {row["state"] for row in deliveries} >= {"held", "sent", "failed", "not_needed"}
+    assert {row["channel"] for row in deliveries} == {"email", "webhook"}
+    assert any(row["digest"] for row in deliveries if row["state"] == "sent")
+    assert len(lived.mails) > 20
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -269,9 +395,11 @@ async def test_a_restored_store_rejoins_as_if_nothing_had_been(lived: Lived, ser
         "referral": {"answers to requests"},
         "assessment": {"answers to requests"},
         "placement": {"answers to requests", "placements"},
-        "notify": {"answers to requests", "alerts"},
+        "notify": {"answers to requests"},
     }
     assert set(losses(report)) == expected[service]
+    if service == "notify":
+        await assert_agencies_miss_nothing(lived, key=lived.readers[0].key)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -281,8 +409,19 @@ async def test_a_lost_store_is_rebuilt_from_the_bus(lived: Lived, service: str) 
     await asyncio.to_thread(town.stop, service)
     await asyncio.to_thread(town.lose, service)
     report = await rejoined(lived, service)
-    await assert_as_before(lived)
+    await assert_as_before(lived, but={"notify": ARRANGED} if service == "notify" else None)
     assert sum(report["taken_back"].values()) == len(lived.reference[service]["journal"])
+    if service == "notify":
+        rows = await town.rows("notify", "SELECT subscription_id::text, url, active FROM subscriptions")
+        (lost,) = [loss for loss in report["losses"] if loss["what"].startswith("subscriptions")]
+        assert sorted(lost["ids"]) == sorted(row["subscription_id"] for row in rows)
+        assert {(row["url"], row["active"]) for row in rows} == {("https://lost.invalid/", False)}
+        await assert_agencies_miss_nothing(lived, key=await issue_key(town))
+        # For the tests that follow: what people had arranged stands in the backup alone.
+        await asyncio.to_thread(town.stop, service)
+        await asyncio.to_thread(town.restore, service)
+        await rejoined(lived, service)
+        await assert_as_before(lived)
 
 
 async def test_what_people_wrote_is_named_as_lost(lived: Lived) -> None:

@@ -1,5 +1,6 @@
 """What the stores and the bus hold when all is over, as plain values for the checks."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -103,11 +104,51 @@ class CaseHeardOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
-    """One e-mail as the mail server has it. `alert_id` is None when it names no alert."""
+class Alert:
+    """One row of notify's alerts."""
 
-    alert_id: UUID | None
+    alert_id: UUID
+    version: int
     recipient: str
+    status: str
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One row of notify's deliveries: an alert on a channel to a recipient."""
+
+    delivery_id: UUID
+    alert_id: UUID
+    recipient: str
+    channel: str
+    version: int
+    state: str
+    message_id: UUID
+    """The first delivery of its message."""
+    held_until: datetime | None = None
+    claimed_until: datetime | None = None
+    """Real time: from then on another sender may take it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One e-mail as the mail server has it. `message_id` is None when it has none of ours."""
+
+    message_id: UUID | None
+    recipient: str
+    alerts: frozenset[UUID]
+    """Those that it names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One row of what referring agencies are told."""
+
+    agency_id: str
+    position: int
+    referral_id: UUID
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +166,13 @@ class Evidence:
     """Everything that was read, by service where each has its own. `now` is the county's last moment."""
 
     now: datetime
+    over: datetime | None = None
+    """When, in real time, the last fault was overcome."""
+    mail_stopped: bool = False
+    """Whether e-mails were stopped because they were too many: only then may one still be queued."""
     referrals: Sequence[Referral] = ()
     cases: Sequence[Case] = ()
-    alerts: Sequence[UUID] = ()
+    alerts: Sequence[Alert] = ()
     journals: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
     pending: Mapping[str, frozenset[int]] = field(default_factory=dict)
     inboxes: Mapping[str, frozenset[UUID]] = field(default_factory=dict)
@@ -140,9 +185,11 @@ class Evidence:
     """Children of whom notify knows who referred them."""
     known_levels: Mapping[UUID, int] = field(default_factory=dict)
     """What placement knows of the cases' levels."""
-    e_mails: Mapping[UUID, str] = field(default_factory=dict)
-    """By alert, the state of its e-mail in notify's store."""
+    deliveries: Sequence[Delivery] = ()
     mails: Sequence[Mail] = ()
+    chronology: frozenset[UUID] = frozenset()
+    """What notify has kept of others' events, by the id under which services know an event."""
+    updates: Sequence[Update] = ()
     seen: Mapping[tuple[str, int], Sequence[bytes]] = field(default_factory=dict)
     """What the witness saw on the present broker: by topic and partition, digests in the order of offsets."""
     wrong_polls: Sequence[str] = ()
@@ -152,6 +199,7 @@ class Evidence:
     def size(self) -> dict[str, int]:
         """How much there was to recount: a check of nothing proves nothing."""
         entries = [entry for journal in self.journals.values() for entry in journal]
+        states = Counter(delivery.state for delivery in self.deliveries)
         return {
             "referrals": len(self.referrals),
             "cases": len(self.cases),
@@ -161,7 +209,10 @@ class Evidence:
             "dead_letters": sum(map(len, self.letters.values())),
             "records": len(self.records),
             "placements": len(self.placements),
+            "deliveries": len(self.deliveries),
+            **{f"deliveries_{state}": count for state, count in sorted(states.items())},
             "e_mails": len(self.mails),
-            "e_mails_queued": sum(state == "queued" for state in self.e_mails.values()),
+            "e_mail_copies": len(self.mails) - len({mail.message_id for mail in self.mails}),
+            "updates": len(self.updates),
             "offsets_seen_twice": sum(map(len, self.seen.values())),
         }

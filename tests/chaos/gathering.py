@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from email.parser import BytesParser
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -16,9 +17,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.topics import PARTNER, TOPICS
 from tests.chaos.evidence import (
+    Alert,
     Case,
     CaseHeardOf,
     DeadlineRow,
+    Delivery,
     Entry,
     Evidence,
     Letter,
@@ -26,6 +29,7 @@ from tests.chaos.evidence import (
     Placement,
     Published,
     Referral,
+    Update,
     digest,
 )
 from tests.chaos.witness import Witness
@@ -43,34 +47,56 @@ CASES = "SELECT case_id, referral_id, child_id, version, status, lead_profession
 PLACEMENTS = "SELECT placement_id, child_id, case_id, version FROM placements"
 KNOWN_LEVELS = "SELECT case_id, level FROM known_cases WHERE level IS NOT NULL"
 HEARD_OF = "SELECT case_id, status, lead_professional_id FROM cases"
+ALERTS = "SELECT alert_id, version, recipient_id, status, settled_at IS NOT NULL FROM alerts"
+DELIVERIES = """
+    SELECT delivery_id, alert_id, recipient_id, channel, version, state, message_id, held_until,
+        CASE WHEN claim IS NOT NULL THEN next_attempt_at END
+    FROM deliveries
+"""
+UPDATES = "SELECT agency_id, position, referral_id, state FROM referrer_updates ORDER BY agency_id, position"
 
 LOOKED_AT = frozenset(
     {
         *("about", "kind", "recipient_id", "role", "urgency", "level", "lead_professional_id"),
-        *("due_soon_at", "due_from", "due_at", "raised_at"),
+        *("due_soon_at", "due_from", "due_at", "raised_at", "agency_id", "referral_id"),
+        *("alert_id", "cause_id", "escalates", "to_id", "to", "step", "told_by", "reason"),
+        *("reassigned_at", "escalated_at", "channel", "message_id", "held_until", "needless"),
     }
 )
 """What the checks look at in events' data; a long run has a million of them."""
 
-LOOKED_INTO = ("deadline.", "alert.raised.", "threshold.met.")
+LOOKED_INTO = (
+    *("deadline.", "alert.", "notification.", "threshold.met."),
+    *("referral.received.", "assessment.started."),
+)
 """The types of those events."""
 
 ROWS_AT_A_TIME = 5000
-HEAD_BYTES = 4096
-MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([0-9a-fA-F-]{36})@", re.MULTILINE | re.IGNORECASE)
-ENVELOPE_TO = re.compile(rb"^X-Envelope-To: \"?([^\"@\r\n]+)", re.MULTILINE)
+MESSAGE_ID = re.compile(r"<([0-9a-fA-F-]{36})@")
+ENVELOPE_TO = re.compile(r"\"?([^\"@]+)")
+LINK = re.compile(rb"/alerts/([0-9a-f-]{36})\b")
+"""What an e-mail names an alert by."""
 
 
 async def gather(
-    dsn: Callable[[str], str], kafka: str, *, mail: Path, witness: Witness, now: datetime
+    dsn: Callable[[str], str],
+    kafka: str,
+    *,
+    mail: Path,
+    witness: Witness,
+    now: datetime,
+    over: datetime,
+    mail_stopped: bool,
 ) -> Evidence:
     """Read everything. `dsn` gives the address of a service's store. Nothing may be at work any more.
 
-    `mail` is where the mail server keeps what it got.
+    `mail` is where the mail server keeps what it got; `over` and `mail_stopped` are the evidence's.
     """
     cluster_id = await _cluster_id(kafka)
     evidence = Evidence(
         now,
+        over=over,
+        mail_stopped=mail_stopped,
         records=await _records(kafka),
         mails=list(mails_in(mail)),
         seen=witness.seen.get(cluster_id, {}),
@@ -118,13 +144,14 @@ async def _with_store(evidence: Evidence, service: str, connection: "asyncpg.Con
                 known_levels={row[0]: row[1] async for row in _each(connection, KNOWN_LEVELS)},
             )
         case _:
-            e_mails = _each(connection, "SELECT alert_id, state FROM e_mails")
             return replace(
                 more,
-                alerts=[row[0] async for row in _each(connection, "SELECT alert_id FROM alerts")],
+                alerts=[Alert(*map(_one, row)) async for row in _each(connection, ALERTS)],
                 heard_of=[CaseHeardOf(*row) async for row in _each(connection, HEARD_OF)],
                 referrers=await _column(connection, "SELECT child_id FROM referrers"),
-                e_mails={row[0]: intern(row[1]) async for row in e_mails},
+                deliveries=[Delivery(*map(_one, row)) async for row in _each(connection, DELIVERIES)],
+                chronology=await _column(connection, "SELECT message_id FROM heard_events"),
+                updates=[Update(*map(_one, row)) async for row in _each(connection, UPDATES)],
             )
 
 
@@ -139,6 +166,11 @@ async def _column(connection: "asyncpg.Connection[Any]", query: str) -> frozense
     return frozenset([row[0] async for row in _each(connection, query)])
 
 
+def _one(value: Any) -> Any:
+    """Return the same value; of equal texts, of which there are many, always the same one."""
+    return intern(value) if isinstance(value, str) else value
+
+
 def _entry(
     position: int,
     event_id: UUID,
@@ -151,20 +183,27 @@ def _entry(
 ) -> Entry:
     looked_into = wire_type.startswith(LOOKED_INTO)
     fields = json.loads(data).items() if looked_into else ()
-    looked_at = {name: value for name, value in fields if name in LOOKED_AT}
+    looked_at = {name: _one(value) for name, value in fields if name in LOOKED_AT}
     of_the_data = digest(data.encode())
     return Entry(position, event_id, intern(wire_type), subject, sequence, key, cause, looked_at, of_the_data)
 
 
 def mails_in(folder: Path) -> Iterator[Mail]:
-    """Yield the e-mails that the mail server has kept, by the alert and the recipient that each names."""
+    """Yield the e-mails that the mail server has kept: who got each, and the alerts that it links to."""
+    parser = BytesParser()
     for path in sorted(folder.glob("*.eml")):
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        named, to = MESSAGE_ID.search(head), ENVELOPE_TO.search(head)
+        letter = parser.parsebytes(path.read_bytes())
+        named, to = (
+            MESSAGE_ID.search(letter["Message-ID"] or ""),
+            ENVELOPE_TO.match(letter["X-Envelope-To"] or ""),
+        )
+        body = letter.get_payload(decode=True)
         yield Mail(
-            None if named is None else UUID(named.group(1).decode()),
-            "" if to is None else intern(to.group(1).decode(errors="replace")),
+            None if named is None else UUID(named.group(1)),
+            "" if to is None else intern(to.group(1)),
+            frozenset(
+                UUID(alert_id.decode()) for alert_id in LINK.findall(body if isinstance(body, bytes) else b"")
+            ),
         )
 
 

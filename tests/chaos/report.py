@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.chaos.checks import CHECKS
 from tests.chaos.choice import Choice
+from tests.chaos.rest import NOTHING_MAILED, Mailed
 from tests.chaos.schedule import Fault
 from tests.chaos.target import EXIT_SECONDS, Target
 
@@ -46,6 +47,8 @@ class Run:
     """Extra workers of a storm that nobody had ended."""
     events: int = 0
     feed_seconds: float = 0.0
+    mailed: Mailed = NOTHING_MAILED
+    """How the mailer fared in the end."""
     unfinished: list[str] = field(default_factory=list)
     """What did not come to rest."""
     recounted: Mapping[str, int] = field(default_factory=dict)
@@ -94,6 +97,12 @@ class Run:
             "ended_by_themselves": dict(sorted(self.ended_by_themselves.items())),
             "nemesis_failed": self.nemesis_failed,
             "unfinished": self.unfinished,
+            "mailer": {
+                "queued": self.mailed.queued,
+                "left": self.mailed.left,
+                "seconds": round(self.mailed.seconds, 1),
+                "per_s": round(self.mailed.per_second, 1),
+            },
             "recounted": dict(self.recounted),
             "findings": {name: list(found) for name, found in self.findings.items()},
         }
@@ -142,6 +151,11 @@ def show(report: Mapping[str, Any], say: Callable[[str], None]) -> None:
     for key in ("nemesis_failed", "unfinished"):
         for sentence in report[key]:
             say(f"{key}: {sentence}")
+    mailer = report["mailer"]
+    say(
+        f"{'e-mails in the end':<20}{mailer['queued']:>8}   {mailer['left']} left after"
+        f" {mailer['seconds']} s, {mailer['per_s']} a second"
+    )
     say("recounted: " + ", ".join(f"{count} {what}" for what, count in report["recounted"].items()))
     say(f"{report['events']} events, {report['events_per_s']} a second")
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from services.kernel.clock import HeldClock
@@ -18,7 +18,7 @@ from tests.chaos.gathering import gather
 from tests.chaos.ledger import Ledger
 from tests.chaos.nemeses import NEMESES
 from tests.chaos.report import Run
-from tests.chaos.rest import at_rest
+from tests.chaos.rest import at_rest, mailed
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.target import Target
 from tests.chaos.witness import Witness, witnessing
@@ -65,12 +65,23 @@ async def play(choice: Choice, target: Target, clock: HeldClock, say: Say) -> Ru
             await asyncio.gather(feeding, ticking, return_exceptions=True)
         run.after_all = await canary.recovered(AFTER)
         say("all is over: waiting until nothing is left to do")
+        over = datetime.now(UTC)
+        run.unfinished += await at_rest(target, now=clock.now(), mailing=True)
+        run.mailed = await mailed(target)
         run.unfinished += await at_rest(target, now=clock.now())
     run.note(target)
     await asyncio.to_thread(target.stop_services)
     say("recounting")
     mail = target.home / "mail"
-    evidence = await gather(target.dsn, kafka, mail=mail, witness=witness, now=clock.now())
+    evidence = await gather(
+        target.dsn,
+        kafka,
+        mail=mail,
+        witness=witness,
+        now=clock.now(),
+        over=over,
+        mail_stopped=run.mailed.left > 0,
+    )
     run.recounted = evidence.size
     run.findings = {name: check(ledger, evidence) for name, check in CHECKS.items()}
     return run

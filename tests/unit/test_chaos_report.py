@@ -6,6 +6,7 @@ import pytest
 
 from tests.chaos.choice import Choice
 from tests.chaos.report import Run, show
+from tests.chaos.rest import Mailed
 from tests.chaos.schedule import Fault
 
 CHOICE = Choice(seed=7, seconds=60, per_second=200)
@@ -96,3 +97,12 @@ def test_a_run_that_recovers_more_slowly_than_the_bars_says_so() -> None:
     lines: list[str] = []
     show(run.as_data(), lines.append)
     assert any("slower than the bars" in line for line in lines)
+
+
+def test_the_report_says_how_fast_the_mailer_was_in_the_end() -> None:
+    """What waited when all else was over, what of it was left, and how much a second had gone."""
+    run = clean()
+    assert run.as_data()["mailer"] == {"queued": 0, "left": 0, "seconds": 0.0, "per_s": 0.0}
+    run.mailed = Mailed(queued=1000, left=200, seconds=4.0)
+    assert run.as_data()["mailer"] == {"queued": 1000, "left": 200, "seconds": 4.0, "per_s": 200.0}
+    assert run.as_data()["passed"]

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from tests.chaos.checks.aborted import aborted_reads
 from tests.chaos.checks.agreement import disagreements
 from tests.chaos.checks.deadlines import deadlines_missed
+from tests.chaos.checks.deliveries import delivery_violations
 from tests.chaos.checks.doubled import alerts_doubled, applied_twice
+from tests.chaos.checks.escalations import escalations_missed
 from tests.chaos.checks.lost import lost
 from tests.chaos.checks.mail import mail_violations
 from tests.chaos.checks.net import net_violations
@@ -27,8 +29,10 @@ CHECKS: Mapping[str, Check] = {
     "order_violations": order_violations,
     "aborted_reads": aborted_reads,
     "deadlines_missed": deadlines_missed,
+    "escalations_missed": escalations_missed,
     "net_violations": net_violations,
     "offset_violations": offset_violations,
+    "delivery_violations": delivery_violations,
     "mail_violations": mail_violations,
     "disagreements": disagreements,
 }

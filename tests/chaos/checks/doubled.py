@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from uuid import UUID
 
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Entry, Evidence
 from tests.chaos.ledger import Ledger
 
 ONCE_PER_CHILD = (
@@ -19,7 +19,13 @@ ONCE_PER_CHILD = (
 
 def applied_twice(_ledger: Ledger, evidence: Evidence) -> list[str]:
     """Return a sentence for everything that happened more often than once, or with a gap in between."""
-    return [*_rows(evidence), *_journals(evidence), *_versions(evidence), *_letters(evidence)]
+    return [
+        *_rows(evidence),
+        *_journals(evidence),
+        *_versions(evidence),
+        *_letters(evidence),
+        *_updates(evidence),
+    ]
 
 
 def _rows(evidence: Evidence) -> Iterator[str]:
@@ -56,6 +62,10 @@ def _versions(evidence: Evidence) -> Iterator[str]:
         "referral": [(row.referral_id, row.version) for row in evidence.referrals],
         "assessment": [(row.case_id, row.version) for row in evidence.cases],
         "placement": [(row.placement_id, row.version) for row in evidence.placements],
+        "notify": [
+            *((row.alert_id, row.version) for row in evidence.alerts),
+            *((row.delivery_id, row.version) for row in evidence.deliveries),
+        ],
     }
     for service, entries in evidence.journals.items():
         counted = Counter(entry.subject for entry in entries)
@@ -72,19 +82,46 @@ def _letters(evidence: Evidence) -> Iterator[str]:
                 yield f"{service}: {message_id} was set aside {count} times"
 
 
+def _updates(evidence: Evidence) -> Iterator[str]:
+    """An agency is told each step of a referral once, and its list has no gap."""
+    told = Counter((row.referral_id, row.state) for row in evidence.updates)
+    for (referral_id, state), count in told.items():
+        if count > 1:
+            yield f"that referral {referral_id} is {state} was told {count} times"
+    positions: defaultdict[str, list[int]] = defaultdict(list)
+    for row in evidence.updates:
+        positions[row.agency_id].append(row.position)
+    for agency_id, numbers in positions.items():
+        if sorted(numbers) != list(range(1, len(numbers) + 1)):
+            yield f"the updates of {agency_id} are not numbered from 1 to {len(numbers)}"
+
+
 def alerts_doubled(_ledger: Ledger, evidence: Evidence) -> list[str]:
-    """Return a sentence for each recipient who was told of one thing twice.
+    """Return a sentence for each recipient who was told of one thing twice, or of one cause.
 
     Told twice is told twice, whatever ids the two alerts have: what counts is what they are about, and this
-    feed schedules no deadline again.
+    feed schedules no deadline again. An open alert that was told the same once more speaks for both.
     """
-    told = Counter(
-        (entry.data["about"], entry.data["kind"], entry.data["recipient_id"])
-        for entry in evidence.journals.get("notify", ())
-        if entry.type == "alert.raised.v2"
-    )
+    alerts: dict[UUID, Entry] = {}
+    told: Counter[tuple[str, str, str]] = Counter()
+    causes: Counter[tuple[str, str]] = Counter()
+    for entry in evidence.journals.get("notify", ()):
+        if entry.type == "alert.raised.v2":
+            alerts[entry.subject] = entry
+        elif entry.type != "alert.repeated.v1" or entry.subject not in alerts:
+            continue
+        first = alerts[entry.subject].data
+        told[entry.data["about"], first["kind"], first["recipient_id"]] += 1
+        causes[entry.data["cause_id"], first["recipient_id"]] += 1
     return [
-        f"{recipient} was told {count} times of {kind} about {about}"
-        for (about, kind, recipient), count in told.items()
-        if count > 1
+        *(
+            f"{recipient} was told {count} times of {kind} about {about}"
+            for (about, kind, recipient), count in told.items()
+            if count > 1
+        ),
+        *(
+            f"{recipient} was told {count} times of what {cause} led to"
+            for (cause, recipient), count in causes.items()
+            if count > 1
+        ),
     ]

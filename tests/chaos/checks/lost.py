@@ -26,15 +26,24 @@ HANDLED = {
         "assessment.started.v1",
         "lead_professional.assigned.v1",
         "case.closed.v1",
+        "deadline.scheduled.v1",
+        "deadline.due_soon.v1",
         "deadline.due.v1",
         "deadline.overdue.v1",
+        "deadline.met.v1",
+        "deadline.paused.v1",
+        "deadline.extended.v1",
+        "deadline.waived.v1",
         "assessment.completed.v1",
         "threshold.met.v1",
+        "threshold.not_met.v1",
+        "plan.reviewed.v1",
         "placement.requested.v1",
+        "notification.failed.v1",
         "event.parked.v1",
     ),
 }
-"""What each service must have taken in of what this feed leads to, if the pack alerts of deadlines."""
+"""What each service must have taken in of what this feed leads to: notify all that others publish."""
 
 READERS = {topic.name: topic.readers for topic in TOPICS}
 
@@ -88,11 +97,15 @@ def _placements(ledger: Ledger, evidence: Evidence) -> Iterator[str]:
 def _alerts(evidence: Evidence) -> Iterator[str]:
     """Each case's lead professional has been told, and what the journal says was raised is in the inbox."""
     raised = [entry for entry in evidence.journals.get("notify", ()) if entry.type == "alert.raised.v2"]
-    told = {entry.data["about"] for entry in raised if entry.data["kind"] == "lead_professional.assigned"}
+    told = {
+        entry.data["about"]
+        for entry in raised
+        if (entry.data["kind"], entry.data["role"]) == ("lead_professional.assigned", "lead_professional")
+    }
     for case in evidence.cases:
         if str(case.case_id) not in told:
             yield f"case {case.case_id}: its lead professional was not told"
-    shown = set(evidence.alerts)
+    shown = {row.alert_id for row in evidence.alerts}
     for entry in raised:
         if entry.subject not in shown:
             yield f"alert {entry.subject} was raised and is in no inbox"

@@ -1,50 +1,51 @@
-"""E-mails: each alert that is more than routine has one at the mail server, or one in the queue; no other."""
+"""E-mails: what was sent has arrived where it belongs, and what arrived has a delivery that explains it."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from tests.chaos.evidence import Entry, Evidence
+from tests.chaos.evidence import Delivery, Evidence, Mail
 from tests.chaos.ledger import Ledger
 
-MAILED = frozenset({"soon", "urgent"})
-ON_THE_WAY = frozenset({"queued", "sent"})
-"""This run's mail server refuses nothing, and nobody acknowledges an alert before its e-mail has gone."""
+MAY_HAVE_GONE = frozenset({"queued", "sent"})
+"""What is queued may have gone once: whoever sent it died before that could be recorded."""
 
 
 def mail_violations(_ledger: Ledger, evidence: Evidence) -> list[str]:
-    """Return a sentence for each e-mail that is missing, goes to somebody else, or has no alert.
+    """Return a sentence for each e-mail that is missing, goes to somebody else, or has no delivery.
 
     A copy is none: an e-mail goes at least once, and its Message-ID tells copies.
     """
-    raised = {
-        entry.subject: entry
-        for entry in evidence.journals.get("notify", ())
-        if entry.type == "alert.raised.v1"
-    }
-    arrived: defaultdict[UUID, set[str]] = defaultdict(set)
-    found: list[str] = []
-    for mail in evidence.mails:
-        if mail.alert_id is None:
-            found.append("an e-mail names no alert")
-        else:
-            arrived[mail.alert_id].add(mail.recipient)
-    found += _of_alerts(raised, arrived, evidence)
-    strays = arrived.keys() - raised
-    found += [f"an e-mail tells of alert {alert_id}, which was not raised" for alert_id in strays]
-    return found
+    messages: defaultdict[UUID, list[Delivery]] = defaultdict(list)
+    for delivery in evidence.deliveries:
+        if delivery.channel == "email":
+            messages[delivery.message_id].append(delivery)
+    arrived = {mail.message_id for mail in evidence.mails}
+    return [
+        *(sentence for mail in evidence.mails for sentence in _of_mail(mail, messages)),
+        *_never_arrived(messages, arrived),
+    ]
 
 
-def _of_alerts(raised: dict[UUID, Entry], arrived: dict[UUID, set[str]], evidence: Evidence) -> Iterator[str]:
-    for alert_id, entry in raised.items():
-        state, recipients = evidence.e_mails.get(alert_id), arrived.get(alert_id, set())
-        if entry.data["urgency"] not in MAILED:
-            if state is not None or recipients:
-                yield f"alert {alert_id} is routine and has an e-mail"
-            continue
-        if state not in ON_THE_WAY:
-            yield f"alert {alert_id}: its e-mail is {state or 'not there'}"
-        if state == "sent" and not recipients:
-            yield f"alert {alert_id}: its e-mail counts as sent and never arrived"
-        if recipients - {entry.data["recipient_id"]}:
-            yield f"alert {alert_id}: its e-mail went to somebody else"
+def _of_mail(mail: Mail, messages: dict[UUID, list[Delivery]]) -> Iterator[str]:
+    if mail.message_id is None:
+        yield "an e-mail has no Message-ID of ours"
+        return
+    parts: Sequence[Delivery] = messages.get(mail.message_id, ())
+    if not parts:
+        yield f"e-mail {mail.message_id} belongs to no delivery"
+        return
+    if {part.recipient for part in parts} != {mail.recipient}:
+        yield f"e-mail {mail.message_id} went to somebody else"
+    if {part.alert_id for part in parts} != mail.alerts:
+        yield f"e-mail {mail.message_id} tells of other alerts than its deliveries"
+    for part in parts:
+        if part.state not in MAY_HAVE_GONE:
+            yield f"delivery {part.delivery_id} is {part.state}, and its e-mail has arrived"
+
+
+def _never_arrived(messages: dict[UUID, list[Delivery]], arrived: set[UUID | None]) -> Iterator[str]:
+    for message_id, parts in messages.items():
+        for part in parts:
+            if part.state == "sent" and message_id not in arrived:
+                yield f"delivery {part.delivery_id} counts as sent, and its e-mail never arrived"

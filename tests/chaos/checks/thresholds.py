@@ -20,7 +20,7 @@ def unalerted(evidence: Evidence) -> Iterator[str]:
     """Yield a sentence for each crossing of which somebody was not alerted."""
     told: defaultdict[tuple[UUID, str], set[str]] = defaultdict(set)
     for entry in evidence.journals.get("notify", ()):
-        if entry.type == "alert.raised.v1":
+        if entry.type == "alert.raised.v2":
             told[UUID(entry.data["about"]), entry.data["kind"]].add(entry.data["role"])
     for service, entries in evidence.journals.items():
         for entry in entries:

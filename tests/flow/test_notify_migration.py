@@ -1,16 +1,21 @@
-"""E-mails of an older store become deliveries: none is lost, and none goes out under another id."""
+"""E-mails of an older store become deliveries: none is lost, and what is still to go goes with evidence."""
 
+from datetime import timedelta
 from importlib import resources
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
+from schemas.events.codes import Channel
 from services.kernel.database import migrate, synchronously
+from services.notify import lanes, queue
 from services.notify.app import build
-from tests.flow.conftest import Bench, MakeBench
+from services.notify.lanes import LaneKey
+from tests.flow.conftest import MONDAY, Bench, MakeBench
 
 pytestmark = pytest.mark.connected
 
@@ -66,14 +71,14 @@ async def execute(bench: Bench, *statements: str) -> None:
 
 async def deliveries(bench: Bench) -> list[tuple[Any, ...]]:
     rows = await bench.rows(
-        "SELECT state, attempts, refusals, reason, provider, delivery_id = alert_id, message_id = alert_id"
-        " FROM deliveries ORDER BY position"
+        "SELECT state, attempts, refusals, reason, provider, delivery_id <> alert_id,"
+        " message_id = delivery_id FROM deliveries ORDER BY position"
     )
     return [tuple(row) for row in rows]
 
 
 async def test_emails_become_deliveries_in_their_order_and_states(notify: Bench) -> None:
-    """What was queued stays queued under the Message-ID it had; alerts learn their cause from the journal."""
+    """What was queued stays queued, under an id of its own; alerts learn their cause from the journal."""
     await back(notify)
     await execute(notify, ALERTS, JOURNAL, E_MAILS)
     await migrate(notify.engine, "notify")
@@ -101,3 +106,18 @@ async def test_going_back_and_forth_loses_no_email(notify: Bench) -> None:
     assert await notify.rows("SELECT alert_id, state, attempts, refusals FROM e_mails ORDER BY 1") == before
     await migrate(notify.engine, "notify")
     assert len(await deliveries(notify)) == 5
+
+
+async def test_email_that_was_queued_is_sent_with_its_evidence(notify: Bench) -> None:
+    """Its events are numbered beside those of its alert, not among them."""
+    await back(notify)
+    await execute(notify, ALERTS, JOURNAL, E_MAILS)
+    await migrate(notify.engine, "notify")
+    async with notify.engine.begin() as connection:
+        real = {"now": MONDAY, "until": MONDAY + timedelta(minutes=2)}
+        (message,) = await lanes.claim(connection, LaneKey(Channel.EMAIL), limit=9, claim_id=uuid4(), **real)
+        await queue.sent(connection, message, provider="smtp", now=MONDAY)
+    (row,) = await notify.rows("SELECT version, state FROM deliveries WHERE attempts = 3 AND refusals = 0")
+    assert (row.version, row.state) == (1, "sent")
+    (told,) = await notify.rows("SELECT subject, sequence FROM journal WHERE type = 'notification.sent.v1'")
+    assert tuple(told) == (message.message_id, 1)

@@ -77,20 +77,22 @@ CREATE TABLE deliveries (
 )
 """
 
-# The Message-ID of an e-mail was its alert's id: as the delivery's id it stays what mailboxes know.
+# An id of its own, the same whenever it is made: the alert's own events have the numbers of the alert's id.
+# So an e-mail that was queued goes out under another Message-ID than the one that was tried before.
 E_MAILS = """
 INSERT INTO deliveries (
     delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, template, state, message_id,
     attempts, refusals, next_attempt_at, reason, provider, queued_at, sent_at
 )
-SELECT alert_id, 0, alert_id, child_id, case_id, recipient_id, 'email', 'alert',
+SELECT delivery_id, 0, alert_id, child_id, case_id, recipient_id, 'email', 'alert',
     CASE e_mails.state WHEN 'refused' THEN 'failed' WHEN 'not_configured' THEN 'not_needed'
         ELSE e_mails.state END,
-    alert_id, attempts, refusals, next_attempt_at,
+    delivery_id, attempts, refusals, next_attempt_at,
     CASE e_mails.state WHEN 'not_configured' THEN 'not_configured' WHEN 'not_needed' THEN 'acknowledged'
         ELSE reason END,
     CASE e_mails.state WHEN 'sent' THEN 'smtp' END, raised_at, sent_at
-FROM e_mails JOIN alerts USING (alert_id)
+FROM e_mails JOIN alerts USING (alert_id),
+    LATERAL (SELECT CAST(md5('email/' || alert_id) AS uuid) AS delivery_id) AS made
 ORDER BY position
 """
 

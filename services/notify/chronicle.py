@@ -11,6 +11,12 @@ from sqlalchemy import text
 
 from services.kernel.connection import Connection
 
+# What happens at one moment stands in the order in which one thing leads to another: services hear of each
+# other in this order, a fact comes before its deadline, a thing's events by their numbers.
+ORDER = """
+    occurred_at, array_position(ARRAY['/leadline/referral', '/leadline/assessment', '/leadline/placement',
+        '/leadline/notify'], source) NULLS FIRST, type LIKE 'deadline.%', sequence, type, message_id
+"""
 COLUMNS = "message_id, case_id, source, type, occurred_at, subject, sequence, data"
 
 FILTER = """
@@ -20,14 +26,14 @@ FILTER = """
       AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
 """
 LIST = text(f"""
-    SELECT {COLUMNS} {FILTER} ORDER BY occurred_at, sequence, message_id LIMIT :limit OFFSET :offset
+    SELECT {COLUMNS} {FILTER} ORDER BY {ORDER} LIMIT :limit OFFSET :offset
 """)
 COUNT = text(f"SELECT count(*) {FILTER}")
 # Not the view: whatever leads to an alert was heard on the bus, and the journal has no index of ids.
 CAUSE = text(f"SELECT {COLUMNS} FROM heard_events WHERE message_id = :message_id")  # noqa: S608 - ours
 HISTORY = text(f"""
     SELECT {COLUMNS} FROM chronology WHERE child_id = :child_id AND subject = :subject
-    ORDER BY occurred_at, sequence, message_id LIMIT 100
+    ORDER BY {ORDER} LIMIT 100
 """)  # noqa: S608 - the columns are ours
 
 # By relationship: somebody of theirs was told of the child (as a referrer does not count), or they lead the

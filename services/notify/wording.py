@@ -6,6 +6,8 @@ from services.kernel.calendar import LONDON
 
 _MOMENT = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
+_OF_THE_DEADLINE = frozenset({"scheduled", "met", "paused", "extended", "waived"})
+"""What happens to a deadline and not to the thing itself: a review whose deadline is scheduled is not."""
 
 
 def day_words(day: date) -> str:
@@ -27,17 +29,24 @@ def due_words(due_at: datetime) -> str:
 
 
 def moment_words(moment: datetime, *, now: datetime) -> str:
-    """Return when something happened: `today 14:05`, `yesterday 09:30` or `Wed 3 Mar 2027`."""
+    """Return when something happened: `today 14:05`, `yesterday 09:30` or `Wed 3 Mar 2027, 14:05`."""
     local, today = moment.astimezone(LONDON), now.astimezone(LONDON).date()
     if local.date() == today:
         return f"today {local:%H:%M}"
     if local.date() == today - _DAY:
         return f"yesterday {local:%H:%M}"
-    return day_words(local.date())
+    return f"{day_words(local.date())}, {local:%H:%M}"
 
 
 def kind_words(kind: str) -> str:
     """Return what an alert is about, for example `assessment overdue` for `deadline.overdue:assessment`."""
     name, _, deadline = kind.partition(":")
     subject, _, happened = name.partition(".")
+    if happened in _OF_THE_DEADLINE and deadline and not deadline.endswith("deadline"):
+        deadline = f"{deadline} deadline"
     return f"{deadline or subject} {happened}".replace("_", " ")
+
+
+def sentence(words: str) -> str:
+    """Return words with a capital at the beginning, and everything else as it is."""
+    return words[:1].upper() + words[1:]

@@ -142,14 +142,14 @@ async def test_inbox_page_answers_the_five_questions(notify: Bench) -> None:
     """Who, what, by when, why me, what now; and the case by its id alone."""
     async with browser(notify, LEAD) as lead:
         answer = await lead.get(f"/inbox/{LEAD}?sort=due")
-        page = unescape(answer.text)
+        page = " ".join(unescape(answer.text).split())
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
     for words in (
-        f"Case {CASE}",
+        f"Case {str(CASE)[:8]}",
         "Overdue since Mon 7 Sep 2026: Conclude the assessment.",
-        "Mon 7 Sep 2026, 10:00 (this has passed)",
+        'Mon 7 Sep 2026, 10:00 <strong class="govuk-tag govuk-tag--red"> Overdue </strong>',
         "You are the lead professional of this case.",
         "Act now, or record a reason and a new date.",
         "today 10:00",
@@ -216,7 +216,7 @@ async def test_many_alerts_are_marked_with_one_form(notify: Bench) -> None:
         answer = await lead.send(f"/inbox/{LEAD}", do="acknowledge", alert=[str(each) for each in chosen])
         left = await lead.text(answer.headers["location"])
     assert nothing.status_code == 422
-    assert "Choose at least one alert" in nothing.text
+    assert "Select at least one alert" in nothing.text
     assert "2 alerts are marked as seen" in left
     assert sorted(await acknowledged(notify)) == sorted((each, LEAD) for each in chosen)
     assert "Assessment started" in left
@@ -256,7 +256,7 @@ async def test_long_inbox_has_pages(notify: Bench) -> None:
     async with browser(notify, DUTY) as duty:
         last = await duty.text(f"/inbox/{DUTY}?page=3")
         beyond = await duty.text(f"/inbox/{DUTY}?page=99")
-    assert "Page 3 of 3" in last
+    assert "page 3 of 3" in last
     assert 0 < last.count("data-alert=") <= 20
     assert 'rel="prev"' in last
     assert 'rel="next"' not in last
@@ -283,7 +283,7 @@ async def test_alert_page_tells_the_event_the_rule_and_the_history_of_the_deadli
     async with browser(notify, LEAD) as lead:
         page = await lead.text(f"/inbox/{LEAD}/alerts/{alert_id}")
     for words in (
-        "deadline.overdue:*",
+        "Any deadline overdue",
         "History of the deadline",
         "Assessment overdue, today 10:00",
         "45 working days",
@@ -307,7 +307,7 @@ async def test_timeline_shows_what_was_heard_and_can_be_narrowed(notify: Bench) 
         paper = await lead.text(f"{TIMELINE}?paper=true")
         wrong = await lead.get(f"{TIMELINE}?since=soon")
     assert page.index("Assessment started") < page.index("Lead professional assigned")
-    assert "Alert raised" in page
+    assert page.index("<strong>Assessment started") < page.index("<strong>Alert raised")
     assert "Assessment overdue" in deadlines
     assert "Assessment started" not in deadlines
     assert "No event is like that." in before
@@ -329,7 +329,7 @@ async def test_board_shows_who_has_what_and_what_has_escalated(notify: Bench) ->
     assert f"{LEAD} (family worker)" in first
     assert "Alerts per person and week" in first
     assert "Nothing was escalated" in nothing
-    assert "Nobody acknowledged it in time" in escalated
+    assert "Nobody marked it as seen in time" in escalated
     assert "Assessment overdue" in overdue_ones
 
 
@@ -394,7 +394,7 @@ async def test_what_is_not_there_is_answered_with_a_page(notify: Bench, path: st
         answer = await lead.get(path)
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
-    assert "Not found" in answer.text
+    assert "Page not found" in answer.text
 
 
 async def test_own_files_are_served_and_no_others(notify: Bench) -> None:

@@ -16,7 +16,7 @@ from services.notify.watching import Standing
 from services.notify.web_pages.chronology import day_of, start_of
 from services.notify.web_pages.live import fingerprint
 from services.notify.web_pages.people import agency, find_person, members_of
-from services.notify.web_pages.preferences import changes, field_name, kinds_of, rows_of, time_of
+from services.notify.web_pages.preferences import changes, field_name, kinds_of, left_open, rows_of, time_of
 from services.notify.web_pages.putting_off import allowed, until
 from services.notify.web_pages.rendering import pages_of
 from services.notify.web_pages.session import COOKIE, LASTS, Session, Sessions
@@ -207,6 +207,38 @@ def test_pages_of_a_list_keep_what_was_chosen() -> None:
     assert (pages.number, pages.count) == (9, 3)
     assert pages.previous == "/x?kind=a&kind=b&page=3"
     assert pages.following is None
+
+
+@pytest.mark.parametrize(
+    ("number", "total", "shown"),
+    [
+        (1, 20, [1]),
+        (1, 41, [1, 2, 3]),
+        (5, 200, [1, None, 4, 5, 6, None, 10]),
+        (10, 200, [1, None, 9, 10]),
+        (99, 200, [1, None, 9, 10]),
+    ],
+)
+def test_pages_of_a_list_show_the_ends_and_the_neighbours(
+    number: int, total: int, shown: list[int | None]
+) -> None:
+    """What is left out between them is marked; every number leads to its page, where the list begins."""
+    pages = pages_of("/x", number, total, {}, per_page=20, fragment="#list")
+    assert [each if link else None for each, link in pages.links] == shown
+    assert {link for each, link in pages.links if each == 1} == {"/x?page=1#list"}
+
+
+def test_row_that_is_left_open_says_what_happens_then() -> None:
+    """What the pack has, or a wider choice of one's own."""
+    council = Arrangements()
+    assert left_open(PACK, council, "W-0601", "*", Channel.EMAIL) == "as the council has it"
+    for kind, words in (("key_worker.assigned", "at once"), ("plan.reviewed", "not at all")):
+        assert left_open(PACK, council, "W-0601", kind, Channel.EMAIL) == f"as the council has it: {words}"
+    chosen = Arrangements(preferences={("W-0601", "*", "email"): "digest"})
+    assert left_open(PACK, chosen, "W-0601", "plan.reviewed", Channel.EMAIL) == "as above: in the digest"
+    assert (
+        left_open(PACK, chosen, "W-0601", "plan.reviewed", Channel.SMS) == "as the council has it: not at all"
+    )
 
 
 def test_fingerprint_tells_a_change_and_nothing_else() -> None:

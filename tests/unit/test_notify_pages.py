@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 from uuid import UUID
 
 import pytest
@@ -14,13 +14,14 @@ from jinja2 import UndefinedError
 from pydantic import ValidationError
 
 from schemas.events import AlertRaised
-from schemas.events.codes import Role, Urgency
+from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.clock import SystemClock
 from services.kernel.pack import load_pack
 from services.kernel.settings import Settings
 from services.notify.arrangements import Arrangements
 from services.notify.boards import Workload
 from services.notify.chronicle import Entry
+from services.notify.deliveries import DeliveryState
 from services.notify.model import Alert
 from services.notify.pack import NotifyPack
 from services.notify.rates import Rate
@@ -29,18 +30,21 @@ from services.notify.web_pages.alert import rule_shown
 from services.notify.web_pages.board import mondays_before, rate_rows
 from services.notify.web_pages.chronology import KINDS
 from services.notify.web_pages.identity import Choice, ChoiceGroup, Nobody
+from services.notify.web_pages.inbox import Shown
 from services.notify.web_pages.people import find_person
 from services.notify.web_pages.putting_off import LENGTHS
 from services.notify.web_pages.rendering import Pages, Renderer, environment
 from services.notify.web_pages.session import Session, Sessions
 from services.notify.web_pages.visiting import Reception, Visit
-from services.notify.web_pages.words import COLOURS, TAGS, WHY, card, line
+from services.notify.web_pages.words import CHANNELS, COLOURS, DONE, STATES, TAGS, WHY, card, line, parcel
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
 ALERT, ABOUT, CHILD = UUID(int=1), UUID(int=3), UUID(int=9)
 CASE = UUID("3f2a1b4c-0000-4000-8000-000000000001")
 PACK = load_pack(Path("deploy/policies/cambridgeshire.yaml"), NotifyPack)
-MANY = Pages(2, 3, "/inbox/W-0601?page=1", "/inbox/W-0601?page=3")
+MANY = Pages(
+    2, 9, "/x?page=1", "/x?page=3", ((1, "/x?page=1"), (2, "/x?page=2"), (3, None), (9, "/x?page=9"))
+)
 
 
 def alert(**changes: object) -> Alert:
@@ -81,6 +85,20 @@ def visit_of(person_id: str) -> Visit:
     return Visit(request, Session(person_id, "a token", NOW + timedelta(hours=1)), person, NOW)
 
 
+def delivery(**changes: object) -> dict[str, object]:
+    return {
+        "channel": "email",
+        "template": "reminder",
+        "recipient_id": "W-0601",
+        "state": "not_needed",
+        "queued_at": NOW,
+        "held_until": None,
+        "sent_at": None,
+        "delivered_at": None,
+        "reason": "acknowledged",
+    } | changes
+
+
 def inbox(**changes: object) -> dict[str, object]:
     return {
         "inbox": "W-0601",
@@ -91,6 +109,7 @@ def inbox(**changes: object) -> dict[str, object]:
         "others": [("duty-lt-ely", 3)],
         "lengths": LENGTHS,
         "standing": "0123456789abcdef",
+        "works_with_children": True,
         "chosen": {"state": "open", "kind": None, "urgency": "urgent", "sort": "urgency"},
         "said": "1 alert is marked as seen",
         "errors": [],
@@ -112,16 +131,7 @@ def single(**changes: object) -> dict[str, object]:
         "before": card(alert(), now=NOW),
         "may_open_before": True,
         "deliveries": [
-            {
-                "channel": "email",
-                "recipient_id": "W-0601",
-                "state": "not_needed",
-                "queued_at": "today 14:05",
-                "held_until": "",
-                "sent_at": "",
-                "delivered_at": "",
-                "reason": "acknowledged",
-            }
+            parcel(delivery(), now=NOW),
         ],
         "next_step_at": "Mon 7 Sep 2026, 17:00",
         "lengths": list(LENGTHS),
@@ -139,6 +149,8 @@ def timeline(**changes: object) -> dict[str, object]:
         "chosen": {"kind": ["deadline"], "since": "2026-09-01", "until": None},
         "errors": [("until", "Enter the last day as a day, for example 2026-09-07")],
         "paper": False,
+        "today": "Mon 7 Sep 2026",
+        "clock": "14:05",
         "address": f"/children/{CHILD}/chronology",
         "pages": Pages(1, 1, None, None),
     } | changes
@@ -160,14 +172,9 @@ def board(**changes: object) -> dict[str, object]:
 
 
 def choices(**changes: object) -> dict[str, object]:
-    rows = preferences.rows_of(PACK, Arrangements(), "W-0601")
     return {
-        "rows": [
-            (row, [(preferences.field_name(row.kind, each), "E-mail", chosen) for each, chosen in row.chosen])
-            for row in rows
-        ],
+        "rows": preferences.rows_of(PACK, Arrangements(), "W-0601"),
         "channels": [("E-mail", True), ("Text message", False)],
-        "choices": preferences.CHOICES,
         "digests": preferences.DIGESTS,
         "times": preferences.TIMES,
         "hours": {"quiet_from": "19:00", "quiet_until": "x", "digest_at": "08:30", "digest": "daily"},
@@ -178,7 +185,7 @@ def choices(**changes: object) -> dict[str, object]:
 
 
 def sign_in() -> dict[str, object]:
-    groups = (ChoiceGroup("Ely", (Choice("W-0601", "family_worker"),)),)
+    groups = (ChoiceGroup("Ely", (Choice("W-0601", "family_worker", 3),)),)
     return {
         "groups": groups,
         "wanted": "/inbox",
@@ -341,7 +348,7 @@ def test_a_name_that_nobody_gave_a_template_is_a_mistake() -> None:
 def test_card_answers_who_what_by_when_why_me_and_what_now() -> None:
     """The five questions of every alert."""
     shown = card(alert(), now=NOW)
-    assert shown.case == f"Case {CASE}"
+    assert (shown.case, shown.full_id) == ("Case 3f2a1b4c", CASE)
     assert shown.says == "Overdue."
     assert (shown.by_when, shown.late) == ("Mon 7 Sep 2026, 13:05", True)
     assert shown.why == "You are the lead professional of this case."
@@ -365,10 +372,10 @@ def test_card_says_what_has_happened_since() -> None:
     assert shown.notes == (
         "What it asks for has happened: today 14:05.",
         "The same has happened 2 times more, last today 14:05.",
-        "Nobody acknowledged it in time: escalated once.",
+        "Nobody marked it as seen in time: escalated once.",
         "Put off until Mon 7 Sep 2026, 17:05.",
     )
-    assert shown.late is False
+    assert (shown.late, shown.next_step) == (False, DONE)
 
 
 def test_card_tells_a_stand_in_and_a_manager_why_it_came_to_them() -> None:
@@ -376,15 +383,94 @@ def test_card_tells_a_stand_in_and_a_manager_why_it_came_to_them() -> None:
     changes = {"stands_in_for": "W-0602", "escalates": UUID(int=5), "role": Role.TEAM_MANAGER}
     assert card(alert(**changes), now=NOW).why == (
         "You stand in for W-0602, who is away or has left."
-        " Nobody acknowledged the alert before this one in time."
-        " You manage the team that answers for this case."
+        " Nobody marked the alert before this one as seen in time."
+        " You are the manager of the team that answers for this case."
     )
 
 
-def test_every_role_and_urgency_has_words() -> None:
+def test_card_tells_somebody_else_about_its_recipient() -> None:
+    """A manager who reads an alert of the team is not told that they lead the case."""
+    assert (
+        card(alert(), now=NOW, to_its_recipient=False).why == "W-0601 is the lead professional of this case."
+    )
+    changes = {"recipient_id": "duty-lt-ely", "role": Role.DUTY_INBOX}
+    assert card(alert(**changes), now=NOW).why.startswith("This is the duty inbox")
+    other = card(alert(**changes, stands_in_for="W-0602"), now=NOW, to_its_recipient=False).why
+    assert other.startswith(
+        "duty-lt-ely stands in for W-0602, who is away or has left. duty-lt-ely is the duty"
+    )
+
+
+def test_every_role_urgency_channel_and_state_has_words() -> None:
     """A new one cannot be forgotten."""
     assert set(WHY) == set(Role)
     assert set(TAGS) == set(COLOURS) == set(Urgency)
+    assert set(CHANNELS) == set(Channel)
+    assert {"absent", *STATES} == set(get_args(DeliveryState))
+
+
+@pytest.mark.parametrize("state", get_args(Shown))
+def test_every_list_of_alerts_has_a_heading_a_way_to_the_others_and_words_where_it_is_empty(
+    reception: Reception, state: str
+) -> None:
+    """The list that is shown is no link; nothing is left blank."""
+    chosen = {"state": state, "kind": None, "urgency": None, "sort": "urgency"}
+    page = rendered(reception, "inbox.html", chosen=chosen, cards=[], total=0, pages=Pages(1, 1, None, None))
+    assert "lert" in page[page.index("<h1") : page.index("</h1>")]
+    assert page.count('aria-current="page"') == 1
+    assert page.count("?state=") == len(get_args(Shown)) - 1
+    alerts = page[page.index('id="alerts"') : page.index("</main>")]
+    assert '<p class="govuk-body">' in alerts
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "at"),
+    [
+        (
+            {"state": "held", "held_until": NOW + timedelta(days=3), "reason": None},
+            "Held until",
+            "Thu 10 Sep",
+        ),
+        ({"state": "sent", "sent_at": NOW - timedelta(days=1), "reason": None}, "Sent", "Yesterday 14:05"),
+        ({"state": "failed", "reason": "gave_up"}, "Failed (gave up)", "Today 14:05"),
+        ({}, "Not needed (acknowledged)", "Today 14:05"),
+    ],
+)
+def test_delivery_says_what_has_become_of_it_and_when(
+    changes: dict[str, object], state: str, at: str
+) -> None:
+    """One that waits says for how long, one that failed says why."""
+    shown = parcel(delivery(**changes), now=NOW)
+    assert (shown.channel, shown.what, shown.to, shown.state) == ("E-mail", "Reminder", "W-0601", state)
+    assert shown.at.startswith(at)
+
+
+def test_facts_leave_out_what_the_title_says_and_ids_that_only_machines_compare() -> None:
+    """Ids are as short as people write them, codes are words, limits are said in full."""
+    raised = replace(
+        entry(
+            child_id=str(CHILD),
+            cause_id=str(ABOUT),
+            template="alert",
+            about=str(ABOUT),
+            case_id=str(CASE),
+            kind="deadline.due_soon:plan_review",
+            role="lead_professional",
+            raised_at="2026-09-07T13:05:00Z",
+        ),
+        type="alert.raised.v2",
+    )
+    assert dict(line(raised, now=NOW).facts) == {
+        "Case": "3f2a1b4c",
+        "About": "plan review due soon",
+        "Role": "lead professional",
+    }
+    scheduled = entry(rule="1:working_days:next_day", about=str(CASE), due_from="2026-09-07T23:00:00Z")
+    assert dict(line(scheduled, now=NOW).facts) == {
+        "Rule": "1 working day, counted from the next day",
+        "Reference": "3f2a1b4c",
+        "Due from": "Tue 8 Sep 2026",
+    }
 
 
 def test_event_is_told_in_words_with_its_facts() -> None:
@@ -404,10 +490,9 @@ def test_event_is_told_in_words_with_its_facts() -> None:
         now=NOW,
     )
     assert (shown.what, shown.when, shown.source) == ("Assessment overdue", "today 14:05", "assessment")
+    assert (shown.clock, shown.day) == ("14:05", date(2026, 9, 7))
     assert dict(shown.facts) == {
-        "Deadline": str(ABOUT),
-        "Kind": "assessment",
-        "Due at": "today 13:05",
+        "Due": "Mon 7 Sep 2026, 13:05",
         "Started on": "Fri 4 Sep 2026",
         "Late": "yes",
         "Concerns": "N1; N5",
@@ -418,7 +503,12 @@ def test_event_is_told_in_words_with_its_facts() -> None:
 def test_alert_page_names_the_rule_the_limit_and_its_source(reception: Reception) -> None:
     """Why me: by which rule of which pack, under which law."""
     page = rendered(reception, "alert.html")
-    for words in ("deadline.overdue:", PACK.pack.version, "45 working days", "Working Together 2018"):
+    for words in (
+        "Any deadline overdue: told to the team manager and the lead professional",
+        PACK.pack.version,
+        "45 working days",
+        "Working Together 2018",
+    ):
         assert words in page
 
 

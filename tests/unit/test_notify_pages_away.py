@@ -54,7 +54,7 @@ async def test_page_says_that_the_store_is_away(http: httpx.AsyncClient, path: s
     sign_in(http, "W-0600")
     answer = await http.get(path)
     assert answer.status_code == 503
-    assert "The service does not answer" in answer.text
+    assert "Sorry, the service is unavailable" in answer.text
     assert answer.headers["cache-control"] == "no-store"
 
 

@@ -25,7 +25,7 @@ DELIVERY = UUID(int=4)
         (timedelta(0), "today 14:05"),
         (timedelta(hours=14), "today 00:05"),
         (timedelta(hours=15), "yesterday 23:05"),
-        (timedelta(days=3), "Fri 4 Sep 2026"),
+        (timedelta(days=3), "Fri 4 Sep 2026, 14:05"),
     ],
 )
 def test_moments_are_told_in_london_time(before: timedelta, words: str) -> None:
@@ -49,6 +49,8 @@ def test_deadline_of_hours_is_due_at_its_time() -> None:
     [
         ("deadline.overdue:assessment", "assessment overdue"),
         ("deadline.due_soon:placement_review_first", "placement review first due soon"),
+        ("deadline.waived:placement_review_first", "placement review first deadline waived"),
+        ("deadline.extended:any deadline", "any deadline extended"),
         ("exit_interview.overdue", "exit interview overdue"),
         ("referral.received", "referral received"),
     ],

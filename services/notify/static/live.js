@@ -60,16 +60,21 @@ function keepUp(list) {
     const before = new Set(ids(shown));
     const after = ids(fresh);
     const added = after.filter((id) => !before.has(id)).length;
-    const focused = document.activeElement?.id;
+    const focused = shown.contains(document.activeElement) ? document.activeElement.id : null;
     const chosen = new Set([...shown.querySelectorAll("input:checked")].map((box) => box.id));
+    const selected = new Map([...shown.querySelectorAll("select")].map((field) => [field.id, field.value]));
     const node = document.importNode(fresh, true);
     for (const box of node.querySelectorAll("input[type=checkbox]")) {
       box.checked = chosen.has(box.id);
     }
+    for (const field of node.querySelectorAll("select")) {
+      field.value = selected.get(field.id) ?? field.value;
+    }
     shown.replaceWith(node);
     shown = node;
-    if (focused) {
-      document.getElementById(focused)?.focus({ preventScroll: true });
+    if (focused !== null) {
+      // Where somebody was may be gone with its alert: then they are at the list, and not at the page's top.
+      (document.getElementById(focused) ?? node).focus({ preventScroll: true });
     }
     say(added, [...before].filter((id) => !after.includes(id)).length);
   }

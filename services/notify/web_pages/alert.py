@@ -16,8 +16,8 @@ from services.notify.web_pages.inbox import InboxId
 from services.notify.web_pages.people import members_of
 from services.notify.web_pages.putting_off import allowed, until
 from services.notify.web_pages.visiting import Forbidden, Reception, Visit, back_to, field_of
-from services.notify.web_pages.words import card, line, plain, value_words
-from services.notify.wording import due_words, moment_words
+from services.notify.web_pages.words import amount, card, line, parcel, plain, subject_words
+from services.notify.wording import due_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,13 @@ def rule_shown(alert: Alert, pack: NotifyPack) -> RuleShown | None:
         return None
     limit = pack.deadlines.by_kind.get(alert.facts.kind.partition(":")[2])
     return RuleShown(
-        on=rule.on,
-        to=", ".join(plain(role.value) for role in rule.to),
+        on=subject_words(rule.on),
+        to=" and the ".join(plain(role.value) for role in rule.to),
         urgency=rule.urgency.value,
         version=pack.pack.version,
         limit=None
         if limit is None
-        else f"{limit.words}: {limit.limit} {plain(limit.unit)} after {limit.starts}",
+        else f"{limit.words}: {amount(limit.limit, limit.unit)} after {limit.starts}",
         source=None if limit is None else limit.source,
     )
 
@@ -127,7 +127,7 @@ async def _page(reception: Reception, visit: Visit, alert: Alert, *, is_mine: bo
         visit,
         "alert.html",
         inbox=facts.recipient_id,
-        card=card(alert, now=now),
+        card=card(alert, now=now, to_its_recipient=is_mine),
         is_mine=is_mine,
         cause=None if cause is None else line(cause, now=now),
         rule=rule_shown(alert, reception.pack),
@@ -135,12 +135,9 @@ async def _page(reception: Reception, visit: Visit, alert: Alert, *, is_mine: bo
         before=None if before is None else card(before, now=now),
         may_open_before=before is not None
         and before.facts.recipient_id in {*visit.person.inboxes, *managed(reception.pack, visit)},
-        deliveries=[
-            {name: value_words(value, now=now) for name, value in each.items()} for each in deliveries
-        ],
+        deliveries=[parcel(each, now=now) for each in deliveries],
         next_step_at=None if alert.next_escalation_at is None else due_words(alert.next_escalation_at),
         lengths=allowed(rules, now=now, pack=reception.pack) if alert.status == "open" else [],
-        raised=moment_words(facts.raised_at, now=now),
         works_with_children=visit.person.works_with_children,
     )
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from schemas.events import Code
+from services.kernel.calendar import LONDON
 from services.notify import boards, rates
 from services.notify.boards import Which
 from services.notify.rates import Rate
@@ -17,7 +18,7 @@ from services.notify.web_pages.people import members_of
 from services.notify.web_pages.rendering import pages_of
 from services.notify.web_pages.visiting import Forbidden, Reception
 from services.notify.web_pages.words import card, plain
-from services.notify.wording import kind_words, moment_words
+from services.notify.wording import day_words, kind_words
 
 PER_PAGE = 20
 WEEKS = 4
@@ -90,15 +91,22 @@ def add(routes: APIRouter, reception: Reception) -> None:
             team=team,
             roles=roles,
             loads=[
-                (each, None if each.oldest is None else moment_words(each.oldest, now=visit.now))
+                (each, None if each.oldest is None else day_words(each.oldest.astimezone(LONDON).date()))
                 for each in loads
             ],
-            cards=[card(alert, now=visit.now) for alert in alerts],
+            cards=[card(alert, now=visit.now, to_its_recipient=False) for alert in alerts],
             total=total,
             which=which,
             mondays=[f"{monday.day} {monday:%b}" for monday in mondays],
             rates=[(row, kind_words(row.kind)) for row in rate_rows(told, mondays)],
-            pages=pages_of(f"/board/{team_code}", page, total, {"which": which}, per_page=PER_PAGE),
+            pages=pages_of(
+                f"/board/{team_code}",
+                page,
+                total,
+                {"which": which},
+                per_page=PER_PAGE,
+                fragment="#unacknowledged",
+            ),
         )
 
 

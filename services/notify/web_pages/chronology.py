@@ -9,6 +9,7 @@ import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from services.kernel.calendar import LONDON
 from services.kernel.connection import Connection
 from services.notify import chronicle
 from services.notify.chronicle import ChronologyFilter
@@ -86,6 +87,7 @@ def add(routes: APIRouter, reception: Reception) -> None:
             entries, total = await chronicle.list_entries(connection, chosen, limit=limit, offset=offset)
         # Every look at a child's record is recorded; ids only, as everywhere in logs.
         log.info("chronology viewed", child_id=str(child_id), viewed_by=visit.person.person_id)
+        local = visit.now.astimezone(LONDON)
         lines = [line(entry, now=visit.now) for entry in entries]
         address = f"/children/{child_id}/chronology"
         query = {
@@ -106,6 +108,8 @@ def add(routes: APIRouter, reception: Reception) -> None:
             errors=errors,
             paper=paper,
             address=address,
+            today=day_words(local.date()),
+            clock=f"{local:%H:%M}",
             pages=pages_of(address, page, total, query, per_page=PER_PAGE),
         )
 

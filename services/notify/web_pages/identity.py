@@ -1,6 +1,7 @@
 """Signing in: one interface, and the list of demo users that stands behind it until OpenID Connect does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +21,8 @@ class Choice:
 
     person_id: str
     role: str
+    waiting: int = 0
+    """How many alerts they have to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Identity(Protocol):
     OpenID Connect will answer `choices` with nothing and send the browser to its provider.
     """
 
-    async def choices(self) -> tuple[ChoiceGroup, ...]:
+    async def choices(self, *, now: datetime) -> tuple[ChoiceGroup, ...]:
         """Return whom a visitor may choose to be; none where signing in is somebody else's."""
         ...
 
@@ -52,7 +55,7 @@ class Identity(Protocol):
 class Nobody:
     """No sign-in is set up: the pages stay shut."""
 
-    async def choices(self) -> tuple[ChoiceGroup, ...]:
+    async def choices(self, *, now: datetime) -> tuple[ChoiceGroup, ...]:  # noqa: ARG002 - there is nobody
         """Return nobody."""
         return ()
 
@@ -72,7 +75,7 @@ class DemoUsers:
         self._pack = pack
         self._engine = engine
 
-    async def choices(self) -> tuple[ChoiceGroup, ...]:
+    async def choices(self, *, now: datetime) -> tuple[ChoiceGroup, ...]:
         """Return the pack's people by team, the shared inboxes, and agencies that were told something."""
         pack = self._pack
         county = [each for each in pack.practitioners if each.team is None]
@@ -89,10 +92,19 @@ class DemoUsers:
         groups.append(ChoiceGroup("County-wide inboxes", shared))
         async with self._engine.connect() as connection:
             agencies = await reading.list_agencies(connection)
-        if agencies:
-            chosen = tuple(Choice(each, "referrer") for each in agencies)
-            groups.append(ChoiceGroup("Referring agencies", chosen))
-        return tuple(group for group in groups if group.choices)
+            groups.append(
+                ChoiceGroup("Referring agencies", tuple(Choice(each, "referrer") for each in agencies))
+            )
+            everybody = [choice.person_id for group in groups for choice in group.choices]
+            waiting = await reading.count_open(connection, everybody, now=now)
+        return tuple(
+            ChoiceGroup(
+                group.words,
+                tuple(replace(each, waiting=waiting.get(each.person_id, 0)) for each in group.choices),
+            )
+            for group in groups
+            if group.choices
+        )
 
     async def prove(self, claim: str) -> Person | None:
         """Believe the claim."""

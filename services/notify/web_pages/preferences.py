@@ -1,6 +1,6 @@
 """Preferences: how alerts of each kind come, when somebody is left in peace, when the digest comes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time
 from typing import Any, cast, get_args
@@ -20,24 +20,22 @@ from services.notify.arrangements import (
     ChooseQuietHours,
     Digest,
     QuietHours,
+    widening,
 )
 from services.notify.pack import NotifyPack
 from services.notify.routing import WORKERS
 from services.notify.web_pages.deeds import Deeds
 from services.notify.web_pages.visiting import Forbidden, Reception, Visit, field_of
-from services.notify.wording import kind_words
+from services.notify.web_pages.words import CHANNELS, subject_words
+from services.notify.wording import sentence
 
-CHOICES: tuple[tuple[str, str], ...] = (
-    ("", "as the council has it"),
-    ("at_once", "at once"),
-    ("digest", "in the digest"),
-    ("off", "not at all"),
-)
+CHOICES: Mapping[str, str] = {"at_once": "at once", "digest": "in the digest", "off": "not at all"}
+LEFT_OPEN = ""
+"""What a form sends where nothing is chosen."""
 DIGESTS: tuple[tuple[Digest, str], ...] = (
     ("working_day", "At the start of each working day"),
     ("daily", "Every day"),
 )
-CHANNELS = {Channel.EMAIL: "E-mail", Channel.SMS: "Text message"}
 TIMES = (
     ("quiet_from", "Quiet hours begin"),
     ("quiet_until", "Quiet hours end"),
@@ -54,7 +52,17 @@ class Row:
     words: str
     locked: bool
     """Whether it can be urgent: then it always comes at once."""
-    chosen: tuple[tuple[Channel, str], ...]
+    fields: tuple["Field", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What somebody has chosen for one kind of alert on one channel, and what they may choose."""
+
+    name: str
+    channel: str
+    chosen: str
+    options: tuple[tuple[str, str], ...]
 
 
 def add(routes: APIRouter, reception: Reception) -> None:
@@ -113,22 +121,29 @@ def rows_of(pack: NotifyPack, known: Arrangements, worker_id: str) -> list[Row]:
     return [
         Row(
             kind,
-            "Everything that is not chosen below" if kind == ALL_KINDS else words_of(kind),
+            "Everything that is not chosen below" if kind == ALL_KINDS else subject_words(kind),
             pack.is_urgent(kind),
-            tuple(
-                (channel, known.preferences.get((worker_id, kind, channel.value)) or "")
-                for channel in PERSONAL
-            ),
+            tuple(_field(pack, known, worker_id, kind, channel) for channel in PERSONAL),
         )
         for kind in kinds_of(pack)
     ]
 
 
-def words_of(kind: str) -> str:
-    """Return a kind as people read it; a deadline's state for any deadline as such."""
-    name, _, deadline = kind.partition(":")
-    words = kind_words(f"{name}:any deadline" if deadline == ALL_KINDS else kind)
-    return words.capitalize()
+def left_open(pack: NotifyPack, known: Arrangements, worker_id: str, kind: str, channel: Channel) -> str:
+    """Return what happens where somebody chooses nothing for a kind: a wider choice, else the pack's rule."""
+    for wider in widening(kind)[1:]:
+        choice = known.preferences.get((worker_id, wider, channel.value))
+        if choice is not None:
+            return f"as above: {CHOICES[choice]}"
+    if kind == ALL_KINDS:
+        return "as the council has it"
+    ways = (
+        pack.notifications.by_urgency[rule.urgency].channels if rule.channels is None else rule.channels
+        for rule in pack.alerts
+        if rule.on == kind and WORKERS.intersection(rule.to)
+    )
+    told = any(channel in channels for channels in ways)
+    return f"as the council has it: {CHOICES['at_once' if told else 'off']}"
 
 
 def changes(
@@ -140,9 +155,9 @@ def changes(
             wanted = form.get(field_name(kind, channel))
             if wanted is None:
                 continue
-            if wanted not in dict(CHOICES):
+            if wanted != LEFT_OPEN and wanted not in CHOICES:
                 raise Forbidden
-            if wanted != (known.preferences.get((worker_id, kind, channel.value)) or ""):
+            if wanted != (known.preferences.get((worker_id, kind, channel.value)) or LEFT_OPEN):
                 yield kind, channel, cast("Choice | None", wanted or None)
 
 
@@ -195,18 +210,8 @@ async def _page(
         visit,
         "preferences.html",
         status=422 if errors else 200,
-        rows=[
-            (
-                row,
-                [
-                    (field_name(row.kind, channel), CHANNELS[channel], choice)
-                    for channel, choice in row.chosen
-                ],
-            )
-            for row in rows_of(reception.pack, known, worker)
-        ],
+        rows=rows_of(reception.pack, known, worker),
         channels=[(CHANNELS[each], each in reception.channels) for each in PERSONAL],
-        choices=CHOICES,
         digests=DIGESTS,
         times=TIMES,
         hours=entered or _as_entered(hours),
@@ -223,3 +228,13 @@ def _as_entered(hours: QuietHours) -> dict[str, Any]:
         "digest_at": f"{hours.digest_at:%H:%M}",
         "digest": hours.digest,
     }
+
+
+def _field(pack: NotifyPack, known: Arrangements, worker_id: str, kind: str, channel: Channel) -> Field:
+    nothing = left_open(pack, known, worker_id, kind, channel)
+    return Field(
+        field_name(kind, channel),
+        CHANNELS[channel],
+        known.preferences.get((worker_id, kind, channel.value)) or LEFT_OPEN,
+        ((LEFT_OPEN, sentence(nothing)), *((code, sentence(words)) for code, words in CHOICES.items())),
+    )

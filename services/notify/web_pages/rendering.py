@@ -1,6 +1,6 @@
 """Turns templates into pages: the components of GOV.UK Frontend, words of ours, headers that protect."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from urllib.parse import quote, urlencode
 import structlog
 from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, Undefined
+
+from services.notify.wording import sentence
 
 HERE = Path(__file__).parents[1]
 TEMPLATES = HERE / "pages"
@@ -61,6 +63,8 @@ class Pages:
     count: int
     previous: str | None
     following: str | None
+    links: tuple[tuple[int, str | None], ...] = ()
+    """The numbers that are shown, in order, with their addresses; None stands for those left out."""
 
 
 def inbox_address(inbox: str) -> str:
@@ -68,19 +72,35 @@ def inbox_address(inbox: str) -> str:
     return f"/inbox/{quote(inbox, safe='')}"
 
 
-def pages_of(address: str, number: int, total: int, query: Mapping[str, Any], *, per_page: int) -> Pages:
-    """Return where in a list a page is; what the visitor has chosen stays in the addresses."""
+def pages_of(
+    address: str, number: int, total: int, query: Mapping[str, Any], *, per_page: int, fragment: str = ""
+) -> Pages:
+    """Return where in a list a page is; what the visitor has chosen stays in the addresses.
+
+    `fragment` is where the list begins, with its `#`, on a page that holds more than it.
+    """
     count = max(1, -(-total // per_page))
 
     def link(other: int) -> str:
-        return address_with(address, {**query, "page": other})
+        return f"{address_with(address, {**query, 'page': other})}{fragment}"
 
     return Pages(
         number=number,
         count=count,
         previous=link(min(number - 1, count)) if number > 1 else None,
         following=link(number + 1) if number < count else None,
+        links=tuple(_links(min(number, count), count, link)),
     )
+
+
+def _links(number: int, count: int, link: Callable[[int], str]) -> Iterator[tuple[int, str | None]]:
+    """Yield the first page, the last, this one and its neighbours."""
+    before = 0
+    for other in sorted({1, number - 1, number, number + 1, count} & set(range(1, count + 1))):
+        if other > before + 1:
+            yield before + 1, None
+        yield other, link(other)
+        before = other
 
 
 def address_with(address: str, query: Mapping[str, Any]) -> str:
@@ -101,6 +121,7 @@ def environment() -> Environment:
         autoescape=True,
         undefined=OptionalParameter,
     )
+    templates.filters["sentence"] = sentence
     templates.globals["inbox_address"] = inbox_address
     templates.globals["address_with"] = address_with
     return templates

@@ -62,7 +62,7 @@ async def _page(
         None,
         "sign_in.html",
         status=422 if error else 200,
-        groups=await reception.identity.choices(),
+        groups=await reception.identity.choices(now=reception.desk.clock.now()),
         wanted=inside(wanted),
         token_of_form=session.token,
         error=error,

@@ -40,8 +40,11 @@ PROBLEM_SCHEMA: Mapping[str, Any] = {
 
 MEANINGS: Mapping[int, str] = {
     400: "The body cannot be read.",
+    401: "Say who you are; the detail says how.",
+    403: "Not for you.",
     404: "There is no such thing.",
     409: "Not possible now; the detail says what to do instead.",
+    410: "No longer there; the detail says how to go on.",
     422: "The request has mistakes; `mistakes` names the fields.",
     503: "A store does not answer: send the request again in a moment.",
 }

@@ -12,7 +12,7 @@ from schemas.events import Code, Event, Moment
 from schemas.events.codes import Channel
 from services.kernel.desk import Desk
 from services.kernel.service import Command
-from services.kernel.web import IdempotencyKey
+from services.kernel.web import TO_COMMANDS, IdempotencyKey, problems
 from services.notify import arranging
 from services.notify.arrangements import (
     Choice,
@@ -24,8 +24,10 @@ from services.notify.arrangements import (
     EndAbsence,
 )
 from services.notify.book import NotifyBook
+from services.notify.handlers import check_practitioner
 from services.notify.hours import TimeOfDay
 from services.notify.model import AssignKeyWorker
+from services.notify.store import NotifyStore
 
 WorkerId = Annotated[Code, Path(description="Whose arrangements.")]
 
@@ -69,8 +71,13 @@ def add(routes: APIRouter, desk: Desk[NotifyBook]) -> None:
     async def done(command: Command, key: str) -> dict[str, Any]:
         return await desk.execute(command, key=key, respond=_done)
 
-    @routes.get("/workers/{worker_id}/arrangements", summary="What somebody has arranged")
+    @routes.get(
+        "/workers/{worker_id}/arrangements", responses=problems(404), summary="What somebody has arranged"
+    )
     async def arranged(worker_id: WorkerId) -> dict[str, Any]:
+        store = desk.service.store
+        assert isinstance(store, NotifyStore)  # noqa: S101 - wired so in app.py
+        check_practitioner(worker_id, store.pack)
         async with desk.engine.connect() as connection:
             known = await arranging.load(connection, None)
         hours = known.quiet_hours.get(worker_id)
@@ -88,7 +95,9 @@ def add(routes: APIRouter, desk: Desk[NotifyBook]) -> None:
         )
         return shown
 
-    @routes.post("/workers/{worker_id}/preferences", summary="Choose how alerts of a kind come")
+    @routes.post(
+        "/workers/{worker_id}/preferences", responses=TO_COMMANDS, summary="Choose how alerts of a kind come"
+    )
     async def prefer(worker_id: WorkerId, asked: Preference, key: IdempotencyKey) -> dict[str, Any]:
         """What is urgent can be neither switched off nor put into a digest."""
         command = ChoosePreference(
@@ -96,20 +105,34 @@ def add(routes: APIRouter, desk: Desk[NotifyBook]) -> None:
         )
         return await done(command, key)
 
-    @routes.post("/workers/{worker_id}/quiet-hours", summary="Choose quiet hours and the digest's time")
+    @routes.post(
+        "/workers/{worker_id}/quiet-hours",
+        responses=TO_COMMANDS,
+        summary="Choose quiet hours and the digest's time",
+    )
     async def be_quiet(worker_id: WorkerId, asked: QuietHoursChosen, key: IdempotencyKey) -> dict[str, Any]:
         return await done(ChooseQuietHours(worker_id=worker_id, **dict(asked)), key)
 
-    @routes.post("/workers/{worker_id}/absences", summary="Say that somebody is away, or has left")
+    @routes.post(
+        "/workers/{worker_id}/absences",
+        responses=TO_COMMANDS,
+        summary="Say that somebody is away, or has left",
+    )
     async def be_away(worker_id: WorkerId, asked: Absence, key: IdempotencyKey) -> dict[str, Any]:
         """Open alerts go to whoever stands in when it begins; without a stand-in to the duty inbox."""
         return await done(DeclareAbsence(worker_id=worker_id, **dict(asked)), key)
 
-    @routes.post("/workers/{worker_id}/absences/{delegation_id}/end", summary="Say that somebody is back")
+    @routes.post(
+        "/workers/{worker_id}/absences/{delegation_id}/end",
+        responses=TO_COMMANDS,
+        summary="Say that somebody is back",
+    )
     async def be_back(worker_id: WorkerId, delegation_id: UUID, key: IdempotencyKey) -> dict[str, Any]:
         return await done(EndAbsence(worker_id=worker_id, delegation_id=delegation_id), key)
 
-    @routes.post("/children/{child_id}/key-worker", summary="Give a child a key worker")
+    @routes.post(
+        "/children/{child_id}/key-worker", responses=TO_COMMANDS, summary="Give a child a key worker"
+    )
     async def assign(child_id: UUID, asked: KeyWorker, key: IdempotencyKey) -> dict[str, Any]:
         return await done(AssignKeyWorker(child_id=child_id, **dict(asked)), key)
 

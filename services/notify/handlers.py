@@ -14,6 +14,7 @@ from services.notify.deliveries import decide_proof, decide_withdrawal
 from services.notify.escalation import decide_following
 from services.notify.learning import decide_key_worker, learn
 from services.notify.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
+from services.notify.pack import NotifyPack
 from services.notify.referrers import retold
 from services.notify.telling import check_preference, decide_deliveries
 
@@ -74,16 +75,16 @@ def choose_preference(book: NotifyBook, command: ChoosePreference, occasion: Occ
 
 def choose_quiet_hours(book: NotifyBook, command: ChooseQuietHours, occasion: Occasion) -> Sequence[Produced]:
     """Keep when somebody is left in peace."""
-    _known(command.worker_id, book)
+    check_practitioner(command.worker_id, book.council.pack)
     book.arranged.append((command, occasion.now, occasion.cause))
     return ()
 
 
 def declare_absence(book: NotifyBook, command: DeclareAbsence, occasion: Occasion) -> Sequence[Produced]:
     """Keep who stands in for somebody, and from when to when. Open alerts move when it begins."""
-    _known(command.worker_id, book)
+    check_practitioner(command.worker_id, book.council.pack)
     if command.to_id is not None:
-        _known(command.to_id, book)
+        check_practitioner(command.to_id, book.council.pack)
     if command.to_id == command.worker_id:
         raise Refused("Nobody stands in for themselves: name somebody else, or the duty inbox by nobody.")
     if command.ends_at is not None and command.ends_at <= max(command.starts_at, occasion.now):
@@ -140,8 +141,9 @@ def _taught(book: NotifyBook, event: Event) -> People:
     return replace(people, story=retold(people.story, event))
 
 
-def _known(worker_id: str, book: NotifyBook) -> None:
-    if worker_id not in book.council.pack.practitioner_ids:
+def check_practitioner(worker_id: str, pack: NotifyPack) -> None:
+    """Raise Refused for somebody who does not work here."""
+    if worker_id not in pack.practitioner_ids:
         raise Refused(f"The policy pack knows no practitioner {worker_id}.", missing=True)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from services.kernel.desk import Desk
-from services.kernel.web import problem
+from services.kernel.web import problem, problems
 from services.notify import receipts
 from services.notify.book import NotifyBook
 
@@ -28,7 +28,12 @@ def add(routes: APIRouter, desk: Desk[NotifyBook], token: SecretStr | None) -> N
         return
     expected = f"Bearer {token.get_secret_value()}".encode()
 
-    @routes.post("/govuk-notify/receipts", summary="Receipts of GOV.UK Notify", status_code=204)
+    @routes.post(
+        "/govuk-notify/receipts",
+        responses=problems(400, 401),
+        summary="Receipts of GOV.UK Notify",
+        status_code=204,
+    )
     async def receive(receipt: Receipt, authorization: Annotated[str, Header()] = "") -> Response:
         """A receipt that comes again, late, or about a message of somebody else changes nothing."""
         if not hmac.compare_digest(authorization.encode(), expected):

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from schemas.events import Code
 from services.kernel.desk import Desk
+from services.kernel.web import problems
 from services.notify import referrer_rows
 from services.notify.agency_keys import Doorkeeper, KeyTable
 from services.notify.book import NotifyBook
@@ -54,7 +55,11 @@ def add(routes: APIRouter, desk: Desk[NotifyBook], doorkeeper: Doorkeeper | None
     """Add the routes. Keys are looked up in the service's own store unless another doorkeeper is given."""
     keys = doorkeeper or KeyTable(desk.engine)
 
-    @routes.get("/referrers/{agency_id:path}/updates", summary="What has become of an agency's referrals")
+    @routes.get(
+        "/referrers/{agency_id:path}/updates",
+        responses=problems(401, 403, 410),
+        summary="What has become of an agency's referrals",
+    )
     async def updates_of(
         agency_id: AgencyId,
         bearer: Bearer,

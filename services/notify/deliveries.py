@@ -51,14 +51,15 @@ class Delivery:
 
 
 def delivery_id(
-    alert_id: UUID, recipient_id: str, channel: Channel, *, subscription_id: UUID | None = None, step: int = 0
+    alert_id: UUID, recipient_id: str, channel: Channel, *, subscription_id: UUID | None = None, turn: int = 0
 ) -> UUID:
     """Return the id of a delivery: the same whenever it is asked for.
 
-    A reminder is another delivery than the first one (`step`), and so is the one to whoever answers for
-    the alert after its recipient.
+    A reminder is another delivery than the first one, and so is the one to whoever answers for the alert
+    after its recipient, be it the same person again: each has the version of the alert before it as its
+    `turn`.
     """
-    where = f"{channel.value}/{recipient_id}/{step}"
+    where = f"{channel.value}/{recipient_id}/{turn}"
     return derived(alert_id, where if subscription_id is None else f"{where}/{subscription_id}")
 
 

@@ -212,7 +212,7 @@ def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], occasion
             alert.facts if fresh is None else fresh,
             council=book.council,
             occasion=occasion,
-            step=step.step if fresh is None else 0,
+            turn=alert.version if fresh is None else 0,
             template="reminder" if fresh is None else None,
         )
     return produced

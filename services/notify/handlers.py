@@ -106,12 +106,14 @@ def passed_on(book: NotifyBook, moved: Iterable[AlertReassigned], occasion: Occa
     """
     produced: list[Produced] = []
     for each in moved:
-        facts = book.alert(each.alert_id).facts
-        fresh = facts.model_copy(update={"recipient_id": each.to_id, "role": each.role})
+        alert = book.alert(each.alert_id)
+        fresh = alert.facts.model_copy(update={"recipient_id": each.to_id, "role": each.role})
         produced += [
             each,
             *decide_withdrawal(book.deliveries_of(each.alert_id), each),
-            *decide_deliveries(fresh, council=book.council, occasion=occasion, gather=True),
+            *decide_deliveries(
+                fresh, council=book.council, occasion=occasion, turn=alert.version, gather=True
+            ),
         ]
     return produced
 

@@ -29,14 +29,14 @@ def decide_deliveries(
     *,
     council: Council,
     occasion: Occasion,
-    step: int = 0,
+    turn: int = 0,
     template: str | None = None,
     gather: bool = False,
 ) -> list[NotificationQueued]:
     """Return the deliveries of an alert to its recipient, on the channels that this installation has.
 
-    `step` tells a reminder from the first time. `gather` puts what is not urgent into the next digest: for
-    many alerts that come at once.
+    `turn` tells each further time from the first: it is the alert's version before it. `gather` puts what
+    is not urgent into the next digest: for many alerts that come at once.
     """
     return [
         NotificationQueued(
@@ -46,7 +46,7 @@ def decide_deliveries(
                 alert.recipient_id,
                 channel,
                 subscription_id=None if subscription is None else subscription.subscription_id,
-                step=step,
+                turn=turn,
             ),
             alert_id=alert.alert_id,
             case_id=alert.case_id,

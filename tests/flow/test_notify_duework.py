@@ -378,6 +378,30 @@ async def test_two_scanners_begin_an_absence_once(notify: Bench) -> None:
     assert await history(notify, alert.alert_id) == ["alert.raised.v2", "alert.reassigned.v1"]
 
 
+async def test_alert_that_comes_back_to_whom_it_was_for_is_sent_again(notify: Bench) -> None:
+    """The stand-in goes away in turn: the lead has the alert again, with an e-mail of its own about it."""
+    await notify.deliver(overdue())
+    await notify.execute(absence(OTHER, hours=1, days=0.1))
+    notify.clock.move(timedelta(hours=1))
+    await look(notify)
+    notify.clock.move(timedelta(hours=3))
+    back = DeclareAbsence(
+        worker_id=OTHER,
+        to_id=LEAD,
+        starts_at=notify.clock.now(),
+        ends_at=notify.clock.now() + timedelta(days=1),
+        declared_by=MANAGER,
+    )
+    await notify.execute(back)
+    await look(notify)
+    alert = await alert_of(notify, LEAD, KIND)
+    assert await history(notify, alert.alert_id) == ["alert.raised.v2", *["alert.reassigned.v1"] * 2]
+    rows = await notify.rows(
+        "SELECT recipient_id, state FROM deliveries WHERE alert_id = :id ORDER BY position", id=alert.alert_id
+    )
+    assert [tuple(row) for row in rows] == [(LEAD, "not_needed"), (OTHER, "not_needed"), (LEAD, "queued")]
+
+
 async def test_running_part_does_what_is_due_and_ends_cleanly(notify: Bench) -> None:
     """Beside the worker, without anybody asking; the metrics of rates with it."""
     await notify.deliver(overdue())

@@ -174,7 +174,7 @@ def test_deciding_twice_makes_the_same_deliveries_and_a_reminder_another() -> No
     first, second = sent(urgency=Urgency.URGENT), sent(urgency=Urgency.URGENT)
     assert first == second
     reminder = decide_deliveries(
-        fact(urgency=Urgency.URGENT), council=council(), occasion=at(), step=1, template="reminder"
+        fact(urgency=Urgency.URGENT), council=council(), occasion=at(), turn=1, template="reminder"
     )
     someone_else = sent(urgency=Urgency.URGENT, recipient_id=OTHER)
     ids = [each.delivery_id for each in (*first, *reminder, *someone_else)]

@@ -24,7 +24,8 @@ ADD = text("""
         (:subscription_id, :owner_kind, :owner_id, :channel, :url, :secret_reference,
          CAST(:kinds AS text[]), :now)
     ON CONFLICT (subscription_id) DO UPDATE SET
-        secret_reference = excluded.secret_reference, kinds = excluded.kinds, active = true
+        url = excluded.url, secret_reference = excluded.secret_reference, kinds = excluded.kinds,
+        active = true
 """)
 END = text("""
     UPDATE subscriptions SET active = false WHERE subscription_id = :subscription_id AND active
@@ -55,7 +56,7 @@ def subscription_id(owner_kind: OwnerKind, owner_id: str, channel: Channel, url:
 
 
 async def add(connection: Connection, endpoint: Endpoint, *, now: datetime) -> None:
-    """Subscribe an address, or change its key and kinds; one that had ended hears again."""
+    """Subscribe an address, or change its key and kinds; one that had ended, or was lost, hears again."""
     await connection.execute(
         ADD,
         {

@@ -153,3 +153,18 @@ def test_a_history_with_a_gap_is_named() -> None:
     cut = [own("c", cause="x", subject="cut", sequence=2)]
     torn = [own("d", cause="x", subject="torn"), own("e", cause="x", subject="torn", sequence=3)]
     assert headless([*whole, *cut, *torn], {an_id("whole"): 2}) == {an_id("cut"), an_id("torn")}
+
+
+def test_what_rests_on_a_history_that_is_left_out_is_left_out_with_it() -> None:
+    """Unless the journal has the beginning of that history: then it is there to rest on."""
+    torn = [own("a", cause="x", subject="torn"), own("b", cause="x", subject="torn", sequence=3)]
+    behind = own("c", cause="x", subject="known", sequence=4)
+    resting = {"on torn": "torn", "on known": "known", "on nothing": "never heard of", "by itself": None}
+    events = [*torn, behind, *(own(name, cause="x", subject=name) for name in resting)]
+    rests_on = {
+        one.entry.subject: an_id(other) if other else None
+        for one, other in zip(events[3:], resting.values(), strict=True)
+    }
+    of_event = {id(one.event): rests_on.get(one.entry.subject) for one in events}
+    cut = headless(events, {an_id("known"): 2}, rests_on=lambda event: of_event[id(event)])
+    assert cut == {an_id(name) for name in ("torn", "known", "on torn", "on nothing")}

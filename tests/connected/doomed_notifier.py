@@ -36,7 +36,7 @@ from services.notify.sending import Sending
 from tests.connected.notify_rig import REAL, case_overdue, received
 from tests.flow.conftest import Bench, MovableClock
 
-MOST_STEPS = 14
+MOST_STEPS = 30
 LONGEST_LIFE_SECONDS = 0.25
 POLL = 10
 """Events of one delivery."""

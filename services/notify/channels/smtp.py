@@ -21,6 +21,9 @@ AT_ONCE = 10
 """E-mails that one transaction claims and one records: the bound of what a crash doubles. With one each,
 the two commits were most of an e-mail's cost; a busy mailer fills the ten, an idle one sends one alone."""
 
+SIDE_BY_SIDE = 4
+"""Connections: a mail server takes its time over each e-mail, and waits for the disk each time."""
+
 _ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 _REFUSALS = range(500, 600)
 _CLOSING = 421
@@ -31,18 +34,18 @@ class _SenderAway(Exception):  # noqa: N818 - the name says what it is
 
 
 class SmtpCarrier:
-    """Sends over one connection, made when the first message goes and kept until `rest`."""
+    """Sends over a few connections, made when there are messages for them and kept until `rest`."""
 
     provider = "smtp"
     at_once = AT_ONCE
-    side_by_side = 1
+    side_by_side = SIDE_BY_SIDE
     attempts_allowed: int | None = None
 
     def __init__(self, settings: Settings, addresses: AddressBook, *, timeout_seconds: float = 20.0) -> None:
         self._settings = settings
         self._addresses = addresses
         self.timeout_seconds = timeout_seconds
-        self._client: aiosmtplib.SMTP | None = None
+        self._idle: list[aiosmtplib.SMTP] = []
 
     async def send(self, message: Message) -> Outcome:
         """Hand one message to the mail server.
@@ -65,6 +68,7 @@ class SmtpCarrier:
             client = await self._connected()
         except _SenderAway as away:
             return Away(str(away))
+        can_go_on = True
         try:
             await client.send_message(letter)
         except SMTPSenderRefused as error:
@@ -77,22 +81,29 @@ class SmtpCarrier:
         except SMTPResponseException as error:
             return _refused_or_later(error.code, error.message)
         except (SMTPException, OSError) as error:
-            await self.rest()
+            can_go_on = False
             return Later(type(error).__name__)
         except BaseException:
-            await self.rest()  # in the middle of a dialogue nobody can go on
+            can_go_on = False  # in the middle of a dialogue nobody can go on
             raise
+        finally:
+            if can_go_on:
+                self._idle.append(client)
+            else:
+                client.close()
         return Taken()
 
     async def rest(self) -> None:
         """Hang up."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        while self._idle:
+            self._idle.pop().close()
 
     async def _connected(self) -> aiosmtplib.SMTP:
-        if self._client is not None and self._client.is_connected:
-            return self._client
+        while self._idle:
+            client = self._idle.pop()
+            if client.is_connected:
+                return client
+            client.close()
         host, port = _place(self._settings.smtp or "")
         password = self._settings.smtp_password
         client = aiosmtplib.SMTP(
@@ -114,7 +125,6 @@ class SmtpCarrier:
         except BaseException:
             client.close()
             raise
-        self._client = client
         return client
 
 

@@ -3,7 +3,6 @@
 import base64
 import re
 from typing import Annotated, Any, NamedTuple
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -16,7 +15,7 @@ from services.notify import referrer_rows
 from services.notify.agency_keys import Doorkeeper, KeyTable
 from services.notify.book import NotifyBook
 
-CURSOR = re.compile(rb"1:([1-9][0-9]{0,17}):([0-9a-f]{32})")
+CURSOR = re.compile(rb"1:([1-9][0-9]{0,17}):([0-9a-f]{16})")
 
 Bearer = Annotated[
     HTTPAuthorizationCredentials | None,
@@ -29,17 +28,18 @@ After = Annotated[
 
 
 class Cursor(NamedTuple):
-    """How far somebody has read: the position, and the update that stood there.
+    """How far somebody has read: the position, and a digest of all the updates up to it, in any order.
 
-    The second tells a store that was lost and filled again, in which positions mean something else.
+    The second tells a store that was restored or lost, and has its updates in another order: the same
+    position there may leave out what they have not read.
     """
 
     position: int
-    update_id: UUID
+    digest: int
 
     def text(self) -> str:
         """Return the cursor as it travels; what is in it is nobody's business."""
-        return base64.urlsafe_b64encode(f"1:{self.position}:{self.update_id.hex}".encode()).decode()
+        return base64.urlsafe_b64encode(b"1:%d:%016x" % (self.position, self.digest % 2**64)).decode()
 
 
 def read_cursor(given: str) -> Cursor | None:
@@ -48,7 +48,9 @@ def read_cursor(given: str) -> Cursor | None:
         match = CURSOR.fullmatch(base64.urlsafe_b64decode(given.encode("ascii")))
     except ValueError:
         return None
-    return None if match is None else Cursor(int(match[1]), UUID(match[2].decode()))
+    if match is None:
+        return None
+    return Cursor(int(match[1]), int.from_bytes(bytes.fromhex(match[2].decode()), signed=True))
 
 
 def add(routes: APIRouter, desk: Desk[NotifyBook], doorkeeper: Doorkeeper | None = None) -> None:
@@ -78,18 +80,18 @@ def add(routes: APIRouter, desk: Desk[NotifyBook], doorkeeper: Doorkeeper | None
                 cursor = read_cursor(after)
                 if cursor is None:
                     raise HTTPException(422, "This is no cursor of ours: send one as it came, or none.")
-                if await referrer_rows.find_at(connection, agency_id, cursor.position) != cursor.update_id:
+                if await referrer_rows.find_at(connection, agency_id, cursor.position) != cursor.digest:
                     raise HTTPException(
                         410,
-                        "What this cursor stood at is no longer there: begin again without one, and pass"
-                        " over every update_id that you have.",
+                        "The updates are no longer in the order in which you have read them: begin again"
+                        " without a cursor, and pass over every update_id that you have.",
                     )
                 position = cursor.position
             found = await referrer_rows.after(connection, agency_id, position, limit=limit + 1)
         page = found[:limit]
         return {
             "items": [each.update.shown() for each in page],
-            "cursor": Cursor(page[-1].position, page[-1].update.update_id).text() if page else after,
+            "cursor": Cursor(page[-1].position, page[-1].digest).text() if page else after,
             "more": len(found) > limit,
         }
 

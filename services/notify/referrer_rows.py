@@ -32,10 +32,14 @@ HEARD = text("""
     ORDER BY child_id, occurred_at, sequence, message_id
 """)
 
-# The children are locked: nobody else writes an update of theirs between the look and the insert.
+# The children are locked: nobody else writes an update of theirs between the look and the insert. `digest` is
+# of all updates up to one, in whatever order: half of each id, each id being a hash already.
 APPEND = text("""
     WITH fresh AS (
-        SELECT * FROM unnest(
+        SELECT *, CAST(
+            CAST('x' || left(replace(CAST(update_id AS text), '-', ''), 16) AS bit(64)) AS bigint
+        ) AS mark
+        FROM unnest(
             CAST(:update_id AS uuid[]), CAST(:agency_id AS text[]), CAST(:referral_id AS uuid[]),
             CAST(:agency_reference AS text[]), CAST(:state AS text[]), CAST(:occurred_at AS timestamptz[]),
             CAST(:redirected_to AS text[]), CAST(:lead_professional_id AS text[]), CAST(:team AS text[]),
@@ -46,33 +50,37 @@ APPEND = text("""
         )
         WHERE NOT EXISTS (SELECT FROM referrer_updates WHERE referrer_updates.update_id = given.update_id)
     ), moved AS (
-        INSERT INTO referrer_positions (agency_id, last_position)
-        SELECT agency_id, count(*) FROM fresh GROUP BY agency_id ORDER BY agency_id
+        INSERT INTO referrer_positions (agency_id, last_position, digest)
+        SELECT agency_id, count(*), bit_xor(mark) FROM fresh GROUP BY agency_id ORDER BY agency_id
         ON CONFLICT (agency_id) DO UPDATE
-            SET last_position = referrer_positions.last_position + excluded.last_position
-        RETURNING agency_id, last_position
+            SET last_position = referrer_positions.last_position + excluded.last_position,
+                digest = referrer_positions.digest # excluded.digest
+        RETURNING agency_id, last_position, digest
     )
     INSERT INTO referrer_updates (
         agency_id, position, update_id, referral_id, agency_reference, state, occurred_at, redirected_to,
-        lead_professional_id, team, message_id
+        lead_professional_id, team, message_id, digest
     )
     SELECT agency_id,
            last_position + 1 - row_number() OVER (PARTITION BY agency_id ORDER BY ordinal DESC),
            update_id, referral_id, agency_reference, state, occurred_at, redirected_to,
-           lead_professional_id, team, message_id
+           lead_professional_id, team, message_id,
+           digest # coalesce(bit_xor(mark) OVER (
+               PARTITION BY agency_id ORDER BY ordinal ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+           ), 0)
     FROM fresh JOIN moved USING (agency_id)
 """)
 
 COLUMNS = """
     position, update_id, agency_id, referral_id, agency_reference, state, occurred_at, message_id,
-    redirected_to, lead_professional_id, team
+    redirected_to, lead_professional_id, team, digest
 """
 AFTER = text(f"""
     SELECT {COLUMNS} FROM referrer_updates
     WHERE agency_id = :agency_id AND position > :position
     ORDER BY position LIMIT :limit
 """)  # noqa: S608 - the columns are ours
-AT = text("SELECT update_id FROM referrer_updates WHERE agency_id = :agency_id AND position = :position")
+AT = text("SELECT digest FROM referrer_updates WHERE agency_id = :agency_id AND position = :position")
 OF_ALERTS = text("""
     SELECT alert_id, position, update_id, agency_id, referral_id, agency_reference, state, occurred_at,
            message_id, redirected_to, lead_professional_id, referrer_updates.team
@@ -101,6 +109,8 @@ class Placed:
     """An update and where it stands among all of its agency."""
 
     position: int
+    digest: int
+    """Of all updates up to this one."""
     update: Update
 
 
@@ -131,8 +141,8 @@ async def after(connection: Connection, agency_id: str, position: int, *, limit:
     return [_placed(row) for row in rows]
 
 
-async def find_at(connection: Connection, agency_id: str, position: int) -> UUID | None:
-    """Return the id of the update at a position; None where the agency has none."""
+async def find_at(connection: Connection, agency_id: str, position: int) -> int | None:
+    """Return the digest of an agency's updates up to a position; None where it has none there."""
     row = (await connection.execute(AT, {"agency_id": agency_id, "position": position})).one_or_none()
     return None if row is None else row[0]
 
@@ -147,7 +157,8 @@ async def of_alerts(connection: Connection, alert_ids: Sequence[UUID]) -> dict[U
 
 
 def _placed(row: Row) -> Placed:
-    return Placed(row.position, _update(dict(row)))
+    facts = dict(row)
+    return Placed(row.position, facts.pop("digest"), _update(facts))
 
 
 def _update(facts: dict[str, Any]) -> Update:

@@ -1,4 +1,4 @@
-"""E-mails of an older store become deliveries: none is lost, and what is still to go goes with evidence."""
+"""What an older store holds counts in today's: no e-mail is lost, what is still to go leaves evidence."""
 
 from datetime import timedelta
 from importlib import resources
@@ -16,6 +16,7 @@ from services.notify import lanes, queue
 from services.notify.app import build
 from services.notify.lanes import LaneKey
 from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.flow.test_referrer_loop import received
 
 pytestmark = pytest.mark.connected
 
@@ -58,9 +59,9 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-async def back(bench: Bench) -> None:
-    """Go back to the store as it was before there were deliveries."""
-    await synchronously(bench.engine, lambda it: command.downgrade(_config(it), "notify_0001"))
+async def back(bench: Bench, to: str = "notify_0001") -> None:
+    """Go back to an earlier store: as it was before there were deliveries, unless another one is named."""
+    await synchronously(bench.engine, lambda it: command.downgrade(_config(it), to))
 
 
 async def execute(bench: Bench, *statements: str) -> None:
@@ -121,3 +122,15 @@ async def test_email_that_was_queued_is_sent_with_its_evidence(notify: Bench) ->
     assert (row.version, row.state) == (1, "sent")
     (told,) = await notify.rows("SELECT subject, sequence FROM journal WHERE type = 'notification.sent.v1'")
     assert tuple(told) == (message.message_id, 1)
+
+
+async def test_updates_that_were_told_before_get_the_digest_of_their_cursors(notify: Bench) -> None:
+    """As they would have got it when they were told."""
+    digests = "SELECT agency_id, position, digest FROM referrer_updates ORDER BY 1, 2"
+    last = "SELECT agency_id, digest FROM referrer_positions ORDER BY 1"
+    await notify.deliver(received(1), received(2, "police-1"), received(3))
+    before = [await notify.rows(digests), await notify.rows(last)]
+    assert [len(rows) for rows in before] == [3, 2]
+    await back(notify, "notify_0004")
+    await migrate(notify.engine, "notify")
+    assert [await notify.rows(digests), await notify.rows(last)] == before

@@ -162,6 +162,15 @@ async def positions(bench: Bench, agency: str = SCHOOL) -> list[int]:
     return [row.position for row in rows]
 
 
+async def lose(bench: Bench) -> None:
+    """Let the store forget all that it has heard and said."""
+    async with bench.engine.begin() as connection:
+        await connection.execute(
+            text("TRUNCATE referrer_updates, referrer_positions, heard_events, inbox, alerts CASCADE")
+        )
+        await connection.execute(text("TRUNCATE journal, outbox"))
+
+
 async def test_an_agency_follows_its_referral_from_receipt_to_the_end(
     notify: Bench, polling: httpx.AsyncClient
 ) -> None:
@@ -292,20 +301,50 @@ async def test_a_cursor_of_a_store_that_was_lost_is_not_taken_for_one_of_this(
     """Filled again from the bus, positions may mean something else: better begin again than skip."""
     headers = await key_of(notify)
     await notify.deliver(*journey())
-    cursor = (await ask(polling, headers))["cursor"]
-    async with notify.engine.begin() as connection:
-        await connection.execute(
-            text("TRUNCATE referrer_updates, referrer_positions, heard_events, inbox, alerts CASCADE")
-        )
-        await connection.execute(text("TRUNCATE journal, outbox"))
+    first = await ask(polling, headers)
+    cursor = first["cursor"]
+    await lose(notify)
     answer = await polling.get(f"/referrers/{SCHOOL}/updates", params={"after": cursor}, headers=headers)
     assert answer.status_code == 410
-    assert "without one" in answer.json()["detail"]
-    before = referrer_api.read_cursor(cursor)
-    assert before is not None
+    assert "without a cursor" in answer.json()["detail"]
     await notify.deliver(*journey())
-    again = await ask(polling, headers)
-    assert str(before.update_id) in {item["update_id"] for item in again["items"]}, "an update keeps its id"
+    assert await ask(polling, headers) == first, "an update keeps its id, and the same updates their cursor"
+
+
+async def test_a_cursor_counts_only_where_it_stands_for_the_same_updates(
+    notify: Bench, polling: httpx.AsyncClient
+) -> None:
+    """The same update at the same place is not enough: before it, another one may stand that was not read."""
+    headers = await key_of(notify)
+    one, other = (received(1), redirected(1)), (received(2), redirected(2))
+    for event in (received(1), received(2), received(3), redirected(2), redirected(1)):
+        await notify.deliver(event)
+    cursors = [(await ask(polling, headers, limit=limit))["cursor"] for limit in range(1, 6)]
+    await lose(notify)
+    for event in (*one, *other, received(3)):
+        await notify.deliver(event)
+    asked = [
+        await polling.get(f"/referrers/{SCHOOL}/updates", params={"after": cursor}, headers=headers)
+        for cursor in cursors
+    ]
+    # 1 and 5: the same ones have been read. Of 4 the fourth is the same, and the third is another one.
+    assert [answer.status_code for answer in asked] == [200, 410, 410, 410, 200]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+async def test_the_digest_is_of_all_updates_so_far(notify: Bench, at_once: int) -> None:
+    """Told in one transaction or in several, for each agency by itself."""
+    events = [received(1), received(2), received(3, POLICE), redirected(2), redirected(1)]
+    for begin in range(0, len(events), at_once):
+        await notify.deliver(*events[begin : begin + at_once])
+    rows = await notify.rows("SELECT * FROM referrer_updates ORDER BY agency_id, position")
+    read = Counter[str]()
+    for row in rows:
+        read[row.agency_id] ^= row.update_id.int >> 64
+        assert row.digest % 2**64 == read[row.agency_id]
+    assert read.keys() == {SCHOOL, POLICE}
+    last = await notify.rows("SELECT agency_id, digest FROM referrer_positions")
+    assert {row.agency_id: row.digest % 2**64 for row in last} == read
 
 
 async def test_redelivery_tells_nothing_twice(notify: Bench) -> None:

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
+from services.notify.web_pages.rendering import Renderer
 from tests.browser.county import County, eventually
 from tests.browser.windows import SCREENS, window
 
@@ -17,6 +18,16 @@ SOON = 15_000
 
 OVERDUE = "deadline.overdue:assessment"
 DUE_SOON = "deadline.due_soon:assessment"
+TOLD = "lead_professional.assigned"
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for(chromium: Browser, county: County) -> None:
+    """A link in an e-mail is followed by somebody who has not signed in today."""
+    with window(chromium, county) as visitor:
+        visitor.open("/preferences")
+        expect(visitor.page.get_by_role("heading", name="Sign in", level=1)).to_be_visible()
+        visitor.choose(WORKER)
+        expect(visitor.page.get_by_role("heading", name="Preferences", level=1)).to_be_visible()
 
 
 def test_alert_arrives_live_and_is_gone_in_a_second_window_when_it_is_acknowledged(
@@ -27,51 +38,74 @@ def test_alert_arrives_live_and_is_gone_in_a_second_window_when_it_is_acknowledg
         for each in (one, two):
             each.open(f"/inbox/{DUTY}")
             each.mark()
-        referral = str(county.refer())
+        referral = county.refer()
         for each in (one, two):
             expect(each.card(referral)).to_be_visible(timeout=SOON)
             assert each.is_same_document()
         expect(two.page.locator("#news")).to_have_text("1 new alert", timeout=SOON)
+        two.card(referral).get_by_role("button", name="Mark as seen").focus()
         one.card(referral).get_by_role("button", name="Mark as seen").click()
         expect(one.page.get_by_text("1 alert is marked as seen")).to_be_visible()
         expect(two.card(referral)).to_have_count(0, timeout=SOON)
         assert two.is_same_document()
         expect(two.page.locator("#news")).to_have_text("1 no longer to do", timeout=SOON)
+        expect(two.page.locator("#alerts")).to_be_focused()  # and not the top of the page
 
 
 def test_a_choice_survives_that_the_list_changes_under_it(chromium: Browser, county: County) -> None:
-    """Whoever has ticked alerts keeps the ticks, and the place, when another alert comes in."""
+    """Whoever has selected alerts keeps the ticks, the time and the place when another alert comes in."""
     with window(chromium, county, WORKER) as one:
         one.open(f"/inbox/{DUTY}")
-        first = str(county.refer())
+        first = county.refer()
         box = one.card(first).get_by_role("checkbox")
-        expect(box).to_be_visible(timeout=SOON)
+        expect(box).to_be_attached(timeout=SOON)
+        one.page.get_by_label("Put selected off for").select_option("3 days")
         box.check()
         box.focus()
-        second = str(county.refer())
+        second = county.refer()
         expect(one.card(second)).to_be_visible(timeout=SOON)
         expect(one.card(first).get_by_role("checkbox")).to_be_checked()
         expect(one.card(first).get_by_role("checkbox")).to_be_focused()
+        expect(one.page.get_by_label("Put selected off for")).to_have_value("72")
         one.card(second).get_by_role("checkbox").check()
-        one.page.get_by_role("button", name="Mark the chosen as seen").click()
+        one.page.get_by_role("button", name="Mark selected as seen").click()
         expect(one.page.get_by_text("2 alerts are marked as seen")).to_be_visible()
 
 
 def test_everything_works_without_javascript(chromium: Browser, county: County) -> None:
-    """A reload shows what is new; forms do the rest."""
+    """A reload shows what is new; links and forms do the rest: seen, put off, filtered, and the timeline."""
     with window(chromium, county, WORKER, scripts=False) as one:
-        referral = str(county.refer())
+        seen, waits = county.refer(), county.refer()
         one.open(f"/inbox/{DUTY}")
-        one.reload_until(referral)
-        one.card(referral).get_by_role("checkbox").check()
-        one.page.get_by_role("button", name="Mark the chosen as seen").click()
+        for each in (seen, waits):
+            one.reload_until(str(each)[:8])
+        one.card(seen).get_by_role("checkbox").check()
+        one.page.get_by_role("button", name="Mark selected as seen").click()
         expect(one.page.get_by_text("1 alert is marked as seen")).to_be_visible()
-        expect(one.card(referral)).to_have_count(0)
+        expect(one.card(seen)).to_have_count(0)
+
+        one.card(waits).get_by_role("link", name="Referral received").click()
+        one.page.get_by_label("Put off for").select_option("4 hours")
+        one.page.get_by_role("button", name="Put off").click()
+        expect(one.page.get_by_text("1 alert is put off")).to_be_visible()
+        expect(one.card(waits)).to_have_count(0)
+        one.page.get_by_role("link", name="Put off").click()
+        expect(one.card(waits)).to_be_visible()
+
+        one.page.get_by_text("Filter or sort").click()
+        one.page.get_by_label("Urgency").select_option("Routine")
+        one.page.get_by_role("button", name="Show these").click()
+        expect(one.page.get_by_text("No alert is like that.")).to_be_visible()
+        one.page.get_by_role("link", name="Show all that is to do").click()
+        one.page.get_by_role("link", name="Seen", exact=True).click()
+        one.card(seen).get_by_role("link", name="timeline").click()
+        expect(one.page.get_by_role("heading", name="Timeline", level=1)).to_be_visible()
+        expect(one.page.get_by_text("Referral received").first).to_be_visible()
 
 
-def test_keyboard_alone_skips_the_navigation_and_marks_an_alert(chromium: Browser, county: County) -> None:
-    """The first tab stop leads past the navigation; a button is pressed with the return key."""
-    referral = str(county.refer())
+def test_keyboard_alone_is_enough(chromium: Browser, county: County) -> None:
+    """Past the navigation, into the filter, a tick by the space bar, a button by the return key."""
+    referral = county.refer()
     with window(chromium, county, WORKER) as one:
         one.open(f"/inbox/{DUTY}")
         expect(one.card(referral)).to_be_visible(timeout=SOON)
@@ -79,9 +113,29 @@ def test_keyboard_alone_skips_the_navigation_and_marks_an_alert(chromium: Browse
         expect(one.page.get_by_role("link", name="Skip to main content")).to_be_focused()
         one.page.keyboard.press("Enter")
         assert one.page.url.endswith("#main-content")
-        one.card(referral).get_by_role("button", name="Mark as seen").focus()
+        filters = one.page.locator("summary")
+        one.tab_to(filters)
+        one.page.keyboard.press("Enter")
+        expect(one.page.get_by_label("Urgency")).to_be_visible()
+        one.tab_to(one.card(referral).get_by_role("checkbox"))
+        one.page.keyboard.press("Space")
+        expect(one.card(referral).get_by_role("checkbox")).to_be_checked()
+        one.tab_to(one.card(referral).get_by_role("button", name="Mark as seen"))
         one.page.keyboard.press("Enter")
         expect(one.page.get_by_text("1 alert is marked as seen")).to_be_visible()
+
+
+def test_navigation_of_a_telephone_opens_and_leads_on(chromium: Browser, county: County) -> None:
+    """On a narrow screen the pages are behind a button."""
+    with window(chromium, county, MANAGER) as manager:
+        manager.page.set_viewport_size({"width": 320, "height": 640})
+        manager.open(f"/inbox/{MANAGER}")
+        board = manager.page.get_by_role("link", name="Team board")
+        expect(board).to_be_hidden()
+        manager.page.get_by_role("button", name="Menu").click()
+        manager.page.screenshot(path=SCREENS / "menu-telephone.png")
+        board.click()
+        expect(manager.page.get_by_role("heading", name="Ely Locality Team", level=1)).to_be_visible()
 
 
 def test_preferences_hold_a_digest_back_until_its_hour(chromium: Browser, county: County) -> None:
@@ -89,10 +143,11 @@ def test_preferences_hold_a_digest_back_until_its_hour(chromium: Browser, county
     case = county.open_case()
     with window(chromium, county, case.lead) as lead:
         lead.open("/preferences")
-        expect(lead.page.get_by_text("Always at once").first).to_be_visible()
-        lead.page.get_by_label("Any deadline due soon: E-mail").select_option("digest")
+        expect(lead.page.get_by_text("so they always come at once")).to_be_visible()
+        lead.page.get_by_label("Any deadline due soon: E-mail").select_option("In the digest")
         lead.page.get_by_role("button", name="Keep choices").click()
         expect(lead.page.get_by_text("Your preferences are kept")).to_be_visible()
+        lead.inspect("preferences-kept")
         lead.page.get_by_label("Quiet hours begin").fill("20:00")
         lead.page.get_by_role("button", name="Keep quiet hours and digest").click()
         expect(lead.page.get_by_text("You have chosen these.")).to_be_visible()
@@ -102,7 +157,7 @@ def test_preferences_hold_a_digest_back_until_its_hour(chromium: Browser, county
         eventually(lambda: bool(county.alerts_of(case.lead, DUE_SOON, case)), "the deadline comes near")
         (alert,) = county.alerts_of(case.lead, DUE_SOON, case)
         lead.open(f"/inbox/{case.lead}/alerts/{alert['alert_id']}")
-        expect(lead.page.get_by_role("cell", name="held", exact=True)).to_be_visible()
+        expect(lead.page.get_by_role("cell", name="Held until", exact=True)).to_be_visible()
         lead.inspect("alert-held-for-digest")
         assert not [each for each in county.letters_to(case.lead) if alert["alert_id"] in each.get_content()]
 
@@ -114,7 +169,7 @@ def test_preferences_hold_a_digest_back_until_its_hour(chromium: Browser, county
 
         def is_sent() -> bool:
             lead.page.reload(wait_until="load")
-            return lead.page.get_by_role("cell", name="sent", exact=True).count() == 1
+            return lead.page.get_by_role("cell", name="Sent", exact=True).count() == 1
 
         eventually(is_sent, "the page says that the e-mail was sent")
 
@@ -139,31 +194,77 @@ def test_overdue_alert_that_nobody_sees_is_escalated_on_the_managers_board(
         )
         assert manager.leaf_through("/board/lt-ely?which=escalated", link)
         manager.inspect("board-escalated")
+        manager.print("board")
         manager.page.locator(link).click()
         expect(manager.page.get_by_text("only they mark it as seen")).to_be_visible()
+        expect(
+            manager.page.get_by_text(f"{case.lead} is the lead professional of this case.")
+        ).to_be_visible()
         expect(manager.page.get_by_text("History of the deadline")).to_be_visible()
         manager.inspect("alert-of-the-team")
 
         lead.open(f"/inbox/{case.lead}/alerts/{alert['alert_id']}")
+        expect(lead.page.get_by_text("You are the lead professional of this case.")).to_be_visible()
         lead.inspect("alert")
+        lead.print("alert")
         lead.page.get_by_role("button", name="Mark as seen").click()
         expect(lead.page.get_by_text("1 alert is marked as seen")).to_be_visible()
+        lead.inspect("inbox-marked")
         assert not manager.leaf_through("/board/lt-ely?which=escalated", link)
+
+
+def test_what_nobody_saw_reaches_the_manager_with_who_was_told_before(
+    chromium: Browser, county: County
+) -> None:
+    """The manager's own alert answers the five questions as well, and leads to the first one."""
+    case = county.open_case()
+    eventually(lambda: bool(county.alerts_of(case.lead, TOLD, case)), "the lead is told")
+    county.move(timedelta(days=4))  # two working days and a weekend
+    eventually(lambda: county.alerts_of(case.lead, TOLD, case)[0]["escalation_step"] == 1, "a reminder")
+    county.move(timedelta(days=5))
+    eventually(lambda: bool(county.alerts_of(MANAGER, TOLD, case)), "the manager is told")
+    (alert,) = county.alerts_of(MANAGER, TOLD, case)
+    with window(chromium, county, MANAGER) as manager:
+        manager.open(f"/inbox/{MANAGER}/alerts/{alert['alert_id']}")
+        for words in (
+            f"Case {case.reference}",
+            "A new case has its lead professional.",
+            "No date",
+            "You are the manager of the team that answers for this case.",
+            "find out who acts",
+        ):
+            expect(manager.page.locator(".govuk-summary-list").first).to_contain_text(words)
+        manager.inspect("alert-escalated")
+        manager.page.get_by_role("link", name="open their alert").click()
+        expect(manager.page.get_by_text(f"This is in the inbox of {case.lead}")).to_be_visible()
 
 
 def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> None:
     """Wide and on a telephone; every page leaves a picture in var/screens."""
     case = county.open_case()
-    county.refer()
+    for _ in range(21):  # more than fit on one page
+        county.refer()
     with window(chromium, county) as visitor:
         visitor.open("/sign-in")
         visitor.inspect("sign-in")
+        visitor.open("/sign-in?next=/board")
+        visitor.page.context.clear_cookies()
+        visitor.page.locator(f'button[value="{MANAGER}"]').click()
+        expect(visitor.page.get_by_text("Your time to sign in has run out")).to_be_visible()
+        visitor.inspect("sign-in-error")
     pages = {
-        "inbox-empty": f"/inbox/{case.lead}?kind=case.closed",
+        "inbox-empty": f"/inbox/{case.lead}?state=put_off",
+        "inbox-nothing-like-that": f"/inbox/{case.lead}?kind=case.closed",
         "inbox": f"/inbox/{case.lead}",
+        "inbox-filtered": f"/inbox/{case.lead}?urgency=soon&sort=due",
         "inbox-shared": f"/inbox/{DUTY}",
+        "inbox-done": f"/inbox/{DUTY}?state=settled",
         "inbox-seen": f"/inbox/{DUTY}?state=acknowledged",
+        "inbox-second-page": f"/inbox/{DUTY}?state=all&page=2",
+        "inbox-no-such-page": f"/inbox/{DUTY}?page=99",
         "timeline": f"/children/{case.child_id}/chronology",
+        "timeline-filtered": f"/children/{case.child_id}/chronology?kind=deadline&since=2026-09-01",
+        "timeline-nothing-like-that": f"/children/{case.child_id}/chronology?until=2026-09-01",
         "timeline-to-print": f"/children/{case.child_id}/chronology?paper=true",
         "timeline-error": f"/children/{case.child_id}/chronology?since=x",
         "preferences": "/preferences",
@@ -171,46 +272,89 @@ def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> Non
         "missing": "/children/nobody/chronology",
     }
     with window(chromium, county, case.lead) as lead:
-        eventually(
-            lambda: bool(county.alerts_of(case.lead, "lead_professional.assigned", case)), "the lead is told"
-        )
+        eventually(lambda: bool(county.alerts_of(case.lead, TOLD, case)), "the lead is told")
         for name, path in pages.items():
             lead.open(path)
             lead.inspect(name)
         lead.open(f"/inbox/{case.lead}")
-        lead.page.get_by_role("button", name="Mark the chosen as seen").click()
-        expect(lead.page.get_by_text("Choose at least one alert")).to_be_visible()
+        lead.print("inbox")
+        lead.page.get_by_role("button", name="Mark selected as seen").click()
+        expect(lead.page.get_by_role("link", name="Select at least one alert")).to_be_visible()
         lead.inspect("inbox-error")
         lead.open("/preferences")
         lead.page.get_by_label("The digest comes at").fill("")
         lead.page.get_by_role("button", name="Keep quiet hours and digest").click()
         expect(lead.page.get_by_text("enter a time of day").first).to_be_visible()
         lead.inspect("preferences-error")
+    with window(chromium, county, "school-1") as school:
+        school.open("/inbox")
+        school.inspect("inbox-agency")
+        school.page.get_by_role("link", name="Lead professional assigned").first.click()
+        school.inspect("alert-agency")
     with window(chromium, county, MANAGER) as manager:
         manager.open("/board/lt-ely")
         manager.inspect("board")
     with window(chromium, county, COUNTY_MANAGER) as manager:
         manager.open("/board")
         manager.inspect("boards")
-    assert {f"{name}.png" for name in (*pages, "sign-in", "board", "boards", "inbox-error")} <= {
-        path.name for path in SCREENS.iterdir()
-    }
+        manager.open("/board/lt-soham")
+        manager.inspect("board-empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "status"),
+    [("away", "away.html", 503), ("failed", "failed.html", 500), ("refused", "refused.html", 409)],
+)
+def test_axe_finds_nothing_on_pages_that_say_what_is_wrong(
+    chromium: Browser, county: County, name: str, template: str, status: int
+) -> None:
+    """As they are rendered when the store is away, when we have made a mistake, when rules refuse a form."""
+    page = Renderer().page(
+        template, status=status, visitor=None, token="", here="", sentence="It can be put off for 4 hours."
+    )
+
+    def answer(route: Route) -> None:
+        route.fulfill(status=status, body=bytes(page.body), headers=dict(page.headers))
+
+    with window(chromium, county) as visitor:
+        visitor.page.route("**/in-trouble", answer)
+        visitor.open("/in-trouble")
+        visitor.inspect(name)
 
 
 def test_timeline_prints_its_events_and_nothing_else(chromium: Browser, county: County) -> None:
-    """On paper there is no navigation, no form and no button; the events are there."""
+    """On paper there is no navigation, no form and no button; the events and who printed them are there."""
     case = county.open_case()
     with window(chromium, county, case.lead) as lead:
         lead.open(f"/children/{case.child_id}/chronology?paper=true")
         lead.reload_until("Lead professional assigned")
         expect(lead.page.get_by_role("button", name="Print")).to_be_visible()
+        lead.print("timeline")
         lead.page.emulate_media(media="print")
-        for gone in ("nav", "form", "button", ".app-footer", ".govuk-skip-link"):
-            for each in lead.page.locator(gone).all():
-                expect(each).to_be_hidden()
         expect(lead.page.get_by_text("Lead professional assigned").first).to_be_visible()
-        lead.page.screenshot(path=SCREENS / "timeline-printed.png", full_page=True)
-        lead.page.emulate_media(media="screen")
+        expect(lead.page.get_by_text(f"opened by {case.lead}")).to_be_visible()
+        paper = lead.page.pdf(format="A4")
+    assert paper.startswith(b"%PDF-")
+
+
+def test_timeline_stands_in_the_order_in_which_one_thing_led_to_another(
+    chromium: Browser, county: County
+) -> None:
+    """Also where all of it has happened at one moment, as it has while a test holds the clock."""
+    case = county.open_case()
+    with window(chromium, county, case.lead) as lead:
+        lead.open(f"/children/{case.child_id}/chronology")
+        lead.reload_until("Notification queued")
+        told = [each.inner_text() for each in lead.page.locator(".app-timeline strong").all()]
+    order = [
+        "Referral received",
+        "Referral accepted",
+        "Assessment started",
+        "Lead professional assigned",
+        "Alert raised",
+        "Notification queued",
+    ]
+    assert [words for words in dict.fromkeys(told) if words in order] == order
 
 
 def test_signing_out_shuts_the_pages(chromium: Browser, county: County) -> None:

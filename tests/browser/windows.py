@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
+from uuid import UUID
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Response, expect
 
 from tests.browser.county import County, eventually
 
@@ -16,11 +17,16 @@ SCREENS = ROOT / "var" / "screens"
 DESKTOP = {"width": 1280, "height": 900}
 TELEPHONE = {"width": 320, "height": 640}
 """The narrowest that WCAG 2.2 asks for (1.4.10)."""
+PAPER = {"width": 700, "height": 990}
+"""About the width that a browser gives to a page of A4."""
+TAB_STOPS = 100
+"""More than any page of these tests has before what it is for."""
 
 FIND_VIOLATIONS = """
     async () => (await axe.run(document, {resultTypes: ["violations"]})).violations.map(
         (each) => `${each.id}: ${each.help}: ${each.nodes.map((node) => node.html).join(" ").slice(0, 600)}`)
 """
+NOT_FOR_PAPER = ("nav", "header", "footer", "button", "select", "input:not([type=hidden])", "summary")
 
 
 @dataclass
@@ -30,12 +36,13 @@ class Window:
     page: Page
     county: County
     faults: list[str] = field(default_factory=list)
-    """What the browser complained of: scripts that failed, and what the security policy refused."""
+    """What the browser complained of: scripts that failed, what the security policy refused, failed loads."""
 
     def watch(self) -> None:
         """Take down what the browser complains of."""
         self.page.on("pageerror", self._note)
         self.page.on("console", self._hear)
+        self.page.on("response", self._receive)
 
     def open(self, path: str) -> None:
         """Open a page."""
@@ -44,12 +51,16 @@ class Window:
     def sign_in(self, person: str, *, to: str = "/inbox") -> None:
         """Choose somebody from the list."""
         self.open(f"/sign-in?next={quote(to, safe='')}")
-        self.page.locator(f'button[value="{person}"]').click()
-        self.page.wait_for_load_state("load")
+        self.choose(person)
 
-    def card(self, words: str) -> Locator:
-        """Return the alert of this page that holds some words."""
-        return self.page.locator("[data-alert]").filter(has_text=words)
+    def choose(self, person: str) -> None:
+        """Choose somebody from the list that is open."""
+        self.page.locator(f'button[value="{person}"]').click()
+        expect(self.page.get_by_role("button", name=f"Sign out {person}")).to_be_attached()
+
+    def card(self, about: UUID) -> Locator:
+        """Return the alert of this page that is about a case or a referral."""
+        return self.page.locator("[data-alert]").filter(has_text=str(about)[:8])
 
     def leaf_through(self, path: str, selector: str) -> bool:
         """Open a list page by page until one holds something; return whether any does."""
@@ -71,6 +82,14 @@ class Window:
 
         eventually(holds, f"{self.page.url} says: {words}")
 
+    def tab_to(self, goal: Locator) -> None:
+        """Press the tab key until something has the focus."""
+        for _ in range(TAB_STOPS):
+            self.page.keyboard.press("Tab")
+            if goal.evaluate("(goal) => goal === document.activeElement"):
+                return
+        raise AssertionError(f"{goal} is not within {TAB_STOPS} tab stops")
+
     def mark(self) -> None:
         """Mark this document: another one, after a reload, has no such mark."""
         self.page.evaluate("() => { window.sameDocument = true; }")
@@ -89,7 +108,22 @@ class Window:
             assert width <= size["width"], f"{name} is {width} pixels wide on a screen of {size['width']}"
             # By evaluation, not by a script tag: the page's own policy refuses those, and stays in force.
             self.page.evaluate(AXE.read_text(encoding="utf-8"))
-            assert self.page.evaluate(FIND_VIOLATIONS) == [], name
+            violations = self.page.evaluate(FIND_VIOLATIONS)
+            assert not violations, f"{name}{suffix}: {violations}"
+        self.page.set_viewport_size({"width": DESKTOP["width"], "height": DESKTOP["height"]})
+
+    def print(self, name: str) -> None:
+        """Take a picture of this page as it is printed; what cannot be used on paper is not there."""
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.page.set_viewport_size({"width": PAPER["width"], "height": PAPER["height"]})
+        self.page.emulate_media(media="print")
+        self.page.screenshot(path=SCREENS / f"{name}-printed.png", full_page=True)
+        for gone in NOT_FOR_PAPER:
+            seen = [each.inner_text() for each in self.page.locator(gone).all() if each.is_visible()]
+            assert not seen, f"{name} prints {gone}: {seen}"
+        width = self.page.evaluate("() => document.documentElement.scrollWidth")
+        assert width <= PAPER["width"], f"{name} is {width} pixels wide on paper of {PAPER['width']}"
+        self.page.emulate_media(media="screen")
         self.page.set_viewport_size({"width": DESKTOP["width"], "height": DESKTOP["height"]})
 
     def _note(self, error: Error) -> None:
@@ -98,6 +132,10 @@ class Window:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error" and "Content Security Policy" in message.text:
             self.faults.append(message.text)
+
+    def _receive(self, response: Response) -> None:
+        if not response.ok and response.request.resource_type in {"stylesheet", "script", "fetch"}:
+            self.faults.append(f"{response.status} {response.url}")
 
 
 @contextmanager

@@ -484,7 +484,9 @@ def test_event_is_told_in_words_with_its_facts() -> None:
             started_on="2026-09-04",
             late=True,
             concerns=["N1", "N5"],
-            rules=[{"code": "r1", "words": "Two needs or more."}],
+            rules=[{"code": "r1", "words": "Two needs or more."}, {"code": "r2", "words": "And one."}],
+            needs=[{"domain": "parenting_capacity", "level": 3}, {"domain": "health", "level": 2}],
+            outcomes=[{"objective_id": str(ABOUT), "met": True}],
             reason=None,
         ),
         now=NOW,
@@ -496,7 +498,9 @@ def test_event_is_told_in_words_with_its_facts() -> None:
         "Started on": "Fri 4 Sep 2026",
         "Late": "yes",
         "Concerns": "N1; N5",
-        "Rules": "Two needs or more.",
+        "Rules": "Two needs or more; And one.",
+        "Needs": "parenting capacity 3; health 2",
+        "Outcomes": "objective id 00000000, met yes",
     }
 
 

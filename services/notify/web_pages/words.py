@@ -71,7 +71,7 @@ _NOT_SHOWN = frozenset(
     }
 )
 """The child is what the page is about; the others tell machines what belongs together."""
-_CODES = frozenset({"reason", "role", "outcome", "recommended", "to", "kind", "location", "origin"})
+_CODES = frozenset({"agency", "reason", "role", "outcome", "recommended", "to", "kind", "location", "origin"})
 """Facts whose codes read as words; ids and references stay as they are."""
 _INBOXES = frozenset({Role.DUTY_INBOX, Role.OPERATIONS})
 
@@ -207,13 +207,14 @@ def value_words(value: Any, *, now: datetime) -> str:
             return "yes" if value else "no"
         case UUID():
             return short(value)
+        case {"words": words}:
+            return str(words)
+        case {"domain": domain, "level": level}:
+            return f"{plain(domain)} {level}"
         case dict():
-            return str(
-                value.get("words")
-                or ", ".join(f"{plain(k)} {value_words(v, now=now)}" for k, v in value.items())
-            )
+            return ", ".join(f"{plain(name)} {value_words(each, now=now)}" for name, each in value.items())
         case list():
-            return "; ".join(value_words(each, now=now) for each in value)
+            return "; ".join(value_words(each, now=now) for each in value).replace(".; ", "; ")
         case str() if _MOMENT.fullmatch(value):
             return value_words(datetime.fromisoformat(value), now=now)
         case str() if _DAY.fullmatch(value):

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -17,19 +19,26 @@ import pytest
 from sqlalchemy import text
 
 from deploy.embedded.engines import Engines
+from schemas.events.codes import Channel
 from schemas.topics import published_by
 from services.cli.catalogue import ServiceName, build_of
 from services.kernel import audit_passing
 from services.kernel.audit_between import Crossing
 from services.kernel.outgoing import Encoder
 from services.kernel.record import Record
+from services.kernel.service import Service
+from services.kernel.settings import Settings
 from services.kernel.store import auditing
 from services.kernel.store.auditing import looking
 from services.kernel.store.relaying import Relaying
+from services.notify import lanes, queue
+from services.notify.lanes import LaneKey
+from services.notify.model import AcknowledgeAlert, AssignKeyWorker
 from services.referral.model import DecideReferral
 from tests.connected.conftest import ROOT
 from tests.connected.test_cli import Cli
 from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.flow.notify_events import overdue
 from tests.flow.test_delivery import accepted
 from tests.flow.test_referral_flow import made
 
@@ -47,10 +56,15 @@ class Damage(NamedTuple):
     found: set[tuple[str, str]]
 
 
+def with_mail(build: Callable[[Settings], Service[Any]]) -> Callable[[Settings], Service[Any]]:
+    """Return how to build a service where a mail server is configured."""
+    return lambda settings: build(settings.model_copy(update={"smtp": "127.0.0.1:1"}))
+
+
 @pytest.fixture
 async def stores(bench: MakeBench) -> dict[str, Bench]:
     """All four stores, after two referrals: one has become a case, one is undecided."""
-    benches = {name.value: await bench(name, build_of(name)) for name in NAMES}
+    benches = {name.value: await bench(name, with_mail(build_of(name))) for name in NAMES}
     referral = benches["referral"]
     await referral.deliver(made(1), made(2))
     ((referral_id,),) = await referral.rows(
@@ -141,6 +155,33 @@ async def test_a_system_that_is_well_is_clean(auditor: Auditor, stores: Stores) 
     assert journals == [await bench.rows("SELECT * FROM journal ORDER BY 1") for bench in stores.values()]
 
 
+async def test_whatever_has_become_of_deliveries_is_clean(auditor: Auditor, stores: Stores) -> None:
+    """Sent, received, bounced, refused, seen before they went; and a child with a key worker."""
+    notify = stores["notify"]
+    await notify.deliver(*(overdue(number, kind=f"test_{number}") for number in range(4)))
+    async with notify.engine.begin() as connection:
+        times = {"now": MONDAY, "until": MONDAY + timedelta(minutes=2)}
+        messages = await lanes.claim(connection, LaneKey(Channel.EMAIL), limit=4, claim_id=uuid4(), **times)
+        refused, *taken = messages
+        why: queue.FailReason = "refused"
+        await queue.fail(
+            connection, refused, reason=why, detail="550 5.1.1", provider="test", refusals=3, now=MONDAY
+        )
+        await queue.sent(connection, *taken, provider="test", now=MONDAY)
+        await queue.arrived(connection, taken[0].message_id, now=MONDAY)
+        await queue.bounced(connection, taken[1].message_id, reason=why, detail="gone", now=MONDAY)
+    for row in await notify.rows("SELECT alert_id FROM alerts ORDER BY raised_at LIMIT 5"):
+        await notify.execute(AcknowledgeAlert(alert_id=row.alert_id, acknowledged_by="W-1"))
+    child = made(1).child_id
+    await notify.execute(AssignKeyWorker(child_id=child, key_worker_id="W-0601", assigned_by="W-1"))
+    await carry(stores)
+    states = await notify.rows("SELECT DISTINCT state FROM deliveries ORDER BY 1")
+    assert [row.state for row in states] == ["delivered", "failed", "not_needed", "queued", "sent"]
+    await auditor.report(code=0)
+    await damage(notify, "UPDATE key_workers SET version = 7")
+    assert await auditor.found() == {("notify", "aggregates")}
+
+
 async def test_the_journals_of_the_test_are_not_empty(stores: Stores) -> None:
     """A clean audit of nothing would prove nothing."""
     counts = {name: len(await stores[name].journal_types()) for name in ("referral", "assessment", "notify")}
@@ -169,9 +210,9 @@ DAMAGES = {
         {("assessment", "deadlines")},
     ),
     "an event id of somebody's making": Damage(
-        "referral",
-        "UPDATE journal SET event_id = gen_random_uuid() WHERE type = 'deadline.met.v1'",
-        {("referral", "event ids")},
+        "notify",  # of whose alerts nobody reads: they have not arrived anywhere under another id
+        "UPDATE journal SET event_id = gen_random_uuid() WHERE type = 'alert.raised.v2'",
+        {("notify", "event ids")},
     ),
     "an event that never leaves": Damage(
         "notify", "INSERT INTO outbox SELECT max(position) FROM journal", {("notify", "pending")}
@@ -242,6 +283,10 @@ DAMAGES = {
     "an alert that has had no event": Damage(
         "notify", "UPDATE alerts SET version = 7", {("notify", "aggregates")}
     ),
+    "a delivery that has had no event": Damage(
+        "notify", "UPDATE deliveries SET version = 7", {("notify", "aggregates")}
+    ),
+    "a lost delivery": Damage("notify", "DELETE FROM deliveries", {("notify", "rows")}),
     "an answer that nobody gave": Damage(
         "referral", "UPDATE requests SET status = 500", {("referral", "requests")}
     ),

@@ -42,15 +42,15 @@ test: $(STAMP) sample-data ## every test: unit, contract, flow, connected (real 
 	@$(BIN)/pytest -q
 
 test-browser: $(STAMP) assets ## the pages in a real Chromium, with axe; pictures in var/screens; CHROMIUM= names the browser
-	@test -x "$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" || \
-	  { echo "No Chromium: install it (apt-get install chromium), or set CHROMIUM to yours." >&2; exit 1; }
+	@command -v "$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" >/dev/null || \
+	  { echo "No Chromium: install it (on Debian: apt-get install chromium), or name yours in CHROMIUM." >&2; exit 1; }
 	@$(BIN)/pytest -q -m browser tests/browser
 
 assets: $(ASSETS) ## build style and scripts of the pages from govuk-frontend; needs Node.js 20 with npm
 
 $(ASSETS): $(wildcard services/notify/assets/package*.json services/notify/assets/build.mjs services/notify/assets/*.scss)
 	@command -v npm >/dev/null || \
-	  { echo "No npm: install Node.js 20 or newer with npm (apt-get install nodejs npm), then run this again." >&2; exit 1; }
+	  { echo "No npm: install Node.js 20 or newer with npm (on Debian 13: apt-get install nodejs npm), then run this again." >&2; exit 1; }
 	@cd services/notify/assets && npm ci --silent --no-audit --no-fund && npm run --silent build
 
 styled:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 START = datetime(2026, 9, 7, 9, 0, tzinfo=LONDON)
 SERVICES = ("referral", "assessment", "notify")
 
-WITHOUT_CHROMIUM = "No Chromium: install it (`apt-get install chromium`), or name yours in CHROMIUM."
+WITHOUT_CHROMIUM = "No Chromium: install it (on Debian: apt-get install chromium), or name yours in CHROMIUM."
 WITHOUT_ASSETS = "Style and axe are missing: run `make assets`, which needs Node.js 20 with npm."
 
 
@@ -50,7 +50,7 @@ def chromium(county: County) -> Iterator[Browser]:
 
     After the county: Playwright keeps an event loop running in this thread, and starting engines needs one.
     """
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = shutil.which(os.environ.get("CHROMIUM") or "chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.fail(WITHOUT_CHROMIUM)
     if not (STATIC / STYLE).is_file() or not AXE.is_file():

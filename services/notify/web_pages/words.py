@@ -17,7 +17,7 @@ WHY: Mapping[Role, str] = {
     Role.LEAD_PROFESSIONAL: "the lead professional of this case",
     Role.TEAM_MANAGER: "the manager of the team that answers for this case",
     Role.REFERRER: "the agency that referred this child",
-    Role.DUTY_INBOX: "the duty inbox, which takes what nobody else is there for",
+    Role.DUTY_INBOX: "the duty inbox, which takes what is new and what nobody else is there for",
     Role.KEY_WORKER: "the child’s key worker",
     Role.REVIEWING_OFFICER: "the child’s independent reviewing officer",
     Role.COMMISSIONER: "the commissioner of placements for this county",

@@ -242,7 +242,7 @@ async def test_message_waits_for_its_next_attempt_in_real_time(notify: Bench) ->
 async def test_quiet_hours_hold_and_what_was_held_goes_out_as_one_message(notify: Bench) -> None:
     """At night nothing that can wait; in the morning one message for all of it. What is urgent goes."""
     notify.clock.move(NIGHT)
-    await notify.deliver(due_soon(60), due_soon(61, kind="assessment"), overdue())
+    await notify.deliver(due_soon(60), due_soon(61, kind="duty_allocation"), overdue())
     urgent = await send(notify)
     assert urgent.recipient_id in {LEAD, "W-0600"}
     assert await release_held(notify.engine, notify.clock) == 0
@@ -263,7 +263,7 @@ async def test_quiet_hours_hold_and_what_was_held_goes_out_as_one_message(notify
 async def test_digest_gathers_what_came_since_the_last_one(notify: Bench) -> None:
     """Chosen by the recipient; what is urgent does not wait for it."""
     await notify.execute(ChoosePreference(worker_id=LEAD, kind="*", channel=Channel.EMAIL, choice="digest"))
-    await notify.deliver(due_soon(60), due_soon(61, kind="assessment"))
+    await notify.deliver(due_soon(60), due_soon(61, kind="duty_allocation"))
     await notify.deliver(overdue())
     assert [row.state for row in await queued(notify)] == ["held", "held", "queued", "queued"]
     assert {row.held_until for row in await queued(notify)} == {DIGEST, None}
@@ -271,6 +271,19 @@ async def test_digest_gathers_what_came_since_the_last_one(notify: Bench) -> Non
     assert await release_held(notify.engine, notify.clock) == 2
     messages = [await send(notify) for _ in range(3)]
     assert sorted(len(message.parts) for message in messages) == [1, 1, 2]
+
+
+async def test_what_is_overdue_takes_the_place_of_what_was_due(notify: Bench) -> None:
+    """One deadline is one alert to do: the earlier ones are settled, and what of them waited is not sent."""
+    notify.clock.move(NIGHT)
+    await notify.deliver(due_soon(50, kind="assessment"))
+    await notify.deliver(overdue())
+    rows = await notify.rows(
+        "SELECT kind FROM alerts WHERE recipient_id = :who AND settled_at IS NULL AND due_at IS NOT NULL",
+        who=LEAD,
+    )
+    assert [row.kind for row in rows] == ["deadline.overdue:assessment"]
+    assert [row.state for row in await queued(notify)] == ["not_needed", "queued", "queued"]
 
 
 async def test_two_scanners_gather_one_digest(notify: Bench) -> None:

@@ -41,7 +41,8 @@ class County:
     mail: Path
 
     def refer(self) -> UUID:
-        """Let a school of Ely refer a child, and return the referral's id."""
+        """Let a school of Ely refer a child, at a moment of its own, and return the referral's id."""
+        self.move(timedelta(minutes=1))
         body = {
             "child_id": str(uuid4()),
             "agency": "school",

@@ -12,6 +12,7 @@ from tests.browser.windows import SCREENS, window
 pytestmark = [pytest.mark.browser, pytest.mark.connected]
 
 DUTY = "duty-lt-ely"
+NEWEST = f"/inbox/{DUTY}?sort=newest"
 WORKER, COLLEAGUE, MANAGER, COUNTY_MANAGER = "W-0602", "W-0603", "W-0600", "W-0001"
 SOON = 15_000
 """Milliseconds within which an open page must have followed; it takes well under a second by itself."""
@@ -36,7 +37,7 @@ def test_alert_arrives_live_and_is_gone_in_a_second_window_when_it_is_acknowledg
     """Nobody reloads: a referral comes in, both windows show it, one marks it as seen, the other loses it."""
     with window(chromium, county, WORKER) as one, window(chromium, county, COLLEAGUE) as two:
         for each in (one, two):
-            each.open(f"/inbox/{DUTY}")
+            each.open(NEWEST)
             each.mark()
         referral = county.refer()
         for each in (one, two):
@@ -55,7 +56,7 @@ def test_alert_arrives_live_and_is_gone_in_a_second_window_when_it_is_acknowledg
 def test_a_choice_survives_that_the_list_changes_under_it(chromium: Browser, county: County) -> None:
     """Whoever has selected alerts keeps the ticks, the time and the place when another alert comes in."""
     with window(chromium, county, WORKER) as one:
-        one.open(f"/inbox/{DUTY}")
+        one.open(NEWEST)
         first = county.refer()
         box = one.card(first).get_by_role("checkbox")
         expect(box).to_be_attached(timeout=SOON)
@@ -76,13 +77,14 @@ def test_everything_works_without_javascript(chromium: Browser, county: County) 
     """A reload shows what is new; links and forms do the rest: seen, put off, filtered, and the timeline."""
     with window(chromium, county, WORKER, scripts=False) as one:
         seen, waits = county.refer(), county.refer()
-        one.open(f"/inbox/{DUTY}")
+        one.open(NEWEST)
         for each in (seen, waits):
             one.reload_until(str(each)[:8])
         one.card(seen).get_by_role("checkbox").check()
         one.page.get_by_role("button", name="Mark selected as seen").click()
         expect(one.page.get_by_text("1 alert is marked as seen")).to_be_visible()
         expect(one.card(seen)).to_have_count(0)
+        expect(one.page.get_by_label("In order of")).to_have_value("newest")  # as before
 
         one.card(waits).get_by_role("link", name="Referral received").click()
         one.page.get_by_label("Put off for").select_option("4 hours")
@@ -107,7 +109,7 @@ def test_keyboard_alone_is_enough(chromium: Browser, county: County) -> None:
     """Past the navigation, into the filter, a tick by the space bar, a button by the return key."""
     referral = county.refer()
     with window(chromium, county, WORKER) as one:
-        one.open(f"/inbox/{DUTY}")
+        one.open(NEWEST)
         expect(one.card(referral)).to_be_visible(timeout=SOON)
         one.page.keyboard.press("Tab")
         expect(one.page.get_by_role("link", name="Skip to main content")).to_be_focused()
@@ -289,6 +291,7 @@ def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> Non
     with window(chromium, county, "school-1") as school:
         school.open("/inbox")
         school.inspect("inbox-agency")
+        school.open(f"/inbox/school-1?kind={TOLD}")
         school.page.get_by_role("link", name="Lead professional assigned").first.click()
         school.inspect("alert-agency")
     with window(chromium, county, MANAGER) as manager:

@@ -208,6 +208,23 @@ async def test_form_marks_an_alert_as_seen_and_goes_back_also_when_sent_twice(no
     assert await acknowledged(notify) == [(alert_id, LEAD)]
 
 
+async def test_list_stays_as_it_was_chosen_after_a_form(notify: Bench) -> None:
+    """The filter and the order, whether one is marked, many are, or nothing was selected; nothing else."""
+    chosen = "state=open&urgency=soon&sort=newest"
+    alert_id = await id_of(notify, kind="lead_professional.assigned")
+    async with browser(notify, LEAD) as lead:
+        assert f'value="{chosen}"' in unescape(await lead.text(f"/inbox/{LEAD}?urgency=soon&sort=newest"))
+        nothing = await lead.send(f"/inbox/{LEAD}", do="acknowledge", chosen=chosen)
+        assert f'value="{chosen}"' in unescape(nothing.text)
+        one = await lead.send(f"/inbox/{LEAD}/alerts/{alert_id}/acknowledge", chosen=chosen)
+        many = await lead.send(f"/inbox/{LEAD}", do="acknowledge", alert=str(alert_id), chosen=chosen)
+        for forged in ("state=lost", "next=//elsewhere.example", "sort=newest&sort2=x"):
+            answer = await lead.send(f"/inbox/{LEAD}", do="acknowledge", alert=str(alert_id), chosen=forged)
+            assert answer.status_code == 403, forged
+    assert one.headers["location"] == many.headers["location"]
+    assert one.headers["location"] == f"/inbox/{LEAD}?urgency=soon&sort=newest&done=1"
+
+
 async def test_many_alerts_are_marked_with_one_form(notify: Bench) -> None:
     """The chosen ones and no others; none chosen is told beside the list."""
     chosen = [await id_of(notify), await id_of(notify, kind="lead_professional.assigned")]

@@ -111,6 +111,7 @@ def inbox(**changes: object) -> dict[str, object]:
         "standing": "0123456789abcdef",
         "works_with_children": True,
         "chosen": {"state": "open", "kind": None, "urgency": "urgent", "sort": "urgency"},
+        "chosen_words": "state=open&urgency=urgent&sort=urgency",
         "said": "1 alert is marked as seen",
         "errors": [],
         "pages": MANY,

@@ -12,7 +12,7 @@ from services.notify.chronicle import Entry
 from services.notify.model import AcknowledgeAlert, Alert
 from services.notify.pack import AlertRule, NotifyPack
 from services.notify.web_pages.deeds import Deeds
-from services.notify.web_pages.inbox import InboxId
+from services.notify.web_pages.inbox import InboxId, chosen_before
 from services.notify.web_pages.people import members_of
 from services.notify.web_pages.putting_off import allowed, until
 from services.notify.web_pages.visiting import Forbidden, Reception, Visit, back_to, field_of
@@ -56,11 +56,11 @@ def add(routes: APIRouter, reception: Reception) -> None:
         """Mark an alert as seen and go back to the inbox; doing it twice is no error."""
         visit = await reception.visit(request)
         visit.needs_inbox(inbox_id)
-        await visit.form()
+        chosen = chosen_before(await visit.form())
         await deeds.find(inbox_id, alert_id)
         command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=visit.person.person_id)
         await deeds.acknowledge(inbox_id, command)
-        return back_to(inbox_id, "?done=1")
+        return back_to(inbox_id, chosen | {"done": 1})
 
     @routes.post(
         "/inbox/{inbox_id:path}/alerts/{alert_id}/put-off",
@@ -74,7 +74,7 @@ def add(routes: APIRouter, reception: Reception) -> None:
         form = await visit.form()
         moment = until(field_of(form, "for"), now=visit.now, pack=reception.pack)
         await deeds.put_off(inbox_id, alert_id, by=visit.person.person_id, until=moment)
-        return back_to(inbox_id, "?put_off=1")
+        return back_to(inbox_id, {"put_off": 1})
 
 
 def managed(pack: NotifyPack, visit: Visit) -> frozenset[str]:

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import FormData
 
 from schemas.events import Code
@@ -28,6 +30,19 @@ AT_ONCE = 200
 """How many alerts one form may mark; more than a page shows."""
 
 Shown = Literal["open", "put_off", "settled", "acknowledged", "all"]
+
+
+class Chosen(BaseModel):
+    """Which alerts a list shows, and in which order, as its address says it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True)
+
+    state: Shown = "open"
+    kind: Code | None = None
+    urgency: Urgency | None = None
+    sort: Sort = "urgency"
+
+
 # Codes may hold slashes, so the inbox's id takes as much of the path as it needs.
 InboxId = Annotated[Code, InPath(description="Whose inbox.")]
 PageNumber = Annotated[int, Query(ge=1, le=100_000)]
@@ -73,8 +88,8 @@ def add(routes: APIRouter, reception: Reception) -> None:
         visit = await reception.visit(request)
         visit.needs_inbox(inbox_id)
         form = await visit.form()
-        chosen = _chosen(form)
-        query: dict[str, Any] = {"state": "open", "kind": None, "urgency": None, "sort": "urgency"}
+        chosen, before = _chosen(form), chosen_before(form)
+        query = Chosen.model_validate(before).model_dump()
         if not chosen:
             sentence = "Select at least one alert"
             return await _list(reception, visit, inbox_id, query, errors=[sentence])
@@ -83,13 +98,13 @@ def add(routes: APIRouter, reception: Reception) -> None:
             refused = await _put_off(deeds, visit, inbox_id, chosen, moment)
             if refused:
                 return await _list(reception, visit, inbox_id, query, errors=refused)
-            return back_to(inbox_id, f"?put_off={len(chosen)}")
+            return back_to(inbox_id, before | {"put_off": len(chosen)})
         for alert_id in chosen:  # all of them are looked at before any is marked
             await deeds.find(inbox_id, alert_id)
         for alert_id in chosen:
             command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=visit.person.person_id)
             await deeds.acknowledge(inbox_id, command)
-        return back_to(inbox_id, f"?done={len(chosen)}")
+        return back_to(inbox_id, before | {"done": len(chosen)})
 
 
 async def _put_off(
@@ -144,6 +159,7 @@ async def _list(
         lengths=LENGTHS,
         standing=fingerprint(watched[inbox_id]),
         chosen=query,
+        chosen_words=urlencode({name: value for name, value in query.items() if value is not None}),
         works_with_children=visit.person.works_with_children,
         said=said,
         errors=errors or [],
@@ -160,6 +176,18 @@ def _chosen(form: FormData) -> list[UUID]:
     if len(chosen) > AT_ONCE:
         raise Forbidden
     return list(dict.fromkeys(chosen))
+
+
+def chosen_before(form: FormData) -> dict[str, Any]:
+    """Return what was chosen of the list that a form was sent from, where it is not as at first.
+
+    Raises Forbidden for what no page of ours can have sent.
+    """
+    try:
+        before = Chosen.model_validate(dict(parse_qsl(field_of(form, "chosen"))))
+    except ValidationError:
+        raise Forbidden from None
+    return before.model_dump(exclude_defaults=True)
 
 
 def _said(done: int | None, put_off: int | None) -> str | None:

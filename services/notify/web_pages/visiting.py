@@ -1,7 +1,7 @@
 """Every page begins here: who visits, with which form, and what is answered when something is wrong."""
 
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from services.notify.pack import NotifyPack
 from services.notify.store import NotifyStore
 from services.notify.web_pages.identity import DemoUsers, Identity, Nobody
 from services.notify.web_pages.people import Person
-from services.notify.web_pages.rendering import Renderer, inbox_address
+from services.notify.web_pages.rendering import Renderer, address_with, inbox_address
 from services.notify.web_pages.session import Session, Sessions
 
 log = structlog.get_logger()
@@ -166,9 +166,9 @@ def field_of(form: FormData, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def back_to(inbox: str, query: str = "") -> RedirectResponse:
+def back_to(inbox: str, query: Mapping[str, Any] | None = None) -> RedirectResponse:
     """Return to an inbox after a deed, so that a reload repeats nothing."""
-    return RedirectResponse(f"{inbox_address(inbox)}{query}", status_code=303)
+    return RedirectResponse(address_with(inbox_address(inbox), query or {}), status_code=303)
 
 
 def answering_with_pages(reception: Reception) -> type[APIRoute]:

@@ -39,7 +39,7 @@ PASSED_OVER: Mapping[str, frozenset[str]] = {
     # Counts how often somebody has arranged something: with what they have arranged it need not agree.
     "arrangements": frozenset({"version"}),
     # Given anew, in the order in which a store learns again what it tells.
-    "referrer_updates": frozenset({"position"}),
+    "referrer_updates": frozenset({"position", "digest"}),
 }
 """Columns that say when and where a store wrote something, and what never leaves it."""
 

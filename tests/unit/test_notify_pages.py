@@ -371,7 +371,7 @@ def test_card_says_what_has_happened_since() -> None:
         now=NOW,
     )
     assert shown.notes == (
-        "What it asks for has happened: today 14:05.",
+        "Nothing left to do since today 14:05: done, or a later alert says more.",
         "The same has happened 2 times more, last today 14:05.",
         "Nobody marked it as seen in time: escalated once.",
         "Put off until Mon 7 Sep 2026, 17:05.",

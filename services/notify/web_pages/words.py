@@ -101,7 +101,7 @@ class Card:
     """What has happened to it since, a sentence each."""
     open: bool
     settled: bool
-    """Whether what it asks for has happened: nothing is left to do but to mark it as seen."""
+    """Whether nothing is left to do but to mark it as seen: it is done, or a later alert says more."""
     acknowledged: str | None
 
 
@@ -308,7 +308,8 @@ def _why(alert: Alert, *, to_its_recipient: bool) -> Iterator[str]:
 
 def _notes(alert: Alert, *, now: datetime) -> Iterator[str]:
     if alert.settled_at is not None:
-        yield f"What it asks for has happened: {moment_words(alert.settled_at, now=now)}."
+        since = moment_words(alert.settled_at, now=now)
+        yield f"Nothing left to do since {since}: done, or a later alert says more."
     if alert.repeats and alert.repeated_at is not None:
         times = "once more" if alert.repeats == 1 else f"{alert.repeats} times more"
         yield f"The same has happened {times}, last {moment_words(alert.repeated_at, now=now)}."

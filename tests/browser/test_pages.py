@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from services.notify.web_pages.inbox import PER_PAGE
 from services.notify.web_pages.rendering import Renderer
 from tests.browser.county import County, eventually
 from tests.browser.windows import SCREENS, window
@@ -34,10 +35,17 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(chromium: Browser, coun
 def test_alert_arrives_live_and_is_gone_in_a_second_window_when_it_is_acknowledged(
     chromium: Browser, county: County
 ) -> None:
-    """Nobody reloads: a referral comes in, both windows show it, one marks it as seen, the other loses it."""
+    """Nobody reloads: a referral comes in, both windows show it, one marks it as seen, the other loses it.
+
+    The page is full: what the new alert moves to the next page is not told as done.
+    """
+    for _ in range(PER_PAGE):
+        waits = county.refer()
     with window(chromium, county, WORKER) as one, window(chromium, county, COLLEAGUE) as two:
         for each in (one, two):
             each.open(NEWEST)
+            each.reload_until(str(waits)[:8])
+            expect(each.page.locator("[data-alert]")).to_have_count(PER_PAGE)
             each.mark()
         referral = county.refer()
         for each in (one, two):
@@ -244,7 +252,7 @@ def test_what_nobody_saw_reaches_the_manager_with_who_was_told_before(
 def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> None:
     """Wide and on a telephone; every page leaves a picture in var/screens."""
     case = county.open_case()
-    for _ in range(21):  # more than fit on one page
+    for _ in range(PER_PAGE + 1):
         county.refer()
     with window(chromium, county) as visitor:
         visitor.open("/sign-in")

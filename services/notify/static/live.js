@@ -57,9 +57,7 @@ function keepUp(list) {
   }
 
   function replace(fresh) {
-    const before = new Set(ids(shown));
-    const after = ids(fresh);
-    const added = after.filter((id) => !before.has(id)).length;
+    const news = wordsOf(shown, fresh);
     const focused = shown.contains(document.activeElement) ? document.activeElement.id : null;
     const chosen = new Set([...shown.querySelectorAll("input:checked")].map((box) => box.id));
     const selected = new Map([...shown.querySelectorAll("select")].map((field) => [field.id, field.value]));
@@ -76,25 +74,26 @@ function keepUp(list) {
       // Where somebody was may be gone with its alert: then they are at the list, and not at the page's top.
       (document.getElementById(focused) ?? node).focus({ preventScroll: true });
     }
-    say(added, [...before].filter((id) => !after.includes(id)).length);
+    const place = document.getElementById("news");
+    if (place !== null) {
+      place.textContent = news;
+    }
   }
 
   function ids(of) {
-    return [...of.querySelectorAll("[data-alert]")].map((card) => card.dataset.alert);
+    return [...of.querySelectorAll("[data-alert]")].map((card) => card.dataset.alert).join();
   }
 
-  function say(added, gone) {
-    const words = [];
-    if (added > 0) {
-      words.push(`${added} new ${added === 1 ? "alert" : "alerts"}`);
+  // By how many there are in all: what leaves a full page may only have moved to the next one.
+  function wordsOf(before, after) {
+    const more = Number(after.dataset.total) - Number(before.dataset.total);
+    if (more > 0 && after.dataset.state === "open") {
+      return `${more} new ${more === 1 ? "alert" : "alerts"}`;
     }
-    if (gone > 0) {
-      words.push(`${gone} no longer to do`);
+    if (more < 0 && after.dataset.state === "open") {
+      return `${-more} no longer to do`;
     }
-    const place = document.getElementById("news");
-    if (place !== null) {
-      place.textContent = words.join(", ");
-    }
+    return ids(before) === ids(after) ? "" : "The list has changed";
   }
 
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));

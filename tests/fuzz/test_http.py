@@ -40,7 +40,7 @@ from tests.fuzz.http_calls import Call, Operation, calls, operations
 pytestmark = pytest.mark.connected
 
 CHILDREN = [uuid5(TESTS, f"child of the web {number}") for number in range(6)]
-PAGES = ("/inbox", "/children", "/board", "/preferences", "/sign-")
+PAGES = ("/inbox", "/children", "/board", "/preferences", "/absences", "/sign-")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,17 @@ from fastapi.responses import HTMLResponse
 from services.kernel.desk import Desk
 from services.kernel.settings import Settings
 from services.notify.book import NotifyBook
-from services.notify.web_pages import alert, assets, board, chronology, inbox, live, preferences, sign_in
+from services.notify.web_pages import (
+    absences,
+    alert,
+    assets,
+    board,
+    chronology,
+    inbox,
+    live,
+    preferences,
+    sign_in,
+)
 from services.notify.web_pages.visiting import answering_with_pages, reception_of
 
 HTML = {"text/html": {"schema": {"type": "string"}}}
@@ -36,6 +46,7 @@ def pages(desk: Desk[NotifyBook], settings: Settings) -> APIRouter:
     chronology.add(routes, reception)
     board.add(routes, reception)
     preferences.add(routes, reception)
+    absences.add(routes, reception)
 
     @routes.get("/children/{rest:path}", response_class=HTMLResponse, include_in_schema=False)
     async def missing(request: Request, rest: str) -> Response:  # noqa: ARG001 - an address of nothing

@@ -278,6 +278,7 @@ def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> Non
         "timeline-to-print": f"/children/{case.child_id}/chronology?paper=true",
         "timeline-error": f"/children/{case.child_id}/chronology?since=x",
         "preferences": "/preferences",
+        "absences-none": "/absences",
         "forbidden": "/board",
         "missing": "/children/nobody/chronology",
     }
@@ -310,6 +311,26 @@ def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> Non
         manager.inspect("boards")
         manager.open("/board/lt-soham")
         manager.inspect("board-empty")
+
+
+def test_manager_says_who_stands_in_for_somebody_and_takes_it_back(chromium: Browser, county: County) -> None:
+    """What is left out is told beside its field; what was kept is in the list until it is taken back."""
+    with window(chromium, county, MANAGER) as manager:
+        manager.open("/absences")
+        manager.page.get_by_role("button", name="Keep this absence").click()
+        expect(manager.page.get_by_text("There is a problem")).to_be_visible()
+        manager.inspect("absences-error")
+        day = county.clock.now().date() + timedelta(days=30)
+        manager.page.get_by_label("Who", exact=True).select_option(COLLEAGUE)
+        manager.page.get_by_label("First day away").fill(day.isoformat())
+        manager.page.get_by_label("Until a last day").check()
+        manager.page.get_by_label("Last day away").fill(day.isoformat())
+        manager.page.get_by_label("Who stands in").select_option(WORKER)
+        manager.page.get_by_role("button", name="Keep this absence").click()
+        expect(manager.page.get_by_text("The absences are kept")).to_be_visible()
+        manager.inspect("absences")
+        manager.page.get_by_role("button", name="Take back").click()
+        expect(manager.page.get_by_text("Nobody of your teams is away")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.clock import SystemClock
 from services.kernel.pack import load_pack
 from services.kernel.settings import Settings
-from services.notify.arrangements import Arrangements
+from services.notify.arrangements import Arrangements, Delegation
 from services.notify.boards import Workload
 from services.notify.chronicle import Entry
 from services.notify.deliveries import DeliveryState
 from services.notify.model import Alert
 from services.notify.pack import NotifyPack
 from services.notify.rates import Rate
-from services.notify.web_pages import preferences
+from services.notify.web_pages import absences, preferences
 from services.notify.web_pages.alert import rule_shown
 from services.notify.web_pages.board import mondays_before, rate_rows
 from services.notify.web_pages.chronology import KINDS
@@ -185,6 +185,22 @@ def choices(**changes: object) -> dict[str, object]:
     } | changes
 
 
+def absent(**changes: object) -> dict[str, object]:
+    people = ["W-0600", "W-0601", "W-0602"]
+    away = Delegation(UUID(int=11), "W-0601", None, NOW, NOW + timedelta(days=4))
+    left = Delegation(UUID(int=12), "W-0602", "W-0601", NOW + timedelta(days=1), None)
+    known = Arrangements(delegations={"W-0601": (away,), "W-0602": (left,)})
+    return {
+        "people": people,
+        "colleagues": absences.colleagues_of(people, PACK),
+        "duty_inbox": absences.DUTY_INBOX,
+        "lines": absences.lines_of(known, people, now=NOW),
+        "entered": dict.fromkeys(absences.FIELDS, "") | {"worker": "W-0601", "away": "until"},
+        "saved": True,
+        "errors": [("to", "Choose who stands in")],
+    } | changes
+
+
 def sign_in() -> dict[str, object]:
     groups = (ChoiceGroup("Ely", (Choice("W-0601", "family_worker", 3),)),)
     return {
@@ -204,6 +220,7 @@ PAGES: dict[str, Callable[[], dict[str, object]]] = {
     "board.html": board,
     "boards.html": lambda: {"rows_of_teams": [(PACK.teams[0], 3, 2, 1)]},
     "preferences.html": choices,
+    "absences.html": absent,
     "sign_in.html": sign_in,
     "forbidden.html": dict,
     "missing.html": lambda: {"sentence": "There is no such alert."},

@@ -9,7 +9,7 @@ from services.kernel.settings import Settings
 from services.notify.queue import Message, Part
 from services.notify.wording import due_words, kind_words
 
-PREFIXES = {"reminder": "Reminder: ", "escalation": "Not acknowledged: "}
+PREFIXES = {"reminder": "Reminder: ", "escalation": "Not seen: "}
 """How the subject begins, by the delivery's template."""
 
 NO_DETAILS = "This message holds no details of the child, on purpose: please do not reply with any."

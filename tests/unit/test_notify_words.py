@@ -156,7 +156,7 @@ def test_digest_names_every_alert_and_what_was_seen_meanwhile() -> None:
     ("template", "subject"),
     [
         ("reminder", "Leadline: Reminder: assessment overdue, case 3f2a1b4c"),
-        ("escalation", "Leadline: Not acknowledged: assessment overdue, case 3f2a1b4c"),
+        ("escalation", "Leadline: Not seen: assessment overdue, case 3f2a1b4c"),
     ],
 )
 def test_subject_says_that_nobody_has_acknowledged(template: str, subject: str) -> None:

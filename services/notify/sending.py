@@ -78,10 +78,18 @@ class Sending(Part):
         self._measure()
 
     async def send_due(self) -> int:
-        """Drain every lane that has work, once, and wait for it; return how many messages were taken."""
+        """Drain every lane that has work, once, and wait for all; return how many messages were taken.
+
+        Raises what a lane has raised, after the others have ended: none goes on behind its caller's back.
+        """
         await self.look()
         running, self._running = list(self._running.values()), {}
-        return sum(await asyncio.gather(*running))
+        if running:
+            await asyncio.wait(running)
+        for error in [task.exception() for task in running]:
+            if error is not None:
+                raise error
+        return sum(task.result() for task in running)
 
     async def on_stop(self) -> None:
         """Let what is on its way arrive and be recorded; begin nothing new."""

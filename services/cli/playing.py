@@ -33,6 +33,7 @@ def demo(
     Example: leadline demo --once --seed 42
     """
     from services.cli.demo import START, run_demo  # noqa: PLC0415 - a worker starts sooner without a county
+    from services.county.pace import held_time  # noqa: PLC0415 - as above
     from services.county.site import PlayError  # noqa: PLC0415 - as above
 
     clock = HeldClock((DEMO / "clock").resolve())
@@ -52,7 +53,7 @@ def demo(
                 services=SERVICES,
                 fresh=True,
                 cache=VAR / "engines",
-                extra_env={"LEADLINE_CLOCK_FILE": str(clock.file), "LEADLINE_SCAN_SECONDS": "0.25"},
+                extra_env=held_time(clock),
             ) as system,
         ):
             assert system.site is not None  # noqa: S101 - started with pages

@@ -14,7 +14,7 @@ SERVICES = tuple(topic.owner for topic in TOPICS if topic.owner != "partners")
 """From upstream to downstream."""
 
 PATIENCE_SECONDS = 180.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.04, 0.5
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.01, 0.1
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Status:
 
     @classmethod
     def of(cls, shown: Mapping[str, Any]) -> Self:
-        """Return the status that `GET /<service>/status` shows."""
+        """Return the status of one service that `GET /status` shows."""
         lag: Mapping[str, int] | None = shown["lag"]
         unread = -1 if lag is None else sum(lag.values())
         events: Counter[str] = Counter()
@@ -101,14 +101,15 @@ async def settled(
 
 
 async def _look(site: Site, moment: datetime) -> tuple[Status | None, Standing]:
-    """Return the first service that is not at rest, or None and how far all have come.
+    """Return the first service that is not at rest, or None, and how far all have come.
 
-    A service reads what those before it publish: while one is busy there is no need to ask the next.
+    The site asks its services in the order of SERVICES, each when the one before has answered: a service
+    reads what those before it publish.
     """
-    seen: list[Status] = []
-    for service in SERVICES:
-        status = Status.of(await site.get(f"/{service}/status"))
-        seen.append(status)
-        if not status.at_rest or status.now != moment:
-            return status, Standing(tuple(seen))
-    return None, Standing(tuple(seen))
+    shown = await site.get("/status")
+    seen = {each["service"]: Status.of(each) for each in shown["services"]}
+    if missing := set(SERVICES) - set(seen):
+        raise PlayError(f"the site does not serve {', '.join(sorted(missing))}: the county needs all services")
+    standing = Standing(tuple(seen[service] for service in SERVICES))
+    busy = (each for each in standing.services if not each.at_rest or each.now != moment)
+    return next(busy, None), standing

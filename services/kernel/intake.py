@@ -22,9 +22,6 @@ log = structlog.get_logger()
 POLL_MS = 500
 """How long an empty poll waits for a first record; a record that is there is handed over at once."""
 
-COMMIT_PAUSE_SECONDS = 1.0
-"""Offsets are committed no more often: a crash in between delivers more again, and inboxes drop it."""
-
 PROBE_SECONDS = 5.0
 """How often the broker is asked where our partitions end; also the time it has for an answer."""
 
@@ -61,7 +58,8 @@ class Intake(Service, Generic[P]):
 
     A broker that is away is waited for and reported once. `grace_seconds` bounds how long a stop or a
     rebalance waits for the running batch; after a stop's grace the batch is cancelled. `fetch_wait_ms` is how
-    long the broker may hold an empty fetch: the fallback broker answers no sooner. `connection` holds
+    long the broker may hold an empty fetch: the fallback broker answers no sooner. Offsets are committed at
+    most every `commit_pause_seconds`: a crash in between delivers more again. `connection` holds
     further arguments for aiokafka, such as TLS and SASL; `consumer` makes its client.
     """
 
@@ -77,6 +75,7 @@ class Intake(Service, Generic[P]):
         session_timeout_seconds: float = 6.0,
         grace_seconds: float = 5.0,
         fetch_wait_ms: int = 500,
+        commit_pause_seconds: float = 1.0,
         connection: Mapping[str, object] | None = None,
         consumer: Callable[..., AIOKafkaConsumer] = AIOKafkaConsumer,
     ) -> None:
@@ -92,6 +91,7 @@ class Intake(Service, Generic[P]):
         self._deliver = deliver
         self._max_batch = max_batch
         self._grace_seconds = grace_seconds
+        self._commit_pause_seconds = commit_pause_seconds
         self._arguments: dict[str, object] = {
             "bootstrap_servers": bootstrap,
             **(connection or {}),
@@ -179,7 +179,7 @@ class Intake(Service, Generic[P]):
             while not self.should_stop:
                 await self._commit_due.wait()
                 await self._commit()
-                await self.sleep(COMMIT_PAUSE_SECONDS)
+                await self.sleep(self._commit_pause_seconds)
 
     @Service.task
     async def _watch(self) -> None:

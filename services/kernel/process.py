@@ -79,6 +79,7 @@ def parts_of(
         max_batch=settings.batch,
         session_timeout_seconds=settings.kafka_session_timeout_seconds,
         fetch_wait_ms=settings.kafka_fetch_wait_ms,
+        commit_pause_seconds=settings.commit_seconds,
         connection=settings.kafka_client(),
     )
     scanner = Scanner(

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     )
 
     scan_seconds: float = Field(1.0, gt=0, description="How often deadlines are looked at.")
+    commit_seconds: float = Field(1.0, gt=0, description="Read positions are committed no more often.")
     relay_seconds: float = Field(1.0, gt=0, description="How often the relay looks, beside being woken.")
 
     smtp: str | None = Field(None, description="host:port of the mail server; without it no e-mail is sent.")

@@ -106,6 +106,16 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         return Response('{"status":"ok"}', media_type="application/json")
 
     @app.get(
+        "/status",
+        tags=["operations"],
+        responses=problems(503),
+        summary="How far each service has come, in the order of a child's journey",
+    )
+    async def status() -> dict[str, Any]:
+        # One after the other: what a service has published while the first were asked, the next has unread.
+        return {"services": [await _status(desk, bridge) for desk in desks]}
+
+    @app.get(
         "/metrics",
         tags=["operations"],
         response_class=PlainTextResponse,
@@ -131,24 +141,28 @@ def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:
 
     @routes.get(f"/{name}/status", summary=f"How far the {name} service has come")
     async def status() -> dict[str, Any]:
-        now = desk.clock.now()
-        try:
-            lag: dict[str, int] | None = await bridge.lag(desk.service)
-        except (KafkaError, OSError):
-            lag = None  # unknown while no broker answers
-        more = desk.service.count_due
-        async with desk.engine.connect() as connection:
-            parked = await dead_letters.count(connection)
-            return {
-                "service": name,
-                "now": now,
-                "lag": lag,
-                "outbox_pending": await journal.pending(connection),
-                "deadlines_due": await deadlines.count_due(connection, now=now),
-                "due": 0 if more is None else await more(connection, now),
-                "parked": sum(count for (state, _), count in parked.items() if state == "parked"),
-                "waiting": sum(count for (state, _), count in parked.items() if state == "waiting"),
-                "events": await journal.count_by_type(connection),
-            }
+        return await _status(desk, bridge)
 
     return routes
+
+
+async def _status(desk: Desk[Any], bridge: Bridge) -> dict[str, Any]:
+    now = desk.clock.now()
+    try:
+        lag: dict[str, int] | None = await bridge.lag(desk.service)
+    except (KafkaError, OSError):
+        lag = None  # unknown while no broker answers
+    more = desk.service.count_due
+    async with desk.engine.connect() as connection:
+        parked = await dead_letters.count(connection)
+        return {
+            "service": desk.service.name,
+            "now": now,
+            "lag": lag,
+            "outbox_pending": await journal.pending(connection),
+            "deadlines_due": await deadlines.count_due(connection, now=now),
+            "due": 0 if more is None else await more(connection, now),
+            "parked": sum(count for (state, _), count in parked.items() if state == "parked"),
+            "waiting": sum(count for (state, _), count in parked.items() if state == "waiting"),
+            "events": await journal.count_by_type(connection),
+        }

@@ -115,7 +115,8 @@ class Play:
         """Let everybody act at a moment, one group after the other; return where the system then stands."""
         if await self._partners(steps):
             standing = await settled(self._site, moment, before=standing)
-        if await self._duty(moment):
+        for turn in await self._decisions(moment):
+            await self._send(turn)
             standing = await settled(self._site, moment, before=standing)
         if await self._everybody_else(moment):
             standing = await settled(self._site, moment, before=standing)
@@ -140,12 +141,12 @@ class Play:
                 f"a referral that was entered twice was taken twice: {step.referral.agency_reference}"
             )
 
-    async def _duty(self, moment: datetime) -> bool:
+    async def _decisions(self, moment: datetime) -> list[list[Act]]:
         referrals = await self._site.every(ReferralSeen, "/referrals", status="received")
         if not referrals:
-            return False
+            return []
         cases = await self._site.every(CaseSeen, "/cases", status="open")
-        return await self._send(self._people.decide(referrals, cases, now=moment))
+        return self._people.decide(referrals, cases, now=moment)
 
     async def _everybody_else(self, moment: datetime) -> bool:
         present = self._people.present(moment)

@@ -40,8 +40,11 @@ class Practitioners:
 
     def decide(
         self, referrals: Iterable[ReferralSeen], cases: Iterable[CaseSeen], *, now: datetime
-    ) -> list[Act]:
-        """Return the decisions taken now, on referrals that wait for one, knowing the open cases."""
+    ) -> list[list[Act]]:
+        """Return the decisions taken now on referrals that wait for one, turn by turn, knowing the open cases.
+
+        The system comes to rest after each turn.
+        """
         open_cases = frozenset(case.child_id for case in cases)
         return decisions(referrals, open_cases=open_cases, pack=self.pack, present=self.present(now))
 

@@ -34,7 +34,7 @@ class Status:
     def of(cls, shown: Mapping[str, Any]) -> Self:
         """Return the status of one service that `GET /status` shows."""
         lag: Mapping[str, int] | None = shown["lag"]
-        unread = -1 if lag is None else sum(lag.values())
+        unread = "unread events unknown" if lag is None else f"{sum(lag.values())} unread"
         events: Counter[str] = Counter()
         for wire_type, count in shown["events"].items():
             events[wire_type.rpartition(".v")[0]] += count
@@ -42,11 +42,10 @@ class Status:
         return cls(
             service=shown["service"],
             now=datetime.fromisoformat(shown["now"]),
-            at_rest=pending == 0 and due == 0 and unread == 0,
+            at_rest=shown["at_rest"],
             parked=shown["parked"],
             events=dict(events),
-            words=f"{shown['service']} at {shown['now']}: {pending} to publish, {due} due, "
-            f"{'unread events unknown' if unread < 0 else f'{unread} unread'}",
+            words=f"{shown['service']} at {shown['now']}: {pending} to publish, {due} due, {unread}",
         )
 
 
@@ -101,15 +100,14 @@ async def settled(
 
 
 async def _look(site: Site, moment: datetime) -> tuple[Status | None, Standing]:
-    """Return the first service that is not at rest, or None, and how far all have come.
+    """Return the first service that is not at rest, or None and how far all have come.
 
-    The site asks its services in the order of SERVICES, each when the one before has answered: a service
-    reads what those before it publish.
+    The site asks its services in the order of SERVICES, each when the one before has answered, and ends with
+    the first that is busy: a service reads what those before it publish.
     """
-    shown = await site.get("/status")
-    seen = {each["service"]: Status.of(each) for each in shown["services"]}
-    if missing := set(SERVICES) - set(seen):
-        raise PlayError(f"the site does not serve {', '.join(sorted(missing))}: the county needs all services")
-    standing = Standing(tuple(seen[service] for service in SERVICES))
-    busy = (each for each in standing.services if not each.at_rest or each.now != moment)
-    return next(busy, None), standing
+    shown = await site.get("/status", until_busy="true")
+    seen = tuple(Status.of(each) for each in shown["services"])
+    busy = next((each for each in seen if not each.at_rest or each.now != moment), None)
+    if busy is None and tuple(each.service for each in seen) != SERVICES:
+        raise PlayError(f"the county needs a site that serves {', '.join(SERVICES)}, in this order")
+    return busy, Standing(seen)

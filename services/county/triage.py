@@ -1,7 +1,9 @@
 """How duty workers decide on referrals."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from uuid import UUID
 
 from services.county.acts import Act, Doing
@@ -17,8 +19,12 @@ _DUPLICATE_SHARE, _OVERRIDE_SHARE = 0.5, 0.05
 
 def decisions(
     referrals: Iterable[ReferralSeen], *, open_cases: Collection[UUID], pack: CountyPack, present: Present
-) -> list[Act]:
+) -> list[list[Act]]:
     """Return the decisions that are taken now, one for each child at the most: the oldest referral first.
+
+    They come in turns. Those of one turn may be taken at the same moment, for they are of different places:
+    in one place the first to be accepted gets the lead professional with the most room. The system must have
+    come to rest before the next turn, or chance would say who leads which case.
 
     `referrals` wait for a decision; `open_cases` are the children who have one. Two referrals of one child
     are decided one after the other, because the first may open the case that the second is a duplicate of.
@@ -28,10 +34,11 @@ def decisions(
         on_duty = referral.immediate_risk or present.at_work
         if on_duty and present.now >= decided_from(referral, present):
             turns.setdefault(referral.child_id, referral)
-    return [
-        _decision(each, known=each.child_id in open_cases, pack=pack, present=present)
-        for each in turns.values()
-    ]
+    places: defaultdict[str, list[Act]] = defaultdict(list)
+    for referral in turns.values():
+        known = referral.child_id in open_cases
+        places[referral.locality].append(_decision(referral, known=known, pack=pack, present=present))
+    return [[act for act in turn if act is not None] for turn in zip_longest(*places.values())]
 
 
 def decided_from(referral: ReferralSeen, present: Present) -> datetime:

@@ -74,12 +74,18 @@ class Bus(Clients):
         # Named partitions: the fallback broker garbles the answer about all of them.
         committed = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
         ends = await self._consumer.end_offsets(partitions)
-        fresh = [place for place in partitions if place not in committed or committed[place].offset < 0]
+        # An empty partition has no lag, wherever it begins: most of a small system's are.
+        fresh = [
+            place
+            for place in partitions
+            if ends[place] and (place not in committed or committed[place].offset < 0)
+        ]
         begins = await self._consumer.beginning_offsets(fresh) if fresh else {}
         lag = dict.fromkeys((topic.name for topic in topics), 0)
         for place, end in ends.items():
-            start = begins[place] if place in begins else committed[place].offset
-            lag[place.topic] += max(0, end - start)
+            if end:
+                start = begins[place] if place in begins else committed[place].offset
+                lag[place.topic] += max(0, end - start)
         return lag
 
     async def _partitions(self, topic: str) -> list[TopicPartition]:

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
@@ -111,9 +111,19 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         responses=problems(503),
         summary="How far each service has come, in the order of a child's journey",
     )
-    async def status() -> dict[str, Any]:
-        # One after the other: what a service has published while the first were asked, the next has unread.
-        return {"services": [await _status(desk, bridge) for desk in desks]}
+    async def status(
+        until_busy: Annotated[
+            bool, Query(description="End with the first service that has something left to do.")
+        ] = False,
+    ) -> dict[str, Any]:
+        shown = []
+        for desk in desks:
+            # One after the other: what a service publishes while those before it are asked, the next has
+            # unread.
+            shown.append(await _status(desk, bridge))
+            if until_busy and not shown[-1]["at_rest"]:
+                break
+        return {"services": shown}
 
     @app.get(
         "/metrics",
@@ -153,15 +163,20 @@ async def _status(desk: Desk[Any], bridge: Bridge) -> dict[str, Any]:
     except (KafkaError, OSError):
         lag = None  # unknown while no broker answers
     more = desk.service.count_due
+    # Unread events are counted before what came of them: what is read meanwhile is counted once at least.
     async with desk.engine.connect() as connection:
+        pending = await journal.pending(connection)
+        deadlines_due = await deadlines.count_due(connection, now=now)
+        due = 0 if more is None else await more(connection, now)
         parked = await dead_letters.count(connection)
         return {
             "service": desk.service.name,
             "now": now,
+            "at_rest": lag is not None and not (sum(lag.values()) or pending or deadlines_due or due),
             "lag": lag,
-            "outbox_pending": await journal.pending(connection),
-            "deadlines_due": await deadlines.count_due(connection, now=now),
-            "due": 0 if more is None else await more(connection, now),
+            "outbox_pending": pending,
+            "deadlines_due": deadlines_due,
+            "due": due,
             "parked": sum(count for (state, _), count in parked.items() if state == "parked"),
             "waiting": sum(count for (state, _), count in parked.items() if state == "waiting"),
             "events": await journal.count_by_type(connection),

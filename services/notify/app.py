@@ -1,17 +1,19 @@
 """The notify service, wired."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import mode
 
+from schemas.events.codes import Channel
 from schemas.topics import read_by
 from services.kernel.arrivals import Arrival
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.connection import Connection, Engine
 from services.kernel.pack import PackError, load_pack
-from services.kernel.service import Projection, Service
+from services.kernel.service import CountDue, Projection, Service
 from services.kernel.settings import Settings
-from services.notify import chronology, referrer_rows
+from services.notify import chronology, lanes, referrer_rows
 from services.notify.book import NotifyBook
 from services.notify.channels.configured import Carriers, channels_of
 from services.notify.duework import DueWork, count_due
@@ -44,8 +46,17 @@ def build(settings: Settings) -> Service[NotifyBook]:
         calendar=pack.working_calendar,
         lets_pass=frozenset(topic.name for topic in read_by("notify")),
         project=_projection(pack),
-        count_due=count_due,
+        count_due=_counted(channels_of(settings), real=SystemClock()),
     )
+
+
+def _counted(channels: Collection[Channel], *, real: Clock) -> CountDue:
+    async def counted(connection: Connection, now: datetime) -> int:
+        """Return how much time has brought and nobody has done yet: what is due, and messages to send."""
+        under_way = await lanes.count_under_way(connection, channels=channels, now=real.now())
+        return await count_due(connection, now) + under_way
+
+    return counted
 
 
 def _projection(pack: NotifyPack) -> Projection:

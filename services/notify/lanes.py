@@ -34,6 +34,13 @@ BUSY = text("""
     )
 """)
 
+# What was claimed and never tried is on its way: nobody has recorded an outcome.
+UNDER_WAY = text("""
+    SELECT count(*) FROM deliveries
+    WHERE state = 'queued' AND message_id = delivery_id AND channel = ANY(CAST(:channels AS text[]))
+      AND (next_attempt_at IS NULL OR next_attempt_at <= :now OR (claim IS NOT NULL AND attempts = 0))
+""")
+
 
 def _claim(lane: str) -> str:
     return f"""
@@ -92,6 +99,15 @@ async def busy(
         },
     )
     return [LaneKey(Channel(row.channel), row.subscription_id) for row in rows]
+
+
+async def count_under_way(connection: Connection, *, channels: Iterable[Channel], now: datetime) -> int:
+    """Return how many messages of these channels are to be sent now, or are being sent; `now` is real time.
+
+    Those that wait for another attempt do not count.
+    """
+    parameters = {"channels": [each.value for each in channels], "now": now}
+    return int((await connection.execute(UNDER_WAY, parameters)).scalar_one())
 
 
 async def claim(

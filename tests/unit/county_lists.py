@@ -52,7 +52,8 @@ class Lists:
             for step in [step for step in waiting if step.at <= now]:
                 self._receive(step, now)
                 waiting.remove(step)
-            self._do(self.people.decide(self._seen(self.referrals), self._open(), now=now), now)
+            for turn in self.people.decide(self._seen(self.referrals), self._open(), now=now):
+                self._do(turn, now)
             self._do(self.people.work(self._open(), self._seen(self.placements), now=now), now)
         return self
 

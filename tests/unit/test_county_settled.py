@@ -31,6 +31,7 @@ class System:
             {
                 "service": service,
                 "now": NOON.isoformat(),
+                "at_rest": True,
                 "lag": {"referral-events": 0},
                 "outbox_pending": 0,
                 "deadlines_due": 0,
@@ -61,16 +62,13 @@ async def test_rest_is_seen_twice() -> None:
 @pytest.mark.parametrize(
     "busy",
     [
-        {"notify": {"lag": {"referral-events": 1}}},
-        {"notify": {"lag": None}},
-        {"placement": {"outbox_pending": 1}},
-        {"assessment": {"deadlines_due": 1}},
-        {"notify": {"due": 1}},
+        {"notify": {"at_rest": False, "lag": {"referral-events": 1}}},
+        {"notify": {"at_rest": False, "lag": None}},
         {"referral": {"now": "2026-09-07T11:00:00+00:00"}},
     ],
 )
 async def test_whatever_is_left_anywhere_is_waited_for(busy: dict[str, dict[str, Any]]) -> None:
-    """Unread events, a silent broker, an outbox, a due deadline, an alert to escalate, a clock that lags."""
+    """Unread events, a silent broker, a clock that lags."""
     assert await looks_until_settled(System(busy, busy, REST)) == 4
 
 
@@ -91,7 +89,7 @@ async def test_where_the_system_last_rested_counts_as_a_look() -> None:
 
 async def test_a_system_that_never_rests_is_given_up_with_what_is_left() -> None:
     """The error names the service and its backlog."""
-    async with System({"assessment": {"outbox_pending": 3}}).site() as site:
+    async with System({"assessment": {"at_rest": False, "outbox_pending": 3}}).site() as site:
         with pytest.raises(PlayError, match=r"assessment.*3 to publish"):
             await settled(site, NOON, patience_seconds=0)
 

@@ -41,7 +41,7 @@ class Practitioners:
     def decide(
         self, referrals: Iterable[ReferralSeen], cases: Iterable[CaseSeen], *, now: datetime
     ) -> list[list[Act]]:
-        """Return the decisions taken now on referrals that wait for one, turn by turn, knowing the open cases.
+        """Return the decisions taken now, turn by turn; `referrals` wait for one, `cases` are the open ones.
 
         The system comes to rest after each turn.
         """

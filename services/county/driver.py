@@ -151,15 +151,19 @@ class Play:
     async def _everybody_else(self, moment: datetime) -> bool:
         present = self._people.present(moment)
         acts: list[Act] = []
+        if present.looks_into_inbox:
+            alerts = await self._site.every(AlertSeen, "/alerts", state="open")
+            acts += self._people.look_into_inboxes(alerts, now=moment)
+            # First what is in the inboxes: what is done next settles some of it.
+            await self._send(acts)
         if present.at_work:
             cases = await self._site.every(CaseSeen, "/cases", status="open")
             placements = await self._site.every(PlacementSeen, "/placements")
             placements = [await self._with_objectives(each) for each in placements]
-            acts += self._people.work(cases, placements, now=moment)
-        if present.looks_into_inbox:
-            alerts = await self._site.every(AlertSeen, "/alerts", state="open")
-            acts += self._people.look_into_inboxes(alerts, now=moment)
-        return await self._send(acts)
+            done = self._people.work(cases, placements, now=moment)
+            await self._send(done)
+            acts += done
+        return bool(acts)
 
     async def _with_objectives(self, placement: PlacementSeen) -> PlacementSeen:
         """Return a placement with its objectives where an exit interview needs them; they never change."""
@@ -174,10 +178,9 @@ class Play:
             self._objectives[placement.placement_id] = known
         return placement.model_copy(update={"objective_ids": known})
 
-    async def _send(self, acts: Sequence[Act]) -> bool:
+    async def _send(self, acts: Sequence[Act]) -> None:
         await self._site.send_all(acts)
         self._sent.counts.update(act.doing.value for act in acts)
-        return bool(acts)
 
     def _check_clock(self, first: datetime) -> None:
         try:

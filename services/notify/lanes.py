@@ -34,11 +34,11 @@ BUSY = text("""
     )
 """)
 
-# What was claimed and never tried is on its way: nobody has recorded an outcome.
 UNDER_WAY = text("""
     SELECT count(*) FROM deliveries
     WHERE state = 'queued' AND message_id = delivery_id AND channel = ANY(CAST(:channels AS text[]))
-      AND (next_attempt_at IS NULL OR next_attempt_at <= :now OR (claim IS NOT NULL AND attempts = 0))
+      AND (next_attempt_at IS NULL OR next_attempt_at <= :now
+           OR (claim IS NOT NULL AND next_attempt_at > :fresh))
 """)
 
 
@@ -101,12 +101,15 @@ async def busy(
     return [LaneKey(Channel(row.channel), row.subscription_id) for row in rows]
 
 
-async def count_under_way(connection: Connection, *, channels: Iterable[Channel], now: datetime) -> int:
-    """Return how many messages of these channels are to be sent now, or are being sent; `now` is real time.
+async def count_under_way(
+    connection: Connection, *, channels: Iterable[Channel], now: datetime, fresh: datetime
+) -> int:
+    """Return how many messages of these channels are to be sent now, or are being sent.
 
-    Those that wait for another attempt do not count.
+    Those that wait for another attempt do not count, nor do claims that end before `fresh`: their sender may
+    have died. Both times are real.
     """
-    parameters = {"channels": [each.value for each in channels], "now": now}
+    parameters = {"channels": [each.value for each in channels], "now": now, "fresh": fresh}
     return int((await connection.execute(UNDER_WAY, parameters)).scalar_one())
 
 

@@ -14,7 +14,8 @@ from services.county.acts import Act, Doing
 from services.county.casework import assessed_from
 from services.county.placing import OBJECTIVES
 from services.county.plan import county_month
-from services.county.seen import AlertSeen
+from services.county.practitioners import Practitioners
+from services.county.seen import Advice, AlertSeen, ReferralSeen
 from services.county.timetable import moments
 from services.kernel.calendar import LONDON
 from tests.unit.county_lists import CALENDAR, COUNTY, Lists, working_days_between
@@ -46,6 +47,26 @@ def test_nothing_is_done_twice() -> None:
     """One key for each deed; a repeated request is the same deed."""
     keys = Counter(act.key for _, act in month(7).acts)
     assert max(keys.values()) == 1
+
+
+def test_decisions_of_one_turn_are_of_different_places() -> None:
+    """Who leads a case follows from which of two was accepted first, so chance must not say which."""
+    places = {UUID(int=number): place for number, place in enumerate(("ely", "ely", "march", "ely"))}
+    referrals = [
+        ReferralSeen(
+            referral_id=referral_id,
+            child_id=referral_id,
+            agency="police",
+            locality=place,
+            immediate_risk=True,
+            received_at=MONDAY,
+            advice=Advice(recommend="accept"),
+        )
+        for referral_id, place in places.items()
+    ]
+    turns = Practitioners(7, COUNTY, CALENDAR).decide(referrals, (), now=MONDAY)
+    decided = [[places[UUID(act.path.split("/")[2])] for act in turn] for turn in turns]
+    assert decided == [["ely", "march"], ["ely"], ["ely"]]
 
 
 def test_a_child_is_the_subject_of_one_deed_at_a_moment() -> None:

@@ -132,14 +132,26 @@ def updates(heard: Iterable[Heard], rules: ReferrerRules) -> list[Update]:
 def agencies_concerned(story: Sequence[Heard], event: Event, rules: ReferrerRules) -> list[str] | None:
     """Return the agencies whose referrals an event of a case is about, after what was heard of the child.
 
-    None where nothing is known of any referral that could have led to the case.
+    None where nothing is known of any referral that could have led to the case. The case itself says that
+    the referral it began with was accepted: the acceptance may be read later, for it is on another topic.
     """
     before = [each for each in story if each.event is not event]
     known = {one.update_id for one in updates(before, rules)}
     fresh = updates([*before, Heard(derived(event.subject, f"{event.wire_type}/now"), event)], rules)
-    agencies = sorted({one.agency_id for one in fresh if one.update_id not in known})
-    decided = any(isinstance(each.event, Decided) for each in before)
-    return agencies if agencies or decided else None
+    agencies = {one.agency_id for one in fresh if one.update_id not in known}
+    decided = {each.event.referral_id for each in before if isinstance(each.event, Decided)}
+    began = {
+        each.event.referral_id
+        for each in before
+        if isinstance(each.event, e.AssessmentStarted)
+        and each.event.case_id == getattr(event, "case_id", None)
+    }
+    agencies |= {
+        each.event.agency_id
+        for each in before
+        if isinstance(each.event, e.ReferralReceived) and each.event.referral_id in began - decided
+    }
+    return sorted(agencies) if agencies or decided else None
 
 
 def retold(story: tuple[Heard, ...], event: Event) -> tuple[Heard, ...]:

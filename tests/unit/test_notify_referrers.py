@@ -267,8 +267,19 @@ def test_a_case_of_others_concerns_nobody_whose_referral_was_decided_otherwise()
 
 
 def test_where_no_referral_is_known_nobody_can_say() -> None:
-    """Topics are read side by side: a case may come before any decision on a referral."""
-    assert agencies_concerned(heard((received(10), started(20, 10))), led(20), RULES) is None
+    """Topics are read side by side: a case may come before any referral."""
+    assert agencies_concerned(heard((started(20, 10),)), led(20), RULES) is None
+
+
+@pytest.mark.parametrize("earlier", [(), (received(9, "gp-1"), redirected(9, "gp-1"))])
+def test_who_made_the_referral_that_a_case_began_with_is_told_before_its_acceptance_is_read(
+    earlier: tuple[Event, ...],
+) -> None:
+    """The case says that it was accepted; whose referral was decided otherwise hears nothing."""
+    story = heard((*earlier, received(10), started(20, 10)))
+    assert agencies_concerned(story, led(20), RULES) == [SCHOOL]
+    other_case = heard((*earlier, received(10), started(20, 10), started(21, 12)))
+    assert agencies_concerned(other_case, led(21), RULES) == ([] if earlier else None)
 
 
 def test_an_event_is_retold_once_and_only_where_it_tells_something() -> None:

@@ -322,6 +322,55 @@ def test_events_are_only_those_that_partners_may_publish() -> None:
     }
 
 
+def of_year(directory: Path, year: int, part: str, row: str) -> list[str]:
+    """The reasons for which the rows of a return of some year are refused."""
+    columns = {"episodes": EPISODES, "header": HEADER}[part]
+    (directory / f"{year}-{part}.csv").write_text(f"{columns}{row}\n")
+    found = check(read_returns(directory).files, local_authority="x", naming="ending")
+    return [refusal.reason for refusal in found.refusals]
+
+
+@pytest.mark.parametrize("code", ["E43", "E44"])
+def test_a_return_of_2017_may_hold_the_codes_of_2017(tmp_path: Path, code: str) -> None:
+    row = f"1,01/05/2015,S,C2,N1,U4,PR1,20/06/2016,{code},,"
+
+    assert of_year(tmp_path, 2017, "episodes", row) == []
+
+
+@pytest.mark.parametrize(
+    ("year", "part", "row", "reason"),
+    [
+        (2019, "episodes", "1,01/05/2018,S,C2,N1,U4,PR1,20/06/2018,E43,,",
+         "REC is a code of the returns until 2018, not of 2019: reason for the episode's end"),
+        (2017, "episodes", "1,01/05/2015,S,C2,N1,U4,PR1,20/06/2016,E45,,",
+         "REC is a code of the returns from 2018, not of 2017: reason for the episode's end"),
+        (2026, "episodes", "1,01/05/2025,S,C2,N1,H5,PR1,,,,",
+         "PLACE is a code of the returns until 2025, not of 2026: type of placement"),
+        (2025, "episodes", "1,01/05/2024,S,C2,N1,Z11,,,,,",
+         "PLACE is a code of the returns from 2026, not of 2025: type of placement"),
+        (2017, "episodes", "1,01/05/2016,S,C2,N1,U4,PR1,20/06/2016,X1,CUSTOD,",
+         ("REASON_PLACE_CHANGE is a code of the returns from 2018, not of 2017:"
+          " reason for a change of placement")),
+        (2026, "header", "1,1,01/01/2010,WBRI,", "SEX is a code of the returns until 2024, not of 2026: sex"),
+        (2024, "header", "1,M,01/01/2010,WBRI,", "SEX is a code of the returns from 2025, not of 2024: sex"),
+    ],
+)  # fmt: skip
+def test_a_code_of_other_years_is_refused_with_the_years_in_which_it_was_valid(
+    tmp_path: Path, year: int, part: str, row: str, reason: str
+) -> None:
+    assert of_year(tmp_path, year, part, row) == [reason]
+
+
+def test_a_year_that_begins_the_reporting_year_is_held_to_the_list_of_the_year_that_ends_it(
+    tmp_path: Path,
+) -> None:
+    """What is called 2025 and holds episodes from May 2025 is the return of 2026."""
+    row = "1,01/05/2025,S,C2,N1,Z11,,,,,\n2,01/05/2025,S,C2,N1,Z12,,,,,\n"
+    (tmp_path / "2025-episodes.csv").write_text(EPISODES + row)
+
+    assert check(read_returns(tmp_path).files, local_authority="x").refusals == ()
+
+
 @pytest.mark.parametrize("known", [each for each in vars(codes).values() if isinstance(each, CodeList)])
 def test_every_code_of_every_list_may_travel(known: CodeList) -> None:
     """Upper-case letters and digits: no list has a code that an event would refuse."""

@@ -207,10 +207,9 @@ class _FileChecker:
         code = values[column]
         if code not in known:
             raise _Wrong(f"{column} is no code of the list: {known.words}")
-        if code not in known.valid_in(self._year):
-            raise _Wrong(
-                f"{column} is a code of the returns {known.years[code]}, not of {self._year}: {known.words}"
-            )
+        years = known.years.get(code)
+        if years is not None and self._year not in years:
+            raise _Wrong(f"{column} is a code of the returns {years}, not of {self._year}: {known.words}")
         return code
 
     def _code_if_any(self, values: Mapping[str, str], column: str, known: CodeList) -> str | None:

@@ -122,6 +122,7 @@ LEFT_OUT = [
     ("2026.xls", b"\xd0\xcf\x11\xe0", "it is an Excel workbook"),
     ("SSDA903 return.ods", b"", "it is an Excel workbook"),
     ("2026-episodes.csv", b"PK\x03\x04\x14\0", "it is an Excel workbook"),
+    ("2026.csv", b"PK\x03\x04\x14\0", "it is an Excel workbook"),
     ("2026-episodes.xml", b"<?xml version='1.0'?>", "it is XML, which is not read: export the return as CSV"),
     ("export.xml", b"<?xml version='1.0'?>\n<EXPSSDA903><CHILD>", "it is XML"),
     ("2026-episodes.csv", b"\xef\xbb\xbf<?xml version='1.0'?>", "it is XML"),

@@ -117,7 +117,7 @@ def _read(path: Path) -> ReturnFile | None:
     try:
         table = read_table(path)
     except NotATable:
-        if names_the_return(path.stem):
+        if may_hold_the_return(path.stem):
             raise
         return None
     kind = _kind(path.stem, table)

@@ -52,8 +52,9 @@ def import_ssda903(
     do. It may be run again at any time: the same rows change nothing. When no system runs, one is started for
     the duration.
 
-    Exit code 0: every file of the return was read; rows may have been refused. 1: a file was left out, no row
-    was taken, or not all is handled yet. 2: wrong usage, or no system to speak to.
+    Exit code 0: every file of the return was read; rows may have been refused. 1: a file was left out, two
+    files are the same part, no row was taken, or not all is handled yet. 2: wrong usage, or no system to
+    speak to.
 
     Example: leadline import-ssda903 returns/ --report refused.csv
     """

@@ -1,9 +1,9 @@
 """From rows to facts or refusals: pure, and every row is one or the other.
 
 Refused is only what is really wrong: what cannot be read, a code that the return's year did not have, what
-contradicts another row of the same return, or what cannot have been known when the return was made. Accepted although the guide frowns on it: a reason for
-the end of an episode that has not ended (it is ignored: an open episode has no end), events before the
-reporting year, and an end on the day after the reporting year.
+contradicts another row of the same return, or what cannot have been known when the return was made. Accepted
+although the guide frowns on it: a reason for the end of an episode that has not ended (it is ignored: an open
+episode has no end), events before the reporting year, and an end on the day after the reporting year.
 """
 
 import re

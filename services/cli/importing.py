@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from services.cli.catalogue import ServiceName
-from services.cli.output import counted, progress_bar, show_json, show_rows
+from services.cli.output import counted, printable, progress_bar, show_json, show_rows
 from services.cli.running import VAR, Unable, fail, find_settings, quiet_clients, read_settings
 from services.kernel.pack import Pack, PackError, load_pack
 from services.kernel.settings import Settings
@@ -26,7 +26,11 @@ def import_ssda903(
     directory: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", exists=True, file_okay=False, help="Holds 2026-episodes.csv and the like."
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Holds the return as CSV files: 2026-header.csv, 2026-episodes.csv, 2026-reviews.csv and"
+            " 2026-missing.csv, or names like SSDA903_2026_episodes.csv.",
         ),
     ],
     authority: Annotated[
@@ -36,14 +40,21 @@ def import_ssda903(
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write every refused row to a .csv, or the whole report to a .json."
+            metavar="FILE",
+            help="Write every refused row and file to a .csv, or the whole report to a .json.",
         ),
     ] = None,
 ) -> None:
     """Import the statutory return on looked-after children (SSDA903): one year or several.
 
-    Rows that cannot be right are refused with file, line and reason; the others are imported. It may be run
-    again at any time: the same rows change nothing. When no system runs, one is started for the duration.
+    Rows that cannot be right are refused with file, line and reason; the others are imported. A file that
+    looks like part of the return and cannot be read (a workbook, XML, a column missing) is named with what to
+    do. It may be run again at any time: the same rows change nothing. When no system runs, one is started for
+    the duration.
+
+    Exit code 0: every file of the return was read; rows may have been refused. 1: a file was left out, two
+    files are the same part, no row was taken, or not all is handled yet. 2: wrong usage, or no system to
+    speak to.
 
     Example: leadline import-ssda903 returns/ --report refused.csv
     """
@@ -63,13 +74,8 @@ def import_ssda903(
         show_json(outcome.as_dict())
     else:
         _show(outcome, report)
-    if not outcome.taken:
-        fail("No row could be taken.")
-    if not outcome.handled:
-        fail(
-            "The placement service has not handled all of it yet; what is left waits on the bus."
-            " Is its worker running? `leadline doctor` tells."
-        )
+    if problems := list(_problems(outcome)):
+        fail(" ".join(problems))
 
 
 @contextmanager
@@ -141,8 +147,10 @@ def _show(outcome: Report, report: Path | None) -> None:
         [(count.file, count.rows, count.taken, count.refused) for count in outcome.files],
         title="Import",
     )
+    for each in outcome.left_out:
+        typer.echo(f"{printable(each.file)} was not read: {each.reason}")
     if outcome.not_read:
-        typer.echo(f"not read: {', '.join(outcome.not_read)}")
+        typer.echo(f"other files, not read: {', '.join(map(printable, outcome.not_read))}")
     if len(outcome.reasons) > 1:
         often = sorted(outcome.reasons.items(), key=lambda reason: -reason[1])
         show_rows(("rows", "reason"), [(count, reason) for reason, count in often], title="Reasons")
@@ -161,6 +169,20 @@ def _show(outcome: Report, report: Path | None) -> None:
     )
 
 
+def _problems(outcome: Report) -> Iterator[str]:
+    """Yield a sentence for everything that leaves the return not imported as a whole."""
+    if not outcome.taken:
+        yield "No row could be taken."
+    if outcome.left_out:
+        names = ", ".join(printable(each.file) for each in outcome.left_out)
+        yield f"Not read, though they look like part of the return: {names}. Put them right and import again."
+    if not outcome.handled:
+        yield (
+            "The placement service has not handled all of it yet; what is left waits on the bus."
+            " Is its worker running? `leadline doctor` tells."
+        )
+
+
 def _write(outcome: Report, file: Path) -> None:
     try:
         with file.open("w", encoding="utf-8", newline="") as stream:
@@ -169,6 +191,7 @@ def _write(outcome: Report, file: Path) -> None:
                 return
             writer = csv.writer(stream)
             writer.writerow(("file", "line", "reason"))
+            writer.writerows((each.file, "", each.reason) for each in outcome.left_out)
             writer.writerows((refusal.file, refusal.line, refusal.reason) for refusal in outcome.refusals)
     except OSError as error:
         # The import itself is done: the rest of the report must still be shown.

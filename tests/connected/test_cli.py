@@ -1,6 +1,7 @@
 """The operators' commands on real engines: what is set aside comes back, what went out goes out again."""
 
 import asyncio
+import csv
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -361,3 +362,27 @@ async def test_an_import_says_what_it_did_and_keeps_every_refusal(
         told = await cli("import-ssda903", str(tmp_path), "--report", str(report))
     assert "2 of 3 rows taken, 1 refused" in told.stdout
     assert report.read_text(encoding="utf-8").startswith("file,line,reason\n2021-episodes.csv,3,")
+
+
+async def test_an_import_that_leaves_a_file_out_names_it_and_is_no_success(
+    cli: Cli, topics: Engines, tmp_path: Path
+) -> None:
+    """What can be read is imported all the same; what to do stands on screen and in the report."""
+    (tmp_path / "SSDA903_2026_reviews.csv").write_text(
+        "CHILD;DOB;REVIEW;REVIEW_CODE\n1;;10/06/2025;PN1\n;;;\n", encoding="utf-8"
+    )
+    (tmp_path / "2026-episodes.xlsx").write_bytes(b"PK\x03\x04")
+    (tmp_path / "2026-uasc.csv").write_text("CHILD,SEX,DOB,DUC\n", encoding="utf-8")
+    report = tmp_path / "refused.csv"
+    with worker(topics, "placement"):
+        told = await cli("import-ssda903", str(tmp_path), "--report", str(report), code=1)
+    assert "1 of 1 row taken, 0 refused" in told.stdout
+    reason = "it is an Excel workbook: save its sheet as CSV UTF-8, under a name like 2026-episodes.csv"
+    assert f"2026-episodes.xlsx was not read: {reason}\n" in told.stdout
+    assert "other files, not read: 2026-uasc.csv\n" in told.stdout
+    assert told.stderr.strip().splitlines()[-1] == (
+        "Not read, though they look like part of the return: 2026-episodes.xlsx."
+        " Put them right and import again."
+    )
+    with report.open(encoding="utf-8", newline="") as stream:
+        assert list(csv.reader(stream))[1:] == [["2026-episodes.xlsx", "", reason]]

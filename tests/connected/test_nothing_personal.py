@@ -399,9 +399,9 @@ def planted_return(directory: Path) -> None:
     number = folded(NAME).upper()
     (directory / "2026-header.csv").write_text(
         "CHILD,SEX,DOB,ETHNIC,UPN,MOTHER,MC_DOB\n"
-        f"{number},1,{BORN_AS_RETURNED},WBRI,{UPN},1,{BORN_AS_RETURNED}\n"
+        f"{number},F,{BORN_AS_RETURNED},WBRI,{UPN},1,{BORN_AS_RETURNED}\n"
         f"{number}-2,{NAME},{BORN_AS_RETURNED},{ADDRESS},{UPN},,\n"
-        f"{NAME},1,{FREE_TEXT.splitlines()[0]},WBRI,{UPN},,\n"
+        f"{NAME},F,{FREE_TEXT.splitlines()[0]},WBRI,{UPN},,\n"
     )
     (directory / "2026-episodes.csv").write_text(
         "CHILD,DECOM,RNE,LS,CIN,PLACE,PLACE_PROVIDER,DEC,REC,HOME_POST,PL_POST,URN\n"

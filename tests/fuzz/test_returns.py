@@ -103,7 +103,11 @@ def tables(draw: st.DrawFn, part: str) -> bytes:
         if draw(st.integers(0, 9)) == 0:
             torn.append("more")
     out = io.StringIO()
-    csv.writer(out).writerows([columns, *rows])
+    separator = draw(st.sampled_from(",,,;\t|^"))
+    if separator == "^" or draw(st.integers(0, 4)) == 0:
+        out.write(f"sep={separator}\r\n")
+    left_behind = draw(st.lists(st.sampled_from([["A title"], ["", ""], [MARKER, ""]]), max_size=3))
+    csv.writer(out, delimiter=separator).writerows([*left_behind, columns, *rows, *[[""] * len(columns)] * 2])
     return _written(draw, out.getvalue())
 
 
@@ -128,7 +132,14 @@ def _written(draw: st.DrawFn, text: str) -> bytes:
 def checked(directory: Path) -> Checked | None:
     """What the files of a directory say; None when they are refused as a whole."""
     try:
-        return check(read_returns(directory).files, local_authority="x")
+        returns = read_returns(directory)
+        for each in returns.left_out:
+            assert each.reason
+            assert MARKER not in each.reason
+        assert len(returns.files) + len(returns.left_out) + len(returns.not_read) == len(
+            list(directory.iterdir())
+        )
+        return check(returns.files, local_authority="x")
     except ReturnsUnreadable as error:
         refusal = str(error)
     assert refusal
@@ -210,3 +221,30 @@ def test_a_first_day_with_a_two_digit_year_is_an_event_that_consumers_can_read(t
     assert found is not None
     assert len(found.facts) == 1
     adds_up(found)
+
+
+NAMES = st.from_regex(
+    r"x[a-zA-Z0-9 _.()~-]{0,12}(episodes|REVIEW|2026|25-26|903|uasc)?[ _-]{0,2}\w{0,4}\.(csv|CSV|txt)",
+    fullmatch=True,
+)
+
+
+@effort(80)
+@given(name=NAMES, part=st.sampled_from(sorted(COLUMNS)), data=st.data())
+def test_a_table_of_the_return_is_never_passed_over_whatever_its_name(
+    tmp_path: Path, name: str, part: str, data: st.DataObject
+) -> None:
+    """It is read, or named with a sentence."""
+    row = {column: data.draw(values(column)) for column in COLUMNS[part]}
+    out = io.StringIO()
+    csv.writer(out).writerows([row.keys(), row.values()])
+    fill(tmp_path, {name: out.getvalue().encode("utf-8", "replace")})
+    (tmp_path / "2026-reviews.csv").write_text("CHILD,REVIEW,REVIEW_CODE\n", encoding="utf-8")
+    try:
+        returns = read_returns(tmp_path)
+    except ReturnsUnreadable as error:
+        named = str(error)
+    else:
+        read = [file.name for file in returns.files]
+        named = " ".join([*read, *(each.file for each in returns.left_out)])
+    assert name in named

@@ -132,6 +132,16 @@ def test_a_directory_without_returns_is_a_failure_and_starts_nothing(tmp_path: P
     assert "starting" not in result.output
 
 
+def test_a_return_of_which_nothing_can_be_read_is_a_failure_that_says_why_and_starts_nothing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "2026-episodes.xlsx").write_bytes(b"PK")
+    result = leadline("import-ssda903", str(tmp_path))
+    assert result.exit_code == 1
+    assert "2026-episodes.xlsx was not read: it is an Excel workbook" in result.stderr
+    assert "starting" not in result.output
+
+
 @pytest.fixture(scope="module")
 def asked_nobody() -> subprocess.CompletedProcess[str]:
     """A question to a broker where nothing listens; a process of its own, for what clients log counts too."""

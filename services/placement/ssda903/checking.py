@@ -1,9 +1,9 @@
 """From rows to facts or refusals: pure, and every row is one or the other.
 
-Refused is only what is really wrong: what cannot be read, what contradicts another row of the same return, or
-what cannot have been known when the return was made. Accepted although the guide frowns on it: a reason for
-the end of an episode that has not ended (it is ignored: an open episode has no end), events before the
-reporting year, and an end on the day after the reporting year.
+Refused is only what is really wrong: what cannot be read, a code that the return's year did not have, what
+contradicts another row of the same return, or what cannot have been known when the return was made. Accepted
+although the guide frowns on it: a reason for the end of an episode that has not ended (it is ignored: an open
+episode has no end), events before the reporting year, and an end on the day after the reporting year.
 """
 
 import re
@@ -17,20 +17,14 @@ from schemas import events as e
 from services.placement.ssda903 import codes
 from services.placement.ssda903.codes import CodeList
 from services.placement.ssda903.overlaps import Stay, overlapping
-from services.placement.ssda903.reading import KINDS, Kind, ReturnFile, Row
+from services.placement.ssda903.parts import KINDS, NEEDED, Kind
+from services.placement.ssda903.reading import ReturnFile
 from services.placement.ssda903.report import FileCount, Refusal
+from services.placement.ssda903.tables import Row
 from services.placement.ssda903.years import OVER_MIDNIGHT, Naming, ReturnYears, find_years, last_day
 
 CHILDREN = UUID("0d2b7f6a-6a0c-5f0e-9a53-3d1f0c0f9030")
 """Namespace of the ids of children whom a return names."""
-
-NEEDED: Mapping[Kind, frozenset[str]] = {
-    "header": frozenset({"CHILD", "SEX", "DOB", "ETHNIC"}),
-    "episodes": frozenset({"CHILD", "DECOM", "RNE", "LS", "CIN", "PLACE", "DEC", "REC"}),
-    "reviews": frozenset({"CHILD", "REVIEW", "REVIEW_CODE"}),
-    "missing": frozenset({"CHILD", "MISSING", "MIS_START", "MIS_END"}),
-}
-"""Columns without which a file cannot be understood. Dates of birth, postcodes and pupil numbers are not."""
 
 DATE = re.compile(r"\d{2}/\d{2}/\d{4}")
 
@@ -118,13 +112,12 @@ class _FileChecker:
         self._children = children
         self._seen_rows: dict[tuple[str, ...], int] = {}
         self._seen_subjects: dict[tuple[UUID, UUID], int] = {}
-        self._missing_columns = sorted(NEEDED[file.kind] - set(file.columns))
+        self._fewest = 1 + max(map(file.columns.index, NEEDED[file.kind])) if file.columns else 0
 
     def fact(self, row: Row) -> Fact:
         """Return the row's fact; raises _Wrong with the reason."""
-        if self._missing_columns:
-            raise _Wrong(f"the file lacks a column that is needed: {', '.join(self._missing_columns)}")
-        if row.fields != len(self._file.columns):
+        # Excel leaves empty cells at the end of a row out, which is no harm where nothing is needed.
+        if not self._fewest <= row.fields <= len(self._file.columns):
             raise _Wrong(f"the row is torn: {row.fields} fields and {len(self._file.columns)} columns")
         earlier = self._seen_rows.setdefault(tuple(row.values.values()), row.line)
         if earlier != row.line:
@@ -155,8 +148,8 @@ class _FileChecker:
     def _child(self, values: Mapping[str, str], child_id: UUID) -> tuple[Reported, date]:
         """What is personal is looked at and goes no further."""
         _date(values, "DOB")
-        _code(values, "SEX", codes.SEX)
-        _code(values, "ETHNIC", codes.ETHNICITY)
+        self._code(values, "SEX", codes.SEX)
+        self._code(values, "ETHNIC", codes.ETHNICITY)
         return e.LookedAfterChildReported(child_id=child_id, return_year=self._year), date.min
 
     def _episode(self, values: Mapping[str, str], child_id: UUID) -> tuple[Reported, date]:
@@ -164,20 +157,20 @@ class _FileChecker:
         ended_on = self._end(values, "DEC", started_on, "DECOM")
         if ended_on is not None and not values["REC"]:
             raise _Wrong("DEC is given and REC is empty: an episode that ended needs its reason")
-        reason_ended = _code_if_any(values, "REC", codes.REASON_ENDED)
+        reason_ended = self._code_if_any(values, "REC", codes.REASON_ENDED)
         event = e.LookedAfterEpisodeReported(
             child_id=child_id,
             episode_id=uuid5(child_id, f"episode/{started_on}"),
             return_year=self._year,
             started_on=started_on,
-            reason_started=_code(values, "RNE", codes.REASON_STARTED),
-            legal_status=_code(values, "LS", codes.LEGAL_STATUS),
-            need=_code(values, "CIN", codes.NEED),
-            placement_type=_code(values, "PLACE", codes.PLACEMENT_TYPE),
-            placement_provider=_code_if_any(values, "PLACE_PROVIDER", codes.PLACEMENT_PROVIDER),
+            reason_started=self._code(values, "RNE", codes.REASON_STARTED),
+            legal_status=self._code(values, "LS", codes.LEGAL_STATUS),
+            need=self._code(values, "CIN", codes.NEED),
+            placement_type=self._code(values, "PLACE", codes.PLACEMENT_TYPE),
+            placement_provider=self._code_if_any(values, "PLACE_PROVIDER", codes.PLACEMENT_PROVIDER),
             ended_on=ended_on,
             reason_ended=reason_ended if ended_on is not None else None,
-            reason_place_change=_code_if_any(values, "REASON_PLACE_CHANGE", codes.REASON_PLACE_CHANGE),
+            reason_place_change=self._code_if_any(values, "REASON_PLACE_CHANGE", codes.REASON_PLACE_CHANGE),
         )
         return event, started_on
 
@@ -188,7 +181,7 @@ class _FileChecker:
             review_id=uuid5(child_id, f"review/{reviewed_on}"),
             return_year=self._year,
             reviewed_on=reviewed_on,
-            review_code=_code(values, "REVIEW_CODE", codes.REVIEW_CODE),
+            review_code=self._code(values, "REVIEW_CODE", codes.REVIEW_CODE),
         )
         return event, reviewed_on
 
@@ -198,7 +191,7 @@ class _FileChecker:
             child_id=child_id,
             missing_id=uuid5(child_id, f"missing/{started_on}"),
             return_year=self._year,
-            kind="missing" if _code(values, "MISSING", codes.MISSING) == "M" else "away",
+            kind="missing" if self._code(values, "MISSING", codes.MISSING) == "M" else "away",
             started_on=started_on,
             ended_on=self._end(values, "MIS_END", started_on, "MIS_START"),
         )
@@ -209,6 +202,18 @@ class _FileChecker:
         if day > last_day(self._year):
             raise _Wrong(f"{column} is after the return's year: it ends on {last_day(self._year):%d/%m/%Y}")
         return day
+
+    def _code(self, values: Mapping[str, str], column: str, known: CodeList) -> str:
+        code = values[column]
+        if code not in known:
+            raise _Wrong(f"{column} is no code of the list: {known.words}")
+        years = known.years.get(code)
+        if years is not None and self._year not in years:
+            raise _Wrong(f"{column} is a code of the returns {years}, not of {self._year}: {known.words}")
+        return code
+
+    def _code_if_any(self, values: Mapping[str, str], column: str, known: CodeList) -> str | None:
+        return self._code(values, column, known) if values.get(column) else None
 
     def _end(
         self, values: Mapping[str, str], column: str, started_on: date, start_column: str
@@ -293,14 +298,3 @@ def _date(values: Mapping[str, str], column: str) -> date:
     if day is None:
         raise _Wrong(f"{column} is no date like 31/03/2026")
     return day
-
-
-def _code(values: Mapping[str, str], column: str, known: CodeList) -> str:
-    code = values[column]
-    if code not in known:
-        raise _Wrong(f"{column} is no code of the list: {known.words}")
-    return code
-
-
-def _code_if_any(values: Mapping[str, str], column: str, known: CodeList) -> str | None:
-    return _code(values, column, known) if values.get(column) else None

@@ -1,11 +1,43 @@
 """The code lists of the statutory return on looked-after children (SSDA903), in our own words.
 
-Each list holds every code that some year's guide to the return has had, because a council imports old and
-new years together: sex was 1 and 2 until the return of 2023/24 and is a letter since.
+A council imports old and new years together, so each list holds every code of the returns from 2017 to 2027
+and says in which of them a code is valid that came or went. A return has the number of the year in which its
+reporting year ends. Years before 2017 are taken to have what 2017 had, years after 2027 what 2027 has.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Years:
+    """The first and the last return in which a code is valid; None where the lists show no such end.
+
+    Confidence is H where all sources agree, M where one is silent or says otherwise.
+    """
+
+    first: int | None
+    last: int | None
+    source: str
+    confidence: Literal["H", "M"]
+
+    def __contains__(self, year: int) -> bool:
+        """Return whether the return of a year may hold the code."""
+        return (self.first is None or self.first <= year) and (self.last is None or year <= self.last)
+
+    def __str__(self) -> str:
+        """Return the years in words, to stand in a sentence."""
+        if self.first is None:
+            return f"until {self.last}"
+        return f"from {self.first}" + ("" if self.last is None else f" to {self.last}")
+
+
+VALIDATOR = "csc-validator-be-903 0.1.17 by Data to Insight, rules of 2022/23 to 2026/27"
+"""Codes the Department's yearly validation rules; it decides for the returns from 2023 on."""
+
+SPECIFICATION = "liia-tools-pipeline by Social Finance, ssda903_pipeline/spec, 2017 to 2026 (July 2026)"
+"""A yearly description of the return's files; it decides for the returns before 2023."""
 
 
 @dataclass(frozen=True)
@@ -14,11 +46,25 @@ class CodeList:
 
     words: str
     codes: Mapping[str, str]
+    years: Mapping[str, Years] = field(default_factory=dict)
+    """Of the codes that came or went; all others are valid in every year."""
 
     def __contains__(self, code: object) -> bool:
-        """Return whether the return knows the code; codes are written exactly so."""
+        """Return whether the return of some year knows the code; codes are written exactly so."""
         return code in self.codes
 
+    def valid_in(self, year: int) -> frozenset[str]:
+        """Return the codes that the return of a year may hold."""
+        return frozenset(code for code in self.codes if code not in self.years or year in self.years[code])
+
+
+# Sample returns of 2018 that are published elsewhere have the new codes already, against the specification.
+# So 2018 may hold both: a code that is wrongly refused loses a fact, one that is wrongly taken loses none.
+_GONE_AFTER_2018 = Years(None, 2018, SPECIFICATION, "M")
+_NEW_IN_2018 = Years(2018, None, f"{SPECIFICATION}, which has it from 2019; sample returns of 2018", "M")
+
+# The validator drops them with 2025/26; the specification drops H5 and P2 a year earlier and keeps Z1.
+_GONE_AFTER_2025 = Years(None, 2025, f"{VALIDATOR}, rule 146", "M")
 
 REASON_STARTED = CodeList(
     "reason for a new episode",
@@ -98,6 +144,13 @@ PLACEMENT_TYPE = CodeList(
         "Z13": "other placement, third kind",
         "Z14": "other placement, fourth kind",
     },
+    years={
+        **dict.fromkeys(("H5", "P2", "Z1"), _GONE_AFTER_2025),
+        "K3": Years(2025, None, f"{VALIDATOR}, rule 146; {SPECIFICATION}", "H"),
+        **dict.fromkeys(
+            ("Z11", "Z12", "Z13", "Z14"), Years(2026, None, f"{VALIDATOR}, rule 146; {SPECIFICATION}", "H")
+        ),
+    },
 )
 PLACEMENT_PROVIDER = CodeList(
     "placement provider",
@@ -122,6 +175,8 @@ REASON_ENDED = CodeList(
         "E4B": "returned home, not planned",
         "E13": "left to live with parents or relatives without parental responsibility",
         "E41": "residence or child arrangements order",
+        "E43": "special guardianship: former foster carer",
+        "E44": "special guardianship: somebody other than a former foster carer",
         "E45": "special guardianship: former foster carer who is a relative or friend",
         "E46": "special guardianship: other former foster carer",
         "E47": "special guardianship: other relative or friend",
@@ -135,6 +190,10 @@ REASON_ENDED = CodeList(
         "E15": "age assessed as 18 or over",
         "E16": "moved abroad",
         "E17": "aged 18 and stayed with the carers",
+    },
+    years={
+        **dict.fromkeys(("E43", "E44"), _GONE_AFTER_2018),
+        **dict.fromkeys(("E45", "E46", "E47", "E48"), _NEW_IN_2018),
     },
 )
 REASON_PLACE_CHANGE = CodeList(
@@ -153,6 +212,7 @@ REASON_PLACE_CHANGE = CodeList(
         "CUSTOD": "custody",
         "OTHER": "another reason",
     },
+    years={"CUSTOD": _NEW_IN_2018},
 )
 REVIEW_CODE = CodeList(
     "way of taking part in a review",
@@ -170,7 +230,11 @@ REVIEW_CODE = CodeList(
 MISSING = CodeList("kind of absence", {"M": "missing", "A": "away without authorisation"})
 SEX = CodeList(
     "sex",
-    {"1": "male, until 2023/24", "2": "female, until 2023/24", "M": "male", "F": "female", "U": "unknown"},
+    {"1": "male", "2": "female", "M": "male", "F": "female", "U": "unknown"},
+    years={
+        **dict.fromkeys("12", Years(None, 2024, f"{VALIDATOR}, rule 101; {SPECIFICATION}", "H")),
+        **dict.fromkeys("MFU", Years(2025, None, f"{VALIDATOR}, rule 101; {SPECIFICATION}", "H")),
+    },
 )
 ETHNICITY = CodeList(
     "ethnicity",

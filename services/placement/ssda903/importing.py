@@ -46,10 +46,11 @@ def import_returns(
 ) -> Report:
     """Import the returns of one or more years; return what became of every row.
 
-    Reading and checking come first: when a file cannot be understood nothing is published. Then all facts are
-    published in the order of their days, and the call waits until the placement service has handled them,
-    `wait_seconds` at the longest (the report says whether it has). It blocks and may be run again at any
-    time: the same rows are the same events and change nothing.
+    Reading and checking come first. When it is not clear what the files are, nothing is published; when one
+    of them cannot be read, the report names it and the others are imported. Then all facts are published in
+    the order of their days, and the call waits until the placement service has handled them, `wait_seconds`
+    at most (the report says whether it has). It blocks and may be run again at any time: the same rows are
+    the same events and change nothing.
 
     `local_authority` is the council's code; a child's id is derived from it and from the return's own code
     for the child. Dates of birth, postcodes, pupil numbers and ethnicity go nowhere. `on_progress` is called
@@ -65,6 +66,7 @@ def import_returns(
         years=checked.years.words,
         files=checked.files,
         refusals=checked.refusals,
+        left_out=returns.left_out,
         not_read=returns.not_read,
         published=len(checked.facts),
         handled=handled,

@@ -1,30 +1,44 @@
-"""From a directory to the rows of a statutory return's files; what they mean is checked elsewhere."""
+"""From a directory to the files of a statutory return; what their rows mean is checked elsewhere.
 
-import csv
-import re
-from collections.abc import Iterator, Mapping
+A file's columns say which part it is, its name says which year it is about. A file that looks like part of
+the return and cannot be read is never passed over: it comes back with a sentence that says what to do.
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
-Kind = Literal["header", "episodes", "reviews", "missing"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from services.placement.ssda903.parts import (
+    KINDS,
+    NEEDED,
+    READ,
+    Kind,
+    kinds_named,
+    kinds_with,
+    may_hold_the_return,
+    names_the_return,
+    year_named,
+)
+from services.placement.ssda903.report import LeftOut
+from services.placement.ssda903.tables import (
+    WORKBOOK,
+    XML,
+    NotATable,
+    Row,
+    Table,
+    begins_with_the_return,
+    read_table,
+)
 
-FILE_NAME = re.compile(r"(?:(?P<year>\d{4})[-_ ])?(?P<kind>\w+)\.csv", re.IGNORECASE)
+TABLES = frozenset({".csv", ".txt", ".tsv", ".tab", ""})
+WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
+ARCHIVES = frozenset({".zip", ".gz", ".7z", ".rar"})
+
+REPORT_COLUMNS = ("FILE", "LINE", "REASON")
+"""What `--report` writes; it may lie beside the files that it is about."""
 
 
 class ReturnsUnreadable(Exception):  # noqa: N818 - a finding, not a mistake
     """There is nothing to import here, or it is not clear what; the sentence says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a file: its values by upper-case column, stripped."""
-
-    line: int
-    values: Mapping[str, str]
-    fields: int
-    """How many fields the row has; it is torn when that is not the number of columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,63 +58,119 @@ class Returns:
     """The files of one or more years, and the names of those that are left alone."""
 
     files: tuple[ReturnFile, ...]
+    left_out: tuple[LeftOut, ...]
+    """Files that look like part of the return and are not read, each with what to do."""
     not_read: tuple[str, ...]
+    """Parts of the return that are none of this import's business, and tables of something else."""
 
 
 def read_returns(directory: Path) -> Returns:
     """Return the files of a directory, the oldest year first.
 
-    Files are `<year>-header.csv`, `<year>-episodes.csv`, `<year>-reviews.csv` and `<year>-missing.csv`, in
-    any case, or the same without a year for a single year. Blank lines are no rows. Raises ReturnsUnreadable.
+    A table with the columns of a part is that part, and its name gives the year: `2026-episodes.csv`,
+    `SSDA903_2026_episodes.csv`, `2026 episodes final.csv`, or `episodes.csv` for a single year. Rows without
+    a value are no rows. Raises ReturnsUnreadable when nothing can be read, when two files are the same part
+    of one year, and when only some files name their year.
     """
     if not directory.is_dir():
         raise ReturnsUnreadable(
             f"{directory} is not a directory: name the one that holds the return's files."
         )
-    files: dict[tuple[int | None, str], ReturnFile] = {}
-    not_read = []
-    for path in sorted(directory.iterdir()):
-        match = FILE_NAME.fullmatch(path.name)
-        kind = _kind(match["kind"]) if match else None
-        if match is None or kind is None:
+    files: dict[tuple[int | None, Kind], ReturnFile] = {}
+    left_out, not_read = [], []
+    for path in sorted(each for each in directory.iterdir() if each.is_file() and each.name[0] not in ".~"):
+        try:
+            file = _read(path)
+        except NotATable as finding:
+            left_out.append(LeftOut(path.name, str(finding)))
+            continue
+        if file is None:
             if path.suffix.lower() == ".csv":
                 not_read.append(path.name)
             continue
-        file = _read(path, kind, int(match["year"]) if match["year"] else None)
-        twin = files.setdefault((file.year, kind), file)
+        twin = files.setdefault((file.year, file.kind), file)
         if twin is not file:
             raise ReturnsUnreadable(f"{twin.name} and {file.name} are the same part of the return: keep one.")
     if not files:
-        raise ReturnsUnreadable(f"{directory} holds no file of the return, such as 2026-episodes.csv.")
-    if len({file.year is None for file in files.values()}) > 1:
-        raise ReturnsUnreadable("Some files name their year and some do not: name it in all of them.")
+        raise ReturnsUnreadable(
+            " ".join(f"{each.file} was not read: {each.reason}." for each in left_out)
+            or f"{directory} holds no file of the return, such as 2026-episodes.csv."
+        )
+    _all_or_none_name_their_year(list(files.values()))
     ordered = sorted(files.values(), key=lambda file: (file.year or 0, KINDS.index(file.kind)))
-    return Returns(tuple(ordered), tuple(not_read))
+    return Returns(tuple(ordered), tuple(left_out), tuple(not_read))
 
 
-def _kind(name: str) -> Kind | None:
-    for kind in KINDS:
-        if kind == name.lower():
-            return kind
-    return None
+def _all_or_none_name_their_year(files: list[ReturnFile]) -> None:
+    without = [file.name for file in files if file.year is None]
+    if without and len(without) < len(files):
+        raise ReturnsUnreadable(
+            f"Some files name their year and some do not ({', '.join(without)}): name it in all of them."
+        )
 
 
-def _read(path: Path, kind: Kind, year: int | None) -> ReturnFile:
-    # Bytes that are no text become marks that no code list knows: the row is refused, not the file.
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        reader = csv.reader(stream)
-        try:
-            columns = tuple(column.strip().upper() for column in next(_filled(reader), []))
-            rows = tuple(
-                Row(reader.line_num, dict(zip(columns, map(str.strip, fields), strict=False)), len(fields))
-                for fields in _filled(reader)
-            )
-        except csv.Error as error:
-            raise ReturnsUnreadable(
-                f"{path.name} is no CSV file after line {reader.line_num}: {error}."
-            ) from None
-    return ReturnFile(path.name, kind, year, columns, rows)
+def _read(path: Path) -> ReturnFile | None:
+    """Return a file of the return; None for what is something else. Raises NotATable."""
+    if path.suffix.lower() not in TABLES:
+        _refuse_other_formats(path)
+        return None
+    try:
+        table = read_table(path)
+    except NotATable:
+        if may_hold_the_return(path.stem):
+            raise
+        return None
+    kind = _kind(path.stem, table)
+    if kind is None:
+        return None
+    try:
+        year = year_named(path.stem)
+    except ValueError:
+        raise NotATable(
+            f"its name gives more than one year: name it by one, like 2026-{kind}.csv for 2025/26"
+        ) from None
+    return ReturnFile(path.name, kind, year, table.columns, table.rows)
 
 
-def _filled(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    return (fields for fields in reader if fields)
+def _refuse_other_formats(path: Path) -> None:
+    """Raise NotATable for what may well be the return in a format that is not read."""
+    suffix = path.suffix.lower()
+    if suffix in WORKBOOKS and may_hold_the_return(path.stem):
+        raise NotATable(WORKBOOK)
+    if suffix in ARCHIVES and may_hold_the_return(path.stem):
+        raise NotATable("it is an archive: unpack it")
+    if suffix == ".xml" and (may_hold_the_return(path.stem) or begins_with_the_return(path)):
+        raise NotATable(XML)
+
+
+def _kind(name: str, table: Table) -> Kind | None:
+    """Return which part of the return a table is, None when it is none. Raises NotATable for damage."""
+    shown, named = kinds_with(table.columns), kinds_named(name)
+    if not shown and (not names_the_return(name) or table.columns == REPORT_COLUMNS):
+        return None
+    if len(shown) > 1:
+        raise NotATable(f"it has the columns of {' and '.join(sorted(shown))}: make one file of each")
+    if not shown and len(named) != 1:
+        raise NotATable("its columns are those of no part of the return: is it the right file?")
+    (kind,) = shown or named
+    if table.columns:
+        _check_columns(kind, table)
+    if named and kind not in named:
+        raise NotATable(
+            f"its name says {' and '.join(sorted(named))}, its columns say {kind}:"
+            f" name it like 2026-{kind}.csv if that is right"
+        )
+    return kind
+
+
+def _check_columns(kind: Kind, table: Table) -> None:
+    if not table.named:
+        raise NotATable(
+            f"its first rows do not name the columns: put {', '.join(NEEDED[kind])} above the data"
+        )
+    lacking = [column for column in NEEDED[kind] if column not in table.columns]
+    if lacking:
+        raise NotATable(f"it lacks columns of {kind} that are needed: add {' and '.join(lacking)}")
+    twice = sorted(column for column in READ if table.columns.count(column) > 1)
+    if twice:
+        raise NotATable(f"it has the column {' and '.join(twice)} twice: keep one")

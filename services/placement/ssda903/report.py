@@ -16,6 +16,14 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One file that looks like part of the return and is not read; the reason says what to do."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileCount:
     """How many rows a file has and what became of them: `taken + refused == rows`."""
 
@@ -33,6 +41,8 @@ class Report:
     """How the years in the files' names were understood, in words."""
     files: Sequence[FileCount]
     refusals: Sequence[Refusal]
+    left_out: Sequence[LeftOut]
+    """Files that look like part of the return and were not read."""
     not_read: Sequence[str]
     """Files of the return that are none of this import's business."""
     published: int

@@ -13,7 +13,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
 from mode import Service
 
-from services.kernel.ending import never_silently
+from services.kernel.ending import PartFailed, never_silently
 from services.kernel.record import Record
 from services.kernel.unreadable import read_on
 
@@ -38,8 +38,8 @@ METADATA_SECONDS = 10.0
 """A topic that was created again, or grew a partition, is noticed after this time."""
 
 
-class IntakeFailed(Exception):  # noqa: N818 - a finding, not a mistake
-    """The intake cannot go on and its worker must stop. It names an error's type and quotes no value."""
+class IntakeFailed(PartFailed):
+    """A batch could be neither committed nor parked."""
 
 
 P = TypeVar("P")

@@ -262,6 +262,8 @@ class Intake(Service, Generic[P]):
         """Let an exception end the worker, named by its type alone."""
         try:
             yield
+        except PartFailed:
+            raise  # told in the log where it arose
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the worker
             # What a library says can quote the value it failed on: the log gets the type and the place.
             log.error(

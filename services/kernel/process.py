@@ -71,7 +71,14 @@ def parts_of(
 ) -> list[Part]:
     """Return what a worker process runs, in the order of its start; it stops in reverse."""
     calendar = service.calendar
-    delivery = Delivery(service, engine, clock, calendar=calendar, max_value_bytes=settings.max_value_bytes)
+    delivery = Delivery(
+        service,
+        engine,
+        clock,
+        calendar=calendar,
+        max_value_bytes=settings.max_value_bytes,
+        parking_limit=settings.parking_limit,
+    )
     intake = Intake(
         topics=[topic.name for topic in service.reads],
         group=service.name,

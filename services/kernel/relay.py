@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from mode import Service
 
 from schemas.topics import published_by
@@ -38,8 +39,13 @@ def lost(marks: Mapping[int, Mark], ends: Mapping[int, int], *, cluster_id: str)
     )
 
 
+REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""The broker does not take an event: it and all others wait until somebody has mended it. Nothing else of
+the worker waits: what the service is told and what falls due is still handled."""
+
+
 def _passes(error: BaseException) -> bool:
-    return isinstance(error, BusLost) or is_transient(error) or is_away(error)
+    return isinstance(error, (BusLost, *REFUSED)) or is_transient(error) or is_away(error)
 
 
 class Relay(Service):

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from deploy.embedded.errors import EngineError
 from services.kernel.faults import Refused
 from services.kernel.pack import PackError
+from services.kernel.parking import TooManyFailed
 from services.kernel.settings import Settings
 
 VAR = Path("var")
@@ -102,5 +103,7 @@ def answered(question: Coroutine[Any, Any, T]) -> T:
         fail(refused.sentence)
     except PackError as error:
         fail(str(error), code=2)
+    except TooManyFailed as failed:
+        fail(str(failed))
     except (KafkaError, OSError):
         fail(NO_BROKER)

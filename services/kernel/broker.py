@@ -5,8 +5,65 @@ from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    BrokerNotAvailableError,
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
+    OffsetOutOfRangeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    ReplicaNotAvailableError,
+    UnknownError,
+    UnknownProducerId,
+    UnrecognizedBrokerVersion,
+)
 
 from services.kernel.settings import Settings
+
+
+class ConnectionLost(KafkaError):  # type: ignore[misc]  # noqa: N818 - aiokafka is untyped; a finding
+    """The connection to the broker is gone: whoever answers the next one may have lost what this one held.
+
+    Never tried again by the client itself, which would do so on whatever connection it gets.
+    """
+
+    retriable = False
+
+
+MENDED_BY_A_NEW_CLIENT = (
+    ConnectionLost,
+    BrokerNotAvailableError,
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
+    OffsetOutOfRangeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    ReplicaNotAvailableError,
+    UnknownError,
+    UnknownProducerId,
+    UnrecognizedBrokerVersion,
+)
+"""What a client must not try again as it is, and another one may: the broker came back without its disk, or
+its connection ended before it had said who it is."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether connecting again may succeed without anybody's help: the broker is away or was emptied.
+
+    Missing rights, a version that is too old or a message that is too large stay what they are.
+    """
+    if isinstance(error, KafkaError):
+        return bool(error.retriable) or isinstance(error, MENDED_BY_A_NEW_CLIENT)
+    return isinstance(error, OSError)
 
 
 class Clients:

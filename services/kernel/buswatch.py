@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from aiokafka.errors import KafkaError
 from mode import Service
 
+from services.kernel.broker import is_away
 from services.kernel.bus import Bus
-from services.kernel.ending import never_silently
 from services.kernel.intake import Intake
+from services.kernel.looping import Waiting, keep_doing
 from services.kernel.settings import Settings
 
 log = structlog.get_logger()
@@ -32,23 +32,23 @@ class BusWatch(Service):
         self._bus = bus
         self._intake = intake
         self._settings = settings
+        self._known: str | None = None
+        self._waiting = Waiting("broker away, nobody watches which one it is", passes=is_away)
 
     @Service.task
     async def _watch(self) -> None:
-        known: str | None = None
-        with never_silently(self):
-            while not self.should_stop:
-                try:
-                    async with self._bus(self._settings) as bus:
-                        while not self.should_stop:
-                            cluster = await asyncio.wait_for(bus.cluster_id(), PATIENCE_SECONDS)
-                            known = await self._compare(known, cluster)
-                            await self.sleep(WATCH_SECONDS)
-                except (KafkaError, OSError, TimeoutError):
-                    await self.sleep(WATCH_SECONDS)  # the intake reports a broker that is away
+        await keep_doing(self, self._watch_one, pause_seconds=WATCH_SECONDS, waiting=self._waiting)
 
-    async def _compare(self, known: str | None, now: str) -> str:
-        if known is not None and known != now:
+    async def _watch_one(self) -> None:
+        """Watch over one connection, as long as it lasts."""
+        async with self._bus(self._settings) as bus:
+            while not self.should_stop:
+                await self._compare(await asyncio.wait_for(bus.cluster_id(), PATIENCE_SECONDS))
+                self._waiting.end()
+                await self.sleep(WATCH_SECONDS)
+
+    async def _compare(self, now: str) -> None:
+        if self._known is not None and self._known != now:
             log.warning("another broker answers: reading it from its first event")
             await self._intake.rewind()
-        return now
+        self._known = now

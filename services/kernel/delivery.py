@@ -1,14 +1,14 @@
 """Delivery: a poll's records become one transaction. At least once in, exactly once in effect.
 
-`deliver` returns when every record is committed or parked; if it can do neither it raises, and the worker
-stops without acknowledging anything.
+`deliver` returns when every record is committed or parked; if it can do neither, or if our own code fails on
+too many, it raises, and the worker stops without acknowledging anything.
 """
 
 import asyncio
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, NamedTuple
@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from schemas.events import EventParked
-from services.kernel import metrics
+from services.kernel import metrics, parking
 from services.kernel.arrivals import Arrival, Reception
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
@@ -25,6 +25,7 @@ from services.kernel.connection import Connection, Engine
 from services.kernel.database import is_conflict, is_transient
 from services.kernel.faults import InvalidMessage
 from services.kernel.ids import derived
+from services.kernel.parking import Failure, TooManyFailed
 from services.kernel.publishing import Numbered, Publication, number
 from services.kernel.record import Record
 from services.kernel.service import B, Occasion, Produced, Service
@@ -49,11 +50,21 @@ class Tally:
     """How many records had which outcome, by wire type."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    handled_since: int = 0
+    """Events of our own services that were handled since the last one that failed."""
 
     def add(self, arrival: Arrival, outcome: str) -> None:
         """Count one record. Types that are not ours are counted together: partners could invent many."""
         known = arrival.type if arrival.event is not None and arrival.type is not None else "other"
         self.counts[known, outcome] += 1
+
+    def handled(self, types: Set[str]) -> int:
+        """Return how many events of some wire types were handled."""
+        return sum(
+            count
+            for (wire_type, outcome), count in self.counts.items()
+            if outcome == "handled" and wire_type in types
+        )
 
     def report(self, service: str) -> None:
         """Add the counts to the metrics."""
@@ -70,7 +81,10 @@ class Prepared(NamedTuple):
 
 
 class Delivery(Generic[B]):
-    """Delivers records to one service's handlers."""
+    """Delivers records to one service's handlers.
+
+    `parking_limit` is the share of the latest events of our own services that may fail in our code.
+    """
 
     def __init__(
         self,
@@ -81,12 +95,16 @@ class Delivery(Generic[B]):
         calendar: WorkingCalendar,
         max_value_bytes: int = 256 * 1024,
         retry_seconds: float = 60.0,
+        parking_limit: float = parking.LIMIT,
     ) -> None:
         self.service = service
         self._engine = engine
         self._clock = clock
         self._calendar = calendar
         self._retry_seconds = retry_seconds
+        self._parking_limit = parking_limit
+        self._handled_since = 0
+        """The tally's, of what is committed."""
         self._batch_events = metrics.BATCH_EVENTS.labels(service.name)
         self._batch_seconds = metrics.BATCH_SECONDS.labels(service.name)
         types = {event_class.wire_type: event_class for event_class in service.handlers}
@@ -106,12 +124,18 @@ class Delivery(Generic[B]):
     async def settle(self, prepared: Prepared) -> None:
         """Bring what was decoded into effect, in order. Returns when all is committed or parked.
 
-        Raises when the database stays away for longer than `retry_seconds`.
+        Raises when the database stays away for longer than `retry_seconds`, and TooManyFailed when more is
+        to be parked than may be: what would pass the limit is not parked, for it can be handled as soon as
+        the code is mended.
         """
         tally = Tally()
         tally.counts["other", "skipped"] = prepared.skipped
         if prepared.arrivals:
-            await self._settle(prepared.arrivals, tally)
+            try:
+                await self._settle(prepared.arrivals, tally)
+            except TooManyFailed as failed:
+                log.error(str(failed))
+                raise
             self._batch_events.observe(len(prepared.arrivals))
             self._batch_seconds.observe(time.monotonic() - prepared.begun)
         tally.report(self.service.name)
@@ -125,7 +149,7 @@ class Delivery(Generic[B]):
         try:
             counts = await self._retrying(arrivals)
         except Exception as error:
-            if is_transient(error):
+            if is_transient(error) or isinstance(error, TooManyFailed):
                 raise  # the unknown is parked below, never logged and passed
             if len(arrivals) == 1 and is_conflict(error) and not again:
                 await self._settle(arrivals, tally, again=True)
@@ -147,11 +171,14 @@ class Delivery(Generic[B]):
         while True:
             try:
                 async with self._engine.begin() as connection:
-                    return await self._work(connection, arrivals)
+                    tally = await self._work(connection, arrivals)
             except Exception as error:
                 if not is_transient(error) or time.monotonic() > give_up:
                     raise
                 log.warning("database away, trying again", error=type(error).__name__, pause_seconds=pause)
+            else:
+                self._handled_since = tally.handled_since
+                return tally
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
@@ -174,6 +201,7 @@ class Delivery(Generic[B]):
                 if begin + PART < len(fresh):
                     await publication.write()
             await publication.written()
+            letters = await self._within_limit(connection, fresh, letters, tally, now=now)
             await self.service.store.save(connection, book)
             await publication.add(await self._park(connection, letters, now=now))
             await publication.finish()
@@ -219,6 +247,30 @@ class Delivery(Generic[B]):
                 if case is not None:
                     blocked.add(case)
         return produced
+
+    async def _within_limit(
+        self,
+        connection: Connection,
+        fresh: Sequence[Arrival],
+        letters: list[Letter],
+        tally: Tally,
+        *,
+        now: datetime,
+    ) -> list[Letter]:
+        """Return the letters as they are to be parked. Raises TooManyFailed where that would be too many."""
+        if not any(map(parking.counts, letters)):
+            tally.handled_since = self._handled_since + tally.handled(parking.OUR_TYPES)
+            return letters
+        messages = ((arrival.message_id, arrival.record.topic) for arrival in fresh)
+        letters, tally.handled_since = parking.numbered(messages, letters, before=self._handled_since)
+        earlier = await dead_letters.failed_since(connection, now - parking.RECENT, limit=parking.LOOK)
+        parking.judge(
+            [*parking.failures_of(letters), *map(Failure._make, earlier)],
+            handled_after=tally.handled_since,
+            limit=self._parking_limit,
+            service=self.service.name,
+        )
+        return letters
 
     async def _park(
         self, connection: Connection, letters: Sequence[Letter], *, now: datetime

@@ -1,22 +1,61 @@
 """How a part of a worker may end: when it is told to, or with a crash that everybody sees."""
 
 import asyncio
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 from mode import Service
 
+log = structlog.get_logger()
 
-class CancelledInside(Exception):  # noqa: N818 - a finding, not a mistake
+
+class PartFailed(Exception):  # noqa: N818 - a finding, not a mistake
+    """A part cannot go on and its worker must stop. It names an error's type and quotes no value."""
+
+
+class CancelledInside(PartFailed):
     """A task was cancelled by something inside it, and not because its part was told to stop."""
 
 
 @contextmanager
 def never_silently(part: Service) -> Iterator[None]:
-    """Crash where mode would take a task that was cancelled from inside for one that is done."""
+    """Hold a task of a part: whatever ends it before the part is told to stop crashes the worker.
+
+    That is an error, told in the log by its type and place; a cancellation, which mode would take for an
+    orderly end; and the end of the task itself. A part that was told to stop ends quietly.
+    """
     try:
         yield
     except asyncio.CancelledError:
         if part.should_stop:
             raise
+        log.error("cancelled from inside: stopping", part=type(part).__name__)
         raise CancelledInside from None
+    except PartFailed:
+        raise  # told in the log where it arose
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends the worker
+        # Its message could quote the value it failed on, and mode would log it and drop some errors.
+        log.error("failed: stopping", part=type(part).__name__, error=kind_of(error), at=place_of(error))
+        raise PartFailed(kind_of(error)) from None
+    if not part.should_stop:
+        log.error("ended without being told to: stopping", part=type(part).__name__)
+        message = "ended without being told to"
+        raise PartFailed(message)
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the type of an error, of a group that of its first."""
+    return type(_first(error)).__qualname__
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an error arose, without its message."""
+    return "".join(traceback.format_tb(_first(error).__traceback__))
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -13,7 +13,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
 from mode import Service
 
-from services.kernel.ending import never_silently
+from services.kernel.ending import PartFailed, never_silently
 from services.kernel.record import Record
 from services.kernel.unreadable import read_on
 
@@ -35,8 +35,8 @@ METADATA_SECONDS = 10.0
 """A topic that was created again, or grew a partition, is noticed after this time."""
 
 
-class IntakeFailed(Exception):  # noqa: N818 - a finding, not a mistake
-    """The intake cannot go on and its worker must stop. It names an error's type and quotes no value."""
+class IntakeFailed(PartFailed):
+    """A batch could be neither committed nor parked."""
 
 
 P = TypeVar("P")
@@ -262,6 +262,8 @@ class Intake(Service, Generic[P]):
         """Let an exception end the worker, named by its type alone."""
         try:
             yield
+        except PartFailed:
+            raise  # told in the log where it arose
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the worker
             # What a library says can quote the value it failed on: the log gets the type and the place.
             log.error(

@@ -14,6 +14,7 @@ from services.kernel.database import create_engine, open_store
 from services.kernel.delivery import Delivery
 from services.kernel.intake import Intake
 from services.kernel.logs import configure_logs
+from services.kernel.looping import keep_doing
 from services.kernel.relay import Relay
 from services.kernel.scanner import Scanner
 from services.kernel.service import Service
@@ -52,11 +53,12 @@ class LagReported(Part):
         self._service = service
 
     @Part.task
+    async def _keep_reporting(self) -> None:
+        await keep_doing(self, self._report, pause_seconds=LAG_SECONDS, waiting=None)
+
     async def _report(self) -> None:
-        while not self.should_stop:
-            for topic, lag in self._intake.lag.items():
-                metrics.CONSUMER_LAG.labels(self._service, topic).set(lag)
-            await self.sleep(LAG_SECONDS)
+        for topic, lag in self._intake.lag.items():
+            metrics.CONSUMER_LAG.labels(self._service, topic).set(lag)
 
 
 def parts_of(
@@ -69,7 +71,14 @@ def parts_of(
 ) -> list[Part]:
     """Return what a worker process runs, in the order of its start; it stops in reverse."""
     calendar = service.calendar
-    delivery = Delivery(service, engine, clock, calendar=calendar, max_value_bytes=settings.max_value_bytes)
+    delivery = Delivery(
+        service,
+        engine,
+        clock,
+        calendar=calendar,
+        max_value_bytes=settings.max_value_bytes,
+        parking_limit=settings.parking_limit,
+    )
     intake = Intake(
         topics=[topic.name for topic in service.reads],
         group=service.name,

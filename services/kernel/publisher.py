@@ -16,6 +16,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.structs import RecordMetadata
 
+from services.kernel.broker import ConnectionLost
 from services.kernel.outgoing import Message
 from services.kernel.settings import Settings
 
@@ -47,15 +48,6 @@ def murmur2(key: bytes) -> int:
 def partition_of(key: bytes, count: int) -> int:
     """Return the partition of a key among so many: the same as any Kafka client's default partitioner."""
     return (murmur2(key) & 0x7FFFFFFF) % count
-
-
-class ConnectionLost(KafkaError):  # type: ignore[misc]  # noqa: N818 - aiokafka is untyped; a finding
-    """The connection to the broker is gone: whoever answers the next one may have lost what this one held.
-
-    Never tried again by the client itself, which would do so on whatever connection it gets.
-    """
-
-    retriable = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,7 @@ class Rejoin(Generic[B]):
             self._clock,
             calendar=self._service.calendar,
             max_value_bytes=self._settings.max_value_bytes,
+            parking_limit=self._settings.parking_limit,
         )
         for begin in range(0, len(left), self._settings.batch):
             part = left[begin : begin + self._settings.batch]

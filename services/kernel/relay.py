@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from mode import Service
 
 from schemas.topics import published_by
 from services.kernel import metrics
-from services.kernel.broker import Broker
-from services.kernel.database import STORE_ERRORS
-from services.kernel.ending import never_silently
+from services.kernel.broker import Broker, is_away
+from services.kernel.database import is_transient
+from services.kernel.looping import Waiting, keep_doing
 from services.kernel.outgoing import Encoder
 from services.kernel.publisher import Publisher
 from services.kernel.settings import Settings
@@ -37,6 +37,15 @@ def lost(marks: Mapping[int, Mark], ends: Mapping[int, int], *, cluster_id: str)
         mark.cluster_id != cluster_id or ends.get(partition, 0) < mark.end_offset
         for partition, mark in marks.items()
     )
+
+
+REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""The broker does not take an event: it and all others wait until somebody has mended it. Nothing else of
+the worker waits: what the service is told and what falls due is still handled."""
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, (BusLost, *REFUSED)) or is_transient(error) or is_away(error)
 
 
 class Relay(Service):
@@ -69,6 +78,7 @@ class Relay(Service):
         self._cluster_id = ""
         self._ends: dict[int, int] = {}
         self._orphans = 0
+        self._waiting = Waiting("relay waits", passes=_passes)
 
     async def on_stop(self) -> None:
         """End the wait for work."""
@@ -76,19 +86,12 @@ class Relay(Service):
 
     @Service.task
     async def _relay(self) -> None:
-        address = self._settings.database_of(self._service)
-        troubled = False
-        with never_silently(self):
-            while not self.should_stop:
-                try:
-                    async with self._relaying(address, self._topic) as relaying:
-                        await self._lead(relaying)
-                    troubled = False
-                except (OSError, KafkaError, *STORE_ERRORS, BusLost) as error:
-                    if not troubled:
-                        log.warning("relay waits", error=type(error).__name__)
-                    troubled = True
-                    await self.sleep(RETRY_SECONDS)
+        await keep_doing(self, self._relay_one, pause_seconds=RETRY_SECONDS, waiting=self._waiting)
+
+    async def _relay_one(self) -> None:
+        """Relay over one connection to the store, as long as it lasts."""
+        async with self._relaying(self._settings.database_of(self._service), self._topic) as relaying:
+            await self._lead(relaying)
 
     async def _lead(self, relaying: Relaying) -> None:
         while not await relaying.try_lock():
@@ -101,6 +104,7 @@ class Relay(Service):
             self._publisher(self._settings, self._topic) as publisher,
         ):
             await self._check(relaying, broker)
+            self._waiting.end()
             await self._publish_for_ever(relaying, broker, publisher)
 
     async def _publish_for_ever(self, relaying: Relaying, broker: Broker, publisher: Publisher) -> None:

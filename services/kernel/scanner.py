@@ -3,21 +3,17 @@
 import asyncio
 from collections import Counter
 
-import structlog
 from mode import Service
 
 from services.kernel import deadlines, metrics
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.clock import Clock
 from services.kernel.connection import Engine
-from services.kernel.database import is_transient
-from services.kernel.ending import never_silently
+from services.kernel.looping import Waiting, keep_doing, worst
 from services.kernel.publishing import deadline_entries
 from services.kernel.service import Occasion
 from services.kernel.store import deadlines as deadline_store
 from services.kernel.store import journal
-
-log = structlog.get_logger()
 
 LIMIT = 500
 """Deadlines of one transaction."""
@@ -73,24 +69,16 @@ class Scanner(Service):
 
     @Service.task
     async def _scan(self) -> None:
-        with never_silently(self):
-            while not self.should_stop:
-                try:
-                    await self._raise_all()
-                except Exception as error:
-                    if not is_transient(error):
-                        raise
-                    log.warning("database away, deadlines wait", error=type(error).__name__)
-                await self.sleep(self._interval)
+        waiting = Waiting("database away, deadlines wait")
+        await keep_doing(self, self._raise_all, pause_seconds=self._interval, waiting=waiting)
 
     async def _raise_all(self) -> None:
         """Raise what is due. While there is much, the database works on one transaction, we on another."""
         if await self._scan_once() < LIMIT:
             return
         lanes = await asyncio.gather(*(self._drain() for _ in range(LANES)), return_exceptions=True)
-        for outcome in lanes:
-            if outcome is not None:
-                raise outcome
+        if error := worst(lanes):
+            raise error
 
     async def _drain(self) -> None:
         while not self.should_stop and await self._scan_once():

@@ -37,6 +37,14 @@ class Settings(BaseSettings):
     batch: int = Field(500, ge=1, le=5000, description="Events per transaction, at the most.")
     max_value_bytes: int = Field(256 * 1024, description="A larger Kafka value is parked.")
 
+    parking_limit: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="Share of the latest events of our own services on which our code may fail; above it the"
+        " worker stops. 1: never.",
+    )
+
     clock_start: AwareDatetime | None = Field(None, description="Simulated time begins here.")
     clock_epoch: AwareDatetime | None = Field(None, description="The real moment at which it began.")
     clock_speed: float = Field(1.0, gt=0, description="Simulated seconds per real second.")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-import structlog
 from mode import Service as Part
 from sqlalchemy import text
 
@@ -13,6 +12,7 @@ from schemas.events import AlertRaised, AlertReassigned, Event, NotificationEsca
 from services.kernel.clock import Clock
 from services.kernel.connection import Connection, Engine
 from services.kernel.database import is_conflict, is_transient
+from services.kernel.looping import Waiting, keep_doing
 from services.kernel.publishing import number, publish
 from services.kernel.service import Occasion, Produced, Service
 from services.notify import arranging, metrics, people_rows, queue
@@ -28,8 +28,6 @@ from services.notify.handlers import passed_on
 from services.notify.model import Alert
 from services.notify.store import ALERT, NotifyStore, alert_of
 from services.notify.telling import decide_deliveries
-
-log = structlog.get_logger()
 
 LIMIT = 200
 """Alerts of one transaction."""
@@ -131,6 +129,11 @@ async def count_due(connection: Connection, now: datetime) -> int:
     return int(alerts) + absences + await queue.count_due(connection, now=now)
 
 
+def _passes(error: BaseException) -> bool:
+    # A conflict: somebody else has written in between, and the next look sees what.
+    return is_transient(error) or is_conflict(error)
+
+
 class DueWork(Part):
     """Looks every `interval` seconds of real time, without pause while there is much."""
 
@@ -145,15 +148,8 @@ class DueWork(Part):
 
     @Part.task
     async def _look_for_ever(self) -> None:
-        while not self.should_stop:
-            try:
-                await self.look()
-            except Exception as error:
-                # Somebody else has written in between: the next look sees what.
-                if not is_transient(error) and not is_conflict(error):
-                    raise
-                log.warning("what is due waits", error=type(error).__name__)
-            await self.sleep(self._interval)
+        waiting = Waiting("what is due waits", passes=_passes)
+        await keep_doing(self, self.look, pause_seconds=self._interval, waiting=waiting)
 
     async def look(self) -> None:
         """Do all that is due now."""

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-import structlog
 from mode import Service as Part
 from sqlalchemy import text
 
 from services.kernel.calendar import LONDON
 from services.kernel.clock import Clock
 from services.kernel.connection import Connection, Engine
-from services.kernel.database import is_transient
+from services.kernel.looping import Waiting, keep_doing
 from services.notify import metrics
-
-log = structlog.get_logger()
 
 WEEK = timedelta(days=7)
 EVERY_SECONDS = 60.0
@@ -92,14 +89,8 @@ class RatesMeasured(Part):
 
     @Part.task
     async def _measure_for_ever(self) -> None:
-        while not self.should_stop:
-            try:
-                await self.measure()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("database away, rates wait", error=type(error).__name__)
-            await self.sleep(EVERY_SECONDS)
+        waiting = Waiting("database away, rates wait")
+        await keep_doing(self, self.measure, pause_seconds=EVERY_SECONDS, waiting=waiting)
 
     async def measure(self) -> None:
         """Set the metrics to what the last seven days were; kinds of which there were none are gone."""

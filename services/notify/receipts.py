@@ -7,18 +7,16 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-import structlog
 from mode import Service as Part
 from sqlalchemy import text
 
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.connection import Connection, Engine
 from services.kernel.database import is_transient
+from services.kernel.looping import Waiting, keep_doing
 from services.kernel.settings import Settings
 from services.notify import queue
 from services.notify.channels.govuk_notify import PROVIDER, Answers, NotifyApi, text_of
-
-log = structlog.get_logger()
 
 LIMIT = 50
 ASK_AGAIN_AFTER = timedelta(minutes=30)
@@ -55,6 +53,14 @@ async def record(connection: Connection, message_id: UUID, status: str, *, now: 
     return await queue.bounced(connection, message_id, reason=failure, detail=failure, now=now)
 
 
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, Answers) or is_transient(error)
+
+
+def _named(error: BaseException) -> str:
+    return error.name if isinstance(error, Answers) else type(error).__name__
+
+
 class ReceiptsAsked(Part):
     """Asks Notify for the receipts that have not come, the first time five minutes after sending.
 
@@ -73,16 +79,8 @@ class ReceiptsAsked(Part):
 
     @Part.task
     async def _ask_for_ever(self) -> None:
-        while not self.should_stop:
-            try:
-                await self.ask()
-            except Answers as no:
-                log.warning("no answer about receipts", reason=no.name)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("database away, receipts wait", error=type(error).__name__)
-            await self.sleep(self._interval)
+        waiting = Waiting("receipts wait", passes=_passes, named=_named)
+        await keep_doing(self, self.ask, pause_seconds=self._interval, waiting=waiting)
 
     async def ask(self) -> int:
         """Ask about what is due; return how many deliveries that brought news about."""

@@ -1,6 +1,7 @@
 """The senders of a worker: one task for each lane that has work, so that none waits for another."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
@@ -9,6 +10,8 @@ from mode import Service as Part
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.connection import Engine
 from services.kernel.database import is_transient
+from services.kernel.ending import CancelledInside, kind_of, place_of
+from services.kernel.looping import Waiting, keep_doing, worst
 from services.kernel.settings import Settings
 from services.notify import endpoints, lanes, metrics
 from services.notify.channels.carrier import Carrier
@@ -52,18 +55,14 @@ class Sending(Part):
 
     @Part.task
     async def _look_for_ever(self) -> None:
-        while not self.should_stop:
-            try:
-                await self.look()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("database away, messages wait", error=type(error).__name__)
-            await self.sleep(self._settings.send_seconds)
+        waiting = Waiting("database away, messages wait")
+        await keep_doing(self, self.look, pause_seconds=self._settings.send_seconds, waiting=waiting)
 
     async def look(self) -> None:
         """Begin to drain every lane that has work and is not being drained. Raises what a lane has raised."""
-        self._reap()
+        done = {key: task for key, task in self._running.items() if task.done()}
+        self._running = {key: task for key, task in self._running.items() if key not in done}
+        _raise_what_ended(done.values())
         async with self._engine.connect() as connection:
             found = await lanes.busy(
                 connection,
@@ -86,9 +85,7 @@ class Sending(Part):
         running, self._running = list(self._running.values()), {}
         if running:
             await asyncio.wait(running)
-        for error in [task.exception() for task in running]:
-            if error is not None:
-                raise error
+        _raise_what_ended(running)
         return sum(task.result() for task in running)
 
     async def on_stop(self) -> None:
@@ -99,7 +96,9 @@ class Sending(Part):
             _, late = await asyncio.wait(self._running.values(), timeout=PATIENCE_SECONDS)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            for ended in await asyncio.gather(*self._running.values(), return_exceptions=True):
+                if isinstance(ended, Exception) and not is_transient(ended):
+                    log.error("a lane failed while stopping", error=kind_of(ended), at=place_of(ended))
 
     async def on_shutdown(self) -> None:
         """Let go of what the channels hold."""
@@ -121,19 +120,14 @@ class Sending(Part):
             self._lanes[key] = Lane(key, self._engine, clock=self._clock, real=self._real, lease=self._lease)
         return self._lanes[key]
 
-    def _reap(self) -> None:
-        for key, task in list(self._running.items()):
-            if not task.done():
-                continue
-            del self._running[key]
-            error = task.exception()
-            if error is None:
-                continue
-            if not is_transient(error):
-                raise error
-            log.warning("database away, messages wait", error=type(error).__name__)
-
     def _measure(self) -> None:
         for channel in self._channels:
             resting = [lane for key, lane in self._lanes.items() if key.channel is channel]
             metrics.LANES_RESTING.labels(channel.value).set(sum(not lane.may_send() for lane in resting))
+
+
+def _raise_what_ended(tasks: Iterable[asyncio.Task[int]]) -> None:
+    """Raise the worst of what tasks that are done have ended with. Nobody cancels a lane but `on_stop`."""
+    ended = worst(CancelledInside() if task.cancelled() else task.exception() for task in tasks)
+    if ended is not None:
+        raise ended

@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.embedded.engines import Engines
 from deploy.embedded.ports import free_port
+from services.kernel.ending import PartFailed
 from services.kernel.intake import Intake
 from services.kernel.record import Record
 
@@ -390,6 +391,20 @@ async def test_an_intake_cancelled_from_inside_crashes_instead_of_falling_silent
     intake = bus.intake(deliver)
     async with running(intake):
         await until(lambda: intake.crashed)
+    assert await bus.committed() == {}
+
+
+async def test_a_batch_that_has_said_itself_why_it_fails_ends_the_intake_with_that(bus: Bus) -> None:
+    """The limit on parking has its sentence: no second name takes its place."""
+    why = PartFailed("so much fails")
+
+    async def deliver(records: Sequence[Record]) -> None:
+        raise why
+
+    await bus.publish(b"1")
+    intake = bus.intake(deliver)
+    async with running(intake):
+        await until(lambda: intake.crash_reason is why)
     assert await bus.committed() == {}
 
 

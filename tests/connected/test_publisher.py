@@ -11,8 +11,8 @@ from deploy.embedded.engines import Engines
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import REFERRAL
-from services.kernel.broker import Broker
-from services.kernel.publisher import ConnectionLost, Publisher
+from services.kernel.broker import Broker, ConnectionLost
+from services.kernel.publisher import Publisher
 from services.kernel.relay import Relay
 from services.kernel.settings import Settings
 from services.referral.app import build

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import structlog
 
-from services.kernel import buswatch, delivery, intake, relay, scanner
+from services.kernel import buswatch, delivery, ending, intake, looping, relay, scanner
 from services.kernel.calendar import WorkingCalendar
 from services.kernel.replay import Replay
 from services.kernel.settings import Settings
@@ -282,7 +282,7 @@ def _surroundings(loop: VirtualLoop, setting: Setting) -> Iterator[None]:
             stack.enter_context(patch.object(module, "time", time))
         for name, size in setting.constants.items():
             stack.enter_context(patch.object(sizes[name], name, size))
-        for module in (delivery, intake, relay, scanner, buswatch):
+        for module in (delivery, intake, relay, buswatch, looping, ending):
             stack.enter_context(patch.object(module, "log", _QUIET))
         logging.disable(logging.CRITICAL)
         stack.callback(logging.disable, logging.NOTSET)

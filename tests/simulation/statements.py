@@ -241,6 +241,7 @@ LETTER = {
     "reason": "reasons",
     "words": "words",
     "traceback": "tracebacks",
+    "handled_before": "handled_befores",
 }
 OPEN = {"parked", "waiting"}
 
@@ -317,6 +318,18 @@ async def _settle(transaction: Transaction, given: Parameters) -> list[Row]:
         settled = {"state": given["state"], "settled_at": given["now"], "settled_by": given["by"]}
         transaction.put("letters", given["id"], {**row, **settled})
     return []
+
+
+@means(dead_letters.FAILED_SINCE, "failed since", changes=False)
+async def _failed_since(transaction: Transaction, given: Parameters) -> list[Row]:
+    failures = [
+        Row.of(**{column: row[column] for column in ("topic", "key", "words", "handled_before")})
+        for row in reversed(_in_order(transaction))
+        if (row["state"], row["reason"]) == ("parked", "failed")
+        and row["handled_before"] is not None
+        and row["parked_at"] > given["since"]
+    ]
+    return failures[: given["limit"]]
 
 
 @means(dead_letters.FAILED_AGAIN, "failed again")

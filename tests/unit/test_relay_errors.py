@@ -1,4 +1,4 @@
-"""What ends a relay's connection to its store does not end its worker."""
+"""What ends a relay's connection to its store does not end its worker; what waiting cannot mend does."""
 
 import asyncio
 from types import TracebackType
@@ -6,6 +6,7 @@ from typing import Self, cast
 
 import asyncpg
 import pytest
+from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 from services.kernel.relay import Relay
 from services.kernel.settings import Settings
@@ -39,6 +40,7 @@ class Broken:
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.AdminShutdownError("terminating connection"),
         ConnectionResetError(),
+        MessageSizeTooLargeError(),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -55,3 +57,20 @@ async def test_a_relay_waits_when_its_connection_is_broken_in_whatever_way(error
         await asyncio.sleep(0)
         assert relay.crash_reason is None
         assert not relay.should_stop
+
+
+@pytest.mark.parametrize(
+    "error",
+    [asyncpg.UndefinedTableError("no such table"), TopicAuthorizationFailedError(), LookupError()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_relay_crashes_its_worker_where_waiting_mends_nothing(error: Exception) -> None:
+    """One that waited for ever would be missed only when somebody misses its events."""
+    relay = Relay(
+        Settings(),
+        service="referral",
+        relaying=lambda _address, _topic: cast("Relaying", Broken(error, asyncio.Event())),
+    )
+    async with relay, asyncio.timeout(10):
+        await relay.wait_until_stopped()
+        assert str(relay.crash_reason) == type(error).__name__

@@ -15,18 +15,18 @@ from services.kernel.record import Record
 PARK = text("""
     INSERT INTO dead_letters
         (dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers,
-         reason, words, traceback, attempts, parked_at)
+         reason, words, traceback, handled_before, attempts, parked_at)
     SELECT dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers::json,
-           reason, words, traceback, 1, :now
+           reason, words, traceback, handled_before, 1, :now
     FROM unnest(
         CAST(:dead_letter_ids AS uuid[]), CAST(:states AS text[]), CAST(:topics AS text[]),
         CAST(:partitions AS integer[]), CAST(:offsets AS bigint[]), CAST(:message_ids AS uuid[]),
         CAST(:types AS text[]), CAST(:keys AS bytea[]), CAST(:values AS bytea[]),
         CAST(:headers AS text[]), CAST(:reasons AS text[]), CAST(:words AS text[]),
-        CAST(:tracebacks AS text[])
+        CAST(:tracebacks AS text[]), CAST(:handled_befores AS bigint[])
     ) WITH ORDINALITY AS letter
         (dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers,
-         reason, words, traceback, ordinal)
+         reason, words, traceback, handled_before, ordinal)
     ORDER BY ordinal
     ON CONFLICT DO NOTHING
     RETURNING dead_letter_id
@@ -82,6 +82,13 @@ FAILED_AGAIN = text("""
     WHERE dead_letter_id = :id
 """)
 
+# A replay that failed for another reason is none of ours any more.
+FAILED_SINCE = text("""
+    SELECT topic, key, words, handled_before FROM dead_letters
+    WHERE state = 'parked' AND reason = 'failed' AND handled_before IS NOT NULL AND parked_at > :since
+    ORDER BY arrived DESC LIMIT :limit
+""")
+
 COUNT = text("""
     SELECT state, reason, count(*) FROM dead_letters GROUP BY state, reason ORDER BY state, reason
 """)
@@ -103,6 +110,8 @@ class Letter:
     traceback: str | None = None
     attempts: int = 1
     parked_at: datetime | None = None
+    handled_before: int | None = None
+    """See `parking.Failure`; None where the limit on parking does not count it. Not read back."""
 
 
 async def park(connection: Connection, letters: Sequence[Letter], *, now: datetime) -> set[UUID]:
@@ -126,6 +135,7 @@ async def park(connection: Connection, letters: Sequence[Letter], *, now: dateti
             "reasons": [letter.reason for letter in letters],
             "words": [letter.words for letter in letters],
             "tracebacks": [letter.traceback for letter in letters],
+            "handled_befores": [letter.handled_before for letter in letters],
         },
     )
     return {row[0] for row in rows}
@@ -190,6 +200,17 @@ async def failed_again(
     await connection.execute(
         FAILED_AGAIN, {"id": dead_letter_id, "reason": reason, "words": words, "traceback": traceback}
     )
+
+
+async def failed_since(
+    connection: Connection, since: datetime, *, limit: int
+) -> list[tuple[str, bytes | None, str, int]]:
+    """Return the failures that the limit on parking counts, the latest first, unless somebody settled them.
+
+    Each is its topic, key, kind of error, and how much was handled before it.
+    """
+    rows = await connection.execute(FAILED_SINCE, {"since": since, "limit": limit})
+    return [(row.topic, row.key, row.words, row.handled_before) for row in rows]
 
 
 async def count(connection: Connection) -> dict[tuple[str, str], int]:

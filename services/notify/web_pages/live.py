@@ -18,6 +18,8 @@ from fastapi.responses import StreamingResponse
 from schemas.events import Code
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.connection import Engine
+from services.kernel.ending import kind_of, place_of
+from services.kernel.looping import Waiting
 from services.notify import watching
 from services.notify.watching import Ear, Standing
 from services.notify.web_pages.visiting import Forbidden, NotSignedIn, Reception
@@ -34,10 +36,12 @@ ALIVE_SECONDS = 15.0
 
 
 class Watcher:
-    """One open page. `news` gives fingerprints that differ from the last one."""
+    """One open page. `news` gives fingerprints that differ from the last one, until it `has_ended`."""
 
     def __init__(self, inbox: str) -> None:
         self.inbox = inbox
+        self.has_ended = False
+        """Whether nobody looks for it any more: its page has to come again."""
         self._told: str | None = None
         self._changed = asyncio.Event()
         self._standing = ""
@@ -47,6 +51,11 @@ class Watcher:
         if standing != self._standing:
             self._standing = standing
             self._changed.set()
+
+    def end(self) -> None:
+        """Let the page come again."""
+        self.has_ended = True
+        self._changed.set()
 
     async def news(self) -> str | None:
         """Return the inbox's fingerprint when it has changed; None when nothing has for a while."""
@@ -68,6 +77,7 @@ class Live:
         self._watchers: set[Watcher] = set()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._waiting = Waiting("live pages wait")
 
     @asynccontextmanager
     async def watch(self, inbox: str) -> AsyncIterator[Watcher]:
@@ -77,6 +87,7 @@ class Live:
         self._woken.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look_for_ever())
+            self._task.add_done_callback(self._ended)
         try:
             yield watcher
         finally:
@@ -91,12 +102,24 @@ class Live:
                 async with Ear(self._engine.address, self._woken.set) as ear:
                     while not ear.is_deaf:
                         await self._look()
+                        self._waiting.end()
                         await asyncio.sleep(PAUSE_SECONDS)
                         with suppress(TimeoutError):
                             await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
-            except Exception as error:  # noqa: BLE001 - pages stay open whatever it is, and follow later
-                log.warning("live pages wait", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - what does not pass is raised again
+                self._waiting.begin(error)
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Say why nobody looks any more, unless nobody has to. The pages that are open come again."""
+        if task.cancelled() and task is not self._task:
+            return  # the last page was closed
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("live pages have to come again", error=kind_of(error), at=place_of(error))
+        if task is self._task:
+            for watcher in self._watchers:
+                watcher.end()
 
     async def _look(self) -> None:
         self._woken.clear()  # before the look: what commits after it, wakes us again
@@ -133,6 +156,8 @@ def add(routes: APIRouter, reception: Reception) -> None:
                 yield "retry: 2000\n\n"
                 while real_time.now() < visit.session.until and not await request.is_disconnected():
                     standing = await watcher.news()
+                    if watcher.has_ended:
+                        return
                     if standing is None:
                         yield ": still here\n\n"
                     else:

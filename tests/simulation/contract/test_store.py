@@ -324,9 +324,14 @@ async def test_saving_again_keeps_what_a_deadline_is_about(store: Store) -> None
     assert (found.version, found.state, found.dates, found.case_id) == (2, "met", other.dates, THREE)
 
 
-def letter(number: int, state: dead_letters.State, key: bytes = b"a") -> Letter:
+def letter(
+    number: int, state: dead_letters.State, key: bytes = b"a", handled_before: int | None = None
+) -> Letter:
     record = Record("topic", 0, number, key, b"{}", (("h", b"\xff"), ("n", None)))
-    return Letter(UUID(int=number), state, record, UUID(int=900 + number), "t", "failed", "words")
+    message_id = UUID(int=900 + number)
+    return Letter(
+        UUID(int=number), state, record, message_id, "t", "failed", "words", handled_before=handled_before
+    )
 
 
 async def test_letters_are_set_aside_once_and_hold_up_their_case(store: Store) -> None:
@@ -356,6 +361,35 @@ async def test_what_waits_is_released_in_order_up_to_the_next_parked_one(store: 
         found = await dead_letters.get(connection, TWO)
         assert found is not None
         assert (found.state, found.attempts, found.words) == ("parked", 2, "again")
+
+
+async def test_failures_that_count_are_told_of_until_they_are_settled_or_old(store: Store) -> None:
+    """The latest first and no more than asked; not what waits, nor what was never counted."""
+    letters = [
+        letter(1, "parked", b"a", 7),
+        letter(2, "waiting", b"a"),
+        letter(3, "parked", b"b", 0),
+        letter(4, "parked", b"c"),
+        letter(5, "parked", b"d", 2),
+        letter(6, "parked", b"e", 3),
+    ]
+    before, after = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
+    async with store.engine.begin() as connection:
+        await dead_letters.park(connection, letters, now=NOW)
+        found = await dead_letters.failed_since(connection, before, limit=10)
+        assert [(key, handled) for _, key, _, handled in found] == [
+            (b"e", 3),
+            (b"d", 2),
+            (b"b", 0),
+            (b"a", 7),
+        ]
+        assert found[0][0::2] == ("topic", "words")
+        assert await dead_letters.failed_since(connection, before, limit=2) == found[:2]
+        assert await dead_letters.failed_since(connection, after, limit=10) == []
+        await dead_letters.settle(connection, UUID(int=5), state="replayed", by="tester", now=NOW)
+        await dead_letters.failed_again(connection, ONE, reason="rejected", words="no", traceback=None)
+        left = await dead_letters.failed_since(connection, before, limit=10)
+        assert [key for _, key, _, _ in left] == [b"e", b"b"]
 
 
 async def test_a_cancelled_statement_leaves_its_transaction_to_be_rolled_back(store: Store) -> None:

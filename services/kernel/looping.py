@@ -1,0 +1,78 @@
+"""The one way in which a worker's parts do something again and again."""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+from mode import Service
+
+from services.kernel.database import is_transient
+from services.kernel.ending import never_silently
+
+log = structlog.get_logger()
+
+
+def _type(error: BaseException) -> str:
+    return type(error).__name__
+
+
+class Waiting:
+    """What a loop waits for when a store, the broker or somebody else is away, told in the log once.
+
+    `words` say who waits. `passes` knows which errors pass by themselves; any other is raised. `named` gives
+    the code under which an error is logged.
+    """
+
+    def __init__(
+        self,
+        words: str,
+        *,
+        passes: Callable[[BaseException], bool] = is_transient,
+        named: Callable[[BaseException], str] = _type,
+    ) -> None:
+        self._words = words
+        self._passes = passes
+        self._named = named
+        self._waits = False
+
+    def begin(self, error: BaseException) -> None:
+        """Take an error for a reason to wait, or raise it; reported unless that is known already."""
+        if not self._passes(error):
+            raise error
+        if not self._waits:
+            log.warning(self._words, error=self._named(error))
+        self._waits = True
+
+    def end(self) -> None:
+        """Note that all is well: the next trouble is reported again."""
+        if self._waits:
+            log.info("goes on", after=self._words)
+        self._waits = False
+
+
+async def keep_doing(
+    part: Service, work: Callable[[], Awaitable[object]], *, pause_seconds: float, waiting: Waiting | None
+) -> None:
+    """Do a part's work again and again, with a pause in between, until the part is told to stop.
+
+    What passes by itself is waited for. Any other error crashes the worker, and so does a cancellation that
+    is not the end of the part. Work that goes on for long calls `waiting.end` once it is well. `waiting` is
+    None where nothing outside this process is needed.
+    """
+    with never_silently(part):
+        while not part.should_stop:
+            try:
+                await work()
+            except Exception as error:
+                if waiting is None:
+                    raise
+                waiting.begin(error)
+            else:
+                if waiting is not None:
+                    waiting.end()
+            await part.sleep(pause_seconds)
+
+
+def worst(errors: Iterable[BaseException | None]) -> BaseException | None:
+    """Return what matters most of the errors that tasks side by side have ended with: what does not pass."""
+    found = [error for error in errors if error is not None]
+    return next((error for error in found if not is_transient(error)), found[0] if found else None)

@@ -1,0 +1,116 @@
+"""The senders of a worker: what ends a lane ends no other one unseen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from asyncpg import AdminShutdownError
+
+from schemas.events.codes import Channel
+from services.kernel.clock import SystemClock
+from services.kernel.connection import Engine
+from services.kernel.ending import CancelledInside, PartFailed
+from services.kernel.settings import Settings
+from services.notify import lanes
+from services.notify.lane import Lane
+from services.notify.lanes import LaneKey
+from services.notify.sending import Sending
+
+FIRST, SECOND = LaneKey(Channel.EMAIL), LaneKey(Channel.SMS)
+PATIENCE_SECONDS = 10
+
+
+class Store:
+    """An engine that nobody asks for rows."""
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[None]:
+        yield None
+
+
+async def cancelled(_: Lane, _carrier: object) -> int:
+    raise asyncio.CancelledError
+
+
+async def broken(_: Lane, _carrier: object) -> int:
+    raise LookupError
+
+
+async def away(_: Lane, _carrier: object) -> int:
+    raise AdminShutdownError("")
+
+
+async def hangs(_: Lane, _carrier: object) -> int:
+    await asyncio.Event().wait()
+    return 0
+
+
+@pytest.fixture
+def sending(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sending]:
+    """Senders of which each lane drains as a test says."""
+
+    def make(**drains: Any) -> Sending:
+        by_channel = {Channel(name): drain for name, drain in drains.items()}
+
+        async def busy(*_: object, **__: object) -> Iterable[LaneKey]:
+            return [LaneKey(channel) for channel in by_channel]
+
+        async def drain(self: Lane, carrier: object) -> int:
+            return int(await by_channel[self.key.channel](self, carrier))
+
+        monkeypatch.setattr(lanes, "busy", busy)
+        monkeypatch.setattr(Lane, "drain", drain)
+        settings = Settings(smtp="127.0.0.1:1", send_seconds=0.001)
+        made = Sending(settings, cast("Engine", Store()), SystemClock())
+        monkeypatch.setattr(made._carriers, "direct", lambda _: None)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize(("drain", "reason"), [(cancelled, CancelledInside), (broken, PartFailed)])
+async def test_a_lane_that_is_cancelled_or_fails_crashes_the_worker(
+    sending: Callable[..., Sending], drain: object, reason: type[Exception]
+) -> None:
+    """Senders that had ended unseen would leave every message where it is."""
+    part = sending(email=drain)
+    async with part, asyncio.timeout(PATIENCE_SECONDS):
+        await part.wait_until_stopped()
+        assert isinstance(part.crash_reason, reason)
+
+
+async def test_what_is_broken_counts_beside_what_passes(sending: Callable[..., Sending]) -> None:
+    """Whichever of two lanes ends first."""
+    with pytest.raises(LookupError):
+        await sending(email=away, sms=broken).send_due()
+
+
+async def test_a_lane_that_lost_its_store_begins_again(sending: Callable[..., Sending]) -> None:
+    """The trouble passes by itself."""
+    tried = asyncio.Event()
+    attempts = iter([away, hangs])
+
+    async def drain(lane: Lane, carrier: object) -> int:
+        attempt = next(attempts)
+        if attempt is hangs:
+            tried.set()
+        return await attempt(lane, carrier)
+
+    part = sending(email=drain)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await part.start()
+        await tried.wait()
+        assert part.crash_reason is None
+        for task in part._running.values():
+            task.cancel()  # or the stop would give it its time
+        await part.stop()
+
+
+async def test_a_sender_that_drains_once_says_that_a_lane_was_cancelled(
+    sending: Callable[..., Sending],
+) -> None:
+    """And not that it was cancelled itself."""
+    with pytest.raises(CancelledInside):
+        await sending(email=cancelled).send_due()

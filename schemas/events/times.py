@@ -8,9 +8,10 @@ from pydantic import BeforeValidator
 
 from schemas.events.fields import mistake
 
-# Only the form: whether there is such a day or hour is Python's to say, except for 24:00, which it may take.
+# The form alone: whether there is such a day or hour Python says. What it may take beyond RFC 3339, the hour
+# 24:00 and offsets like +01:60, is kept out here.
 _DAYS = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_MOMENTS = re.compile(r"\d{4}-\d\d-\d\d[Tt](?!24)\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_MOMENTS = re.compile(r"\d{4}-\d\d-\d\d[Tt](?!24)\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 _LEAP_SECOND = re.compile(r":60(?:\.\d+)?(?=[Z+-])", re.ASCII)
 _BEFORE_IT = ":59.999999"
 _MIDNIGHT = time()

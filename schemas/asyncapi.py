@@ -21,7 +21,8 @@ DESCRIPTION = """
     **Format.** Every message is a CloudEvents 1.0 event in the *binary* mode of the Kafka protocol
     binding: the attributes are Kafka headers with the prefix `ce_`, each value UTF-8 text; the Kafka
     value is the data alone, as JSON in UTF-8; the header `content-type` is `application/json`.
-    Structured mode and batches are not used, and no message is a tombstone.
+    Structured mode and batches are not used, and no message is a tombstone. Headers of your own, for
+    tracing for example, are welcome: nobody here reads them.
 
     **Key.** The Kafka key is `child_id` as lower-case text with hyphens, in UTF-8, for example
     `3d6f4c0e-8a52-4f0b-9c1d-5e7a90b1c2d3`. All events of one child are therefore in one partition, in
@@ -39,8 +40,11 @@ DESCRIPTION = """
 
     **No personal data.** Ids, codes, dates and levels only: never a name, an address or free text.
 
-    **Times** are RFC 3339 with an offset; we publish UTC. An absent optional field and `null` mean the
-    same.
+    **Times** are RFC 3339 with an offset, `2026-09-07T08:00:00Z`; we publish UTC. **Days** are
+    `2026-09-07`. Week dates, ordinal dates and numbers are refused. A leap second counts as the last
+    microsecond before it.
+
+    **Optional fields.** An absent optional field and `null` mean the same: its default.
 """
 
 

@@ -4,7 +4,8 @@ A published version has readers and writers that we can not see, and its events 
 So a change may break on either side: a *narrowed* rule refuses what was valid, and a *widened* one (a new
 code in an enum, a field that may now be absent) hands readers what they were told could not come. The
 promise is therefore the simplest one: **a published version only ever gains optional fields**; texts such
-as descriptions and examples are free. Anything else is a new version with a class of its own.
+as descriptions and examples are free. Anything else is a new version with a class of its own. A field that
+may be absent may gain null as well: every published document says that the two mean the same.
 
 What counts as published, and why a commit can not vouch for itself: see `schemas.publish`.
 """
@@ -53,8 +54,8 @@ class _Comparison:
         self._new_document = new_document
         self._inside: set[tuple[str, str]] = set()
 
-    def node(self, old: Schema, new: Schema, *, at: str) -> Iterator[str]:
-        """Compare two sub-schemas that describe the same place."""
+    def node(self, old: Schema, new: Schema, *, at: str, null_is_free: bool = False) -> Iterator[str]:
+        """Compare two sub-schemas that describe the same place, where null may or may not be gained."""
         pair = (old.get("$ref", ""), new.get("$ref", ""))
         if pair in self._inside:
             return  # a type that contains itself
@@ -64,17 +65,19 @@ class _Comparison:
         if old.get("default") != new.get("default"):
             yield f"{at}: default went from {old.get('default')!r} to {new.get('default')!r}"
         if "anyOf" in old or "anyOf" in new:
-            yield from self._alternatives(old, new, at)
+            yield from self._alternatives(old, new, at, null_is_free=null_is_free)
         else:
             yield from self._leaf(old, new, at)
         self._inside -= inside
 
-    def _alternatives(self, old: Schema, new: Schema, at: str) -> Iterator[str]:
+    def _alternatives(self, old: Schema, new: Schema, at: str, *, null_is_free: bool) -> Iterator[str]:
         """Match the branches of `anyOf` by type; a schema without `anyOf` is its own only branch."""
         old_branches = _by_type(_branches(old, self._old_document), self._old_document)
         new_branches = _by_type(_branches(new, self._new_document), self._new_document)
         for name in sorted(old_branches.keys() - new_branches.keys()):
             yield f"{at}: narrowed, {name} is no longer allowed"
+        if null_is_free and "null" not in old_branches:
+            new_branches.pop("null", None)
         for name in sorted(new_branches.keys() - old_branches.keys()):
             yield f"{at}: widened, {name} is now allowed"
         for name in sorted(old_branches.keys() & new_branches.keys()):
@@ -98,7 +101,10 @@ class _Comparison:
                 continue
             if name in old_required - new_required:
                 yield f"{at}.{name}: widened, the field may now be absent"
-            yield from self.node(old_fields[name], new_fields[name], at=f"{at}.{name}")
+            may_be_absent = name not in old_required | new_required
+            yield from self.node(
+                old_fields[name], new_fields[name], at=f"{at}.{name}", null_is_free=may_be_absent
+            )
         for name in sorted(new_required - old_required):
             yield f"{at}.{name}: narrowed, the field is now required"
 

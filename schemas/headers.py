@@ -34,7 +34,8 @@ def common_headers() -> dict[str, Any]:
     properties: dict[str, dict[str, Any]] = {
         "content-type": {
             "const": "application/json",
-            "description": "The type of the Kafka value, which is the data alone.",
+            "description": "The type of the Kafka value, which is the data alone. It is read without regard "
+            "to case and parameters.",
         },
         "ce_specversion": {"const": "1.0", "description": "The version of CloudEvents."},
         "ce_id": _ID

@@ -10,7 +10,7 @@ from schemas.events.assessment import (
     ThresholdMet,
     ThresholdNotMet,
 )
-from schemas.events.base import REGISTRY, Code, Event, Moment, RuleFired
+from schemas.events.base import REGISTRY, Code, Day, Event, Moment, RuleFired
 from schemas.events.deadline import (
     DeadlineDue,
     DeadlineDueSoon,
@@ -76,6 +76,7 @@ __all__ = [
     "AssessmentStarted",
     "CaseClosed",
     "Code",
+    "Day",
     "DeadlineDue",
     "DeadlineDueSoon",
     "DeadlineExtended",

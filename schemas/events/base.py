@@ -1,10 +1,11 @@
 """The base of every event model: frozen, typed, versioned, and free of personal data."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from schemas.events.times import Day, Moment
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -14,19 +15,6 @@ else:
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
 """An identifier or code without spaces: never a name, an address or free text."""
 
-
-def _as_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is UTC:
-        return moment
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        message = "in UTC it lies before the year 1 or after the year 9999"
-        raise ValueError(message) from None  # which pydantic answers for; an OverflowError it lets through
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_as_utc)]
-"""An instant: any offset comes in, UTC goes out. A time without an offset is refused."""
 
 REGISTRY: dict[str, type["Event"]] = {}
 """Every published event class by its wire type, for example `referral.accepted.v1`."""
@@ -118,4 +106,13 @@ class RuleFired(BaseModel):
     """The pack's own wording of the rule: the same for every child, never a note about this one."""
 
 
-__all__ = ["DATASCHEMA_BASE", "REGISTRY", "Code", "Event", "Moment", "RuleFired", "dataschema_uri"]
+__all__ = [
+    "DATASCHEMA_BASE",
+    "REGISTRY",
+    "Code",
+    "Day",
+    "Event",
+    "Moment",
+    "RuleFired",
+    "dataschema_uri",
+]

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from schemas.events.base import Code, Event, Moment
 from schemas.events.codes import Channel, Role
+from schemas.events.fields import Flag
 
 
 class _Delivery(Event):
@@ -29,7 +30,7 @@ class NotificationQueued(_Delivery, name="notification.queued", subject="deliver
     template: Code
     held_until: Moment | None = None
     """Quiet hours, or the next digest."""
-    digest: bool = False
+    digest: Flag = False
     queued_at: Moment
 
 

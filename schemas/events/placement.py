@@ -1,13 +1,13 @@
 """Events of the placement service, on `placement-events`."""
 
-from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.events.base import Code, Event, Moment
+from schemas.events.base import Code, Day, Event, Moment
 from schemas.events.codes import Location, NeedDomain, Origin, PlacementKind
+from schemas.events.fields import NullMeans, in_order
 
 
 class Objective(BaseModel):
@@ -47,9 +47,9 @@ class PlacementStarted(Event, name="placement.started", subject="placement_id"):
     provider_id: Code
     kind: PlacementKind
     location: Location
-    objectives: tuple[Objective, ...] = ()
-    started_on: date
-    origin: Origin = "leadline"
+    objectives: Annotated[tuple[Objective, ...], NullMeans(())] = ()
+    started_on: Day
+    origin: Annotated[Origin, NullMeans("leadline")] = "leadline"
 
 
 class PlacementReviewed(Event, name="placement.reviewed", subject="placement_id"):
@@ -58,7 +58,7 @@ class PlacementReviewed(Event, name="placement.reviewed", subject="placement_id"
     placement_id: UUID
     review_number: int = Field(ge=1)
     """1 for the first review after the child became looked after."""
-    reviewed_on: date
+    reviewed_on: Day
     reviewed_by: Code
 
 
@@ -68,9 +68,9 @@ class PlacementEnded(Event, name="placement.ended", subject="placement_id"):
     placement_id: UUID
     case_id: UUID | None = None
     location: Location
-    ended_on: date
+    ended_on: Day
     reason: Code
-    origin: Origin = "leadline"
+    origin: Annotated[Origin, NullMeans("leadline")] = "leadline"
 
 
 class ExitInterviewDue(Event, name="exit_interview.due", subject="placement_id"):
@@ -95,7 +95,7 @@ class ExitInterviewCompleted(Event, name="exit_interview.completed", subject="pl
     placement_id: UUID
     case_id: UUID | None = None
     outcomes: tuple[ObjectiveOutcome, ...]
-    held_on: date
+    held_on: Day
     held_by: Code
 
 
@@ -103,14 +103,19 @@ class LookedAfterReviewRecorded(Event, name="looked_after_review.recorded", subj
     """A review of a looked-after child, as the statutory return reports it."""
 
     review_id: UUID
-    reviewed_on: date
+    reviewed_on: Day
     review_code: Code
 
 
 class MissingEpisodeRecorded(Event, name="missing_episode.recorded", subject="missing_id"):
-    """A looked-after child was missing or away without authorisation, as the statutory return reports it."""
+    """A looked-after child was missing or away without authorisation, as the statutory return reports it.
+
+    `ended_on` is not before `started_on`.
+    """
 
     missing_id: UUID
     kind: Literal["missing", "away"]
-    started_on: date
-    ended_on: date | None = None
+    started_on: Day
+    ended_on: Day | None = None
+
+    _in_order = model_validator(mode="after")(in_order)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from schemas.events.base import Code, Event, Moment, RuleFired
 from schemas.events.codes import AgencyKind, Concern, Level
+from schemas.events.fields import Flag
 
 
 class ReferralReceived(Event, name="referral.received", subject="referral_id"):
@@ -17,8 +18,8 @@ class ReferralReceived(Event, name="referral.received", subject="referral_id"):
     agency_reference: Code | None = None
     locality: Code
     concerns: tuple[Concern, ...]
-    immediate_risk: bool = False
-    information_only: bool = False
+    immediate_risk: Flag = False
+    information_only: Flag = False
     received_at: Moment
     channel: Literal["http", "bus"]
 

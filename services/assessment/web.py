@@ -14,6 +14,7 @@ from services.assessment.book import CaseBook
 from services.assessment.lists import CaseFilter, Sort
 from services.assessment.model import Case, Caseload, CompleteAssessment, Findings, Review, ReviewPlan
 from services.assessment.store import CaseStore
+from services.kernel.bodies import BodyRoute
 from services.kernel.desk import Desk
 from services.kernel.faults import Refused
 from services.kernel.store import deadlines
@@ -25,7 +26,7 @@ SETTLED = frozenset({"met", "waived"})
 
 def router(desk: Desk[CaseBook]) -> APIRouter:
     """Return the routes of the assessment service."""
-    routes = APIRouter(tags=["assessment"], responses=ALWAYS)
+    routes = APIRouter(route_class=BodyRoute, tags=["assessment"], responses=ALWAYS)
     assert isinstance(desk.service.store, CaseStore)  # noqa: S101 - wired so in app.py
     roster = desk.service.store.roster
 

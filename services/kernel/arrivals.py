@@ -1,14 +1,17 @@
 """From a Kafka record to what it is for this service: to be handled, skipped, or at fault."""
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from schemas.events import Event
+from schemas.events.fields import OURS
 from schemas.topics import TOPICS, Topic
 from services.kernel import envelope as envelopes
 from services.kernel import ids
@@ -86,7 +89,7 @@ class Reception:
         if wire_type is None:
             if isinstance(record.value, Unreadable):
                 return InvalidMessage("malformed", record.value.words)
-            return InvalidMessage("malformed", "the header ce_type is missing")
+            return _fault_of(record)
         if topic.owner != "partners" or any(known.rpartition(".v")[0] == name for known in topic.types):
             return None
         return InvalidMessage("unknown_type", "no service handles this type")
@@ -106,17 +109,33 @@ class Reception:
 
 def _event(event_class: type[Event], envelope: Envelope) -> Event:
     try:
-        event = event_class.model_validate_json(envelope.data)
+        event = event_class.model_validate_json(envelope.data.removeprefix(BOM_UTF8))
     except ValidationError as error:
-        # Places and kinds of the mistakes, never the values: they may be personal.
-        mistakes = [
-            f"{place(mistake['loc']) or 'value'}: {mistake['type']}"
-            for mistake in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise InvalidMessage("malformed", "; ".join(mistakes)[:1000]) from None
+        mistakes = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidMessage("malformed", "; ".join(map(_words, mistakes))[:1000]) from None
     if envelope.key is not None and envelope.key.lower() != str(event.child_id):
         raise InvalidMessage("malformed", "the Kafka key is not the event's child_id")
     return event
+
+
+def _words(mistake: ErrorDetails) -> str:
+    """Return where a mistake is and of what kind, never the value: it may be personal.
+
+    Pydantic's own words may quote it; those of our models never do, and say more than their kind.
+    """
+    where = place(mistake["loc"])
+    if mistake["type"] == OURS:
+        return f"{where}: {mistake['msg']}" if where else mistake["msg"]
+    return f"{where or 'value'}: {mistake['type']}"
+
+
+def _fault_of(record: Record) -> InvalidMessage:
+    """Return what is wrong with a record that does not say of what type it is."""
+    try:
+        envelopes.decode(record)
+    except InvalidMessage as fault:
+        return fault
+    return InvalidMessage("malformed", "the header ce_type is missing")
 
 
 def _correlation(envelope: Envelope, message_id: UUID) -> UUID:

@@ -1,15 +1,38 @@
 """CloudEvents 1.0 in Kafka's binary mode: attributes in `ce_*` headers, the value is the JSON data alone."""
 
+import re
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
 
+from schemas.events.times import moment_of
 from services.kernel.faults import InvalidMessage
 from services.kernel.ids import derived
 from services.kernel.record import Record
 
 MESSAGES = UUID("6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10")
 """Namespace of message ids: a CloudEvent is identified by `source` and `id` together."""
+
+JSON = "application/json"
+JSON_SUFFIX = re.compile(r"application/[^/\s]+\+json")
+
+REQUIRED = ("ce_type", "ce_specversion", "ce_id", "ce_source", "ce_time")
+REQUIRED_OF = itemgetter(*REQUIRED)
+READ = frozenset(
+    {
+        "content-type",
+        *REQUIRED,
+        "ce_subject",
+        "ce_dataschema",
+        "ce_partitionkey",
+        "ce_sequence",
+        "ce_correlationid",
+        "ce_causationid",
+        "ce_traceparent",
+    }
+)
+"""The headers that have a meaning to us."""
 
 Headers = list[tuple[str, bytes]]
 
@@ -85,42 +108,63 @@ def wire_type(record: Record) -> str | None:
 def decode(record: Record) -> Envelope:
     """Return the event that a record carries; the data stays undecoded.
 
+    Headers that are not ours stay undecoded, too: whatever is in them keeps no event out. Of two headers
+    with one name the first counts.
+
     Raises InvalidMessage, with a reason that quotes no value, when a required attribute is missing or
     malformed, when the value is empty, or when the content is not JSON.
     """
     try:
-        headers = {name: value.decode() for name, value in record.headers if value is not None}
+        headers = {
+            name: value.decode()
+            for name, value in reversed(record.headers)
+            if name in READ and value is not None
+        }
         key = record.key.decode() if record.key is not None else None
     except UnicodeDecodeError as error:
-        raise InvalidMessage("malformed", "the headers or the key are not UTF-8 text") from error
-    for required in ("ce_specversion", "ce_id", "ce_source", "ce_type"):
-        if not headers.get(required):
-            raise InvalidMessage("malformed", f"the header {required} is missing")
-    if not headers["ce_specversion"].startswith("1."):
+        words = "content-type, the key or a ce_ header is not UTF-8 text"
+        raise InvalidMessage("malformed", words) from error
+    content_type = headers.get("content-type", JSON)
+    if content_type != JSON:
+        _check_json(content_type)
+    try:
+        event_type, version, event_id, source, time = REQUIRED_OF(headers)
+    except KeyError as missing:
+        raise InvalidMessage("malformed", f"the header {missing.args[0]} is missing") from None
+    if not (event_id and source):
+        raise InvalidMessage("malformed", "ce_id or ce_source is empty")
+    if not version.startswith("1."):
         raise InvalidMessage("malformed", "ce_specversion is not 1.x")
-    content_type = headers.get("content-type", "application/json")
-    if not content_type.startswith("application/json"):
-        raise InvalidMessage("malformed", "content-type is not application/json: publish in binary mode")
     if not record.value:
         raise InvalidMessage("malformed", "the value is empty")
     try:
-        time = datetime.fromisoformat(headers["ce_time"]) if "ce_time" in headers else None
+        moment = moment_of(time)
+    except ValueError as error:
+        raise InvalidMessage("malformed", f"ce_time: {error}") from error
+    try:
         sequence = int(headers["ce_sequence"]) if "ce_sequence" in headers else None
     except ValueError as error:
-        raise InvalidMessage("malformed", "ce_time or ce_sequence cannot be read") from error
-    if time is None or time.tzinfo is None:
-        raise InvalidMessage("malformed", "ce_time is missing or has no offset")
-    return Envelope(
-        id=headers["ce_id"],
-        source=headers["ce_source"],
-        type=headers["ce_type"],
-        time=time,
-        data=record.value,
-        subject=headers.get("ce_subject"),
-        key=key if key is not None else headers.get("ce_partitionkey"),
-        dataschema=headers.get("ce_dataschema"),
-        sequence=sequence,
-        correlationid=headers.get("ce_correlationid"),
-        causationid=headers.get("ce_causationid"),
-        traceparent=headers.get("ce_traceparent"),
+        raise InvalidMessage("malformed", "ce_sequence is not a number") from error
+    return Envelope(  # by position: by name it takes half a microsecond more, of four for all of this
+        event_id,
+        source,
+        event_type,
+        moment,
+        record.value,
+        headers.get("ce_subject"),
+        key if key is not None else headers.get("ce_partitionkey"),
+        headers.get("ce_dataschema"),
+        sequence,
+        headers.get("ce_correlationid"),
+        headers.get("ce_causationid"),
+        headers.get("ce_traceparent"),
     )
+
+
+def _check_json(content_type: str) -> None:
+    """Check that a media type is one of JSON, by the rule of our HTTP APIs. Raises InvalidMessage."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type.startswith("application/cloudevents"):
+        raise InvalidMessage("malformed", "this is CloudEvents' structured mode: publish in binary mode")
+    if media_type != JSON and not JSON_SUFFIX.fullmatch(media_type):
+        raise InvalidMessage("malformed", "content-type is not application/json")

@@ -1,4 +1,4 @@
-"""What aiokafka cannot read is handed over as a record that says so, and reading goes on behind it.
+"""What aiokafka cannot read is read here, or handed over as a record that says why not; reading goes on.
 
 By itself aiokafka raises in the middle of a poll when a header's name is not UTF-8, when a batch fails its
 checksum, or when its compression is broken. What it had taken from other partitions for the same poll is
@@ -30,7 +30,6 @@ FORMAT_AT, FORMAT = 16, 2
 COUNT_AT = 57
 HEADER = 61
 
-MISNAMED = "the name of a header is not UTF-8 text"
 DAMAGED = "the broker's copy is damaged, from offset {first} on: it fails its checksum"
 PACKED = "the compression of the batch from offset {first} on cannot be undone"
 BROKEN = "the record cannot be taken apart: its lengths contradict each other"
@@ -196,19 +195,17 @@ def _record(batch: Any, number: int, body: bytes) -> Read:
         value, at = _bytes(body, at)
         count, at = varint(body, at)
         headers: list[Header] = []
-        misnamed = False
         for _ in range(count):
             name, at = _bytes(body, at)
             content, at = _bytes(body, at)
-            shown = _must(name).decode(errors="backslashreplace")
-            misnamed = misnamed or shown.encode() != name
-            headers.append((shown, content))
+            # A name that is not UTF-8 is none of ours: shown as well as it can be, it keeps nothing out.
+            headers.append((_must(name).decode(errors="backslashreplace"), content))
         if at != len(body):
             raise ValueError
     except (IndexError, ValueError):
         return Read(offset, batch.max_timestamp, Unreadable.of(body, BROKEN))
     timestamp = batch.max_timestamp if batch.timestamp_type else batch.first_timestamp + later
-    return Read(offset, timestamp, Unreadable.of(value, MISNAMED) if misnamed else value, key, tuple(headers))
+    return Read(offset, timestamp, value, key, tuple(headers))
 
 
 def _bytes(body: bytes, at: int) -> tuple[bytes | None, int]:

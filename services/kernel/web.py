@@ -45,6 +45,7 @@ MEANINGS: Mapping[int, str] = {
     404: "There is no such thing.",
     409: "Not possible now; the detail says what to do instead.",
     410: "No longer there; the detail says how to go on.",
+    413: "The body is too large.",
     422: "The request has mistakes; `mistakes` names the fields.",
     503: "A store does not answer: send the request again in a moment.",
 }
@@ -93,7 +94,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 ALWAYS = problems(422, 503)
 """What every route may answer."""
-TO_COMMANDS = problems(400, 404, 409)
+TO_COMMANDS = problems(400, 404, 409, 413)
 """What a route that changes something may answer as well."""
 
 

@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from schemas.events import Code, Event, Moment
 from schemas.events.codes import Urgency
+from services.kernel.bodies import BodyRoute
 from services.kernel.desk import Desk, Respond
 from services.kernel.faults import Refused
 from services.kernel.service import Command
@@ -39,7 +40,7 @@ class Snooze(Command):
 
 def router(desk: Desk[NotifyBook]) -> APIRouter:
     """Return the routes of the notify service's API."""
-    routes = APIRouter(tags=["notify"], responses=ALWAYS)
+    routes = APIRouter(route_class=BodyRoute, tags=["notify"], responses=ALWAYS)
 
     @routes.get("/alerts", summary="List alerts")
     async def listing(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from schemas.events.base import Code
+from schemas.events.base import Code, Day
 from schemas.events.codes import Location, NeedDomain, PlacementKind
 from services.kernel.service import Command
 
@@ -145,20 +145,20 @@ class PlacementStart(Body):
     kind: PlacementKind
     location: Literal[Location.IN_COUNTY, Location.OUT_OF_COUNTY]
     objectives: tuple[ObjectiveAsked, ...] = Field(max_length=20)
-    started_on: date
+    started_on: Day
 
 
 class PlacementReview(Body):
     """A review that was held."""
 
-    reviewed_on: date
+    reviewed_on: Day
     reviewed_by: Code
 
 
 class PlacementEnd(Body):
     """The child's last day at the placement, and why it was the last."""
 
-    ended_on: date
+    ended_on: Day
     reason: Code
 
 
@@ -166,7 +166,7 @@ class ExitInterviewAnswers(Body):
     """What came out of the talk with the child who left."""
 
     outcomes: tuple[ObjectiveAnswered, ...] = Field(max_length=20)
-    held_on: date
+    held_on: Day
     held_by: Code
 
 

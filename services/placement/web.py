@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from schemas.events import Event
 from schemas.events.codes import Location
+from services.kernel.bodies import BodyRoute
 from services.kernel.desk import Desk
 from services.kernel.faults import Refused
 from services.kernel.store import deadlines
@@ -30,7 +31,7 @@ from services.placement.model import (
 
 def router(desk: Desk[PlacementBook]) -> APIRouter:
     """Return the routes of the placement service."""
-    routes = APIRouter(tags=["placement"], responses=ALWAYS)
+    routes = APIRouter(route_class=BodyRoute, tags=["placement"], responses=ALWAYS)
 
     @routes.post(
         "/placements",

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from schemas.events import Code
 from schemas.events.codes import AgencyKind, Concern
+from schemas.events.fields import Flag
 from services.kernel.service import Command
 
 Outcome = Literal["accept", "redirect", "close"]
@@ -52,9 +53,9 @@ class ReceiveReferral(Command):
     agency_id: Code
     agency_reference: Code | None = None
     locality: Code
-    concerns: Annotated[tuple[Concern, ...], Field(min_length=1)]
-    immediate_risk: bool = False
-    information_only: bool = False
+    concerns: Annotated[tuple[Concern, ...], Field(min_length=1, max_length=8)]
+    immediate_risk: Flag = False
+    information_only: Flag = False
 
     def intake(self) -> Intake:
         """Return what the agency says."""

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from schemas.events import Code, Event
+from services.kernel.bodies import BodyRoute
 from services.kernel.desk import Desk
 from services.kernel.faults import Refused
 from services.kernel.service import Command
@@ -32,7 +33,7 @@ class Decision(Command):
 
 def router(desk: Desk[ReferralBook]) -> APIRouter:
     """Return the routes of the referral service."""
-    routes = APIRouter(tags=["referral"], responses=ALWAYS)
+    routes = APIRouter(route_class=BodyRoute, tags=["referral"], responses=ALWAYS)
     assert isinstance(desk.service.store, ReferralStore)  # noqa: S101 - wired so in app.py
     pack = desk.service.store.pack
 

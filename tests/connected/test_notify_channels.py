@@ -257,7 +257,8 @@ async def test_receipts_that_are_called_back_are_evidence_once(rig: Rig) -> None
                 body = {"reference": each.reference, "status": each.status, "to": each.to}
                 answer = await client.post("/govuk-notify/receipts", json=body, headers=headers)
                 assert answer.status_code == 204
-        for stranger in ({"reference": str(UUID(int=5)), "status": "delivered"}, {"status": "delivered"}):
+        for reference in (str(UUID(int=5)), "", "other-42", None):
+            stranger = {"reference": reference, "status": "permanent-failure"}
             answer = await client.post("/govuk-notify/receipts", json=stranger, headers=headers)
             assert answer.status_code == 204
     assert await rig.states(Channel.SMS) == ["delivered", "delivered"]

@@ -33,6 +33,37 @@ def optional(*branches: Schema) -> Schema:
     return {"anyOf": [*branches, {"type": "null"}], "default": None}
 
 
+def test_optional_field_that_may_now_be_null_breaks_nothing() -> None:
+    """Its readers were told that absent and null mean the same."""
+    assert one_field({"type": "integer"}, optional({"type": "integer"})) == []
+    named = {"$ref": "#/$defs/Level", "default": 1}
+    levels = {"$defs": {"Level": {"type": "integer", "maximum": 4}}}
+    nullable = {"anyOf": [{"$ref": "#/$defs/Level"}, {"type": "null"}], "default": 1}
+    assert breaking_changes(schema(level=named) | levels, schema(level=nullable) | levels) == []
+
+
+def test_optional_field_that_gains_null_may_gain_nothing_else() -> None:
+    """Its other rules, its default among them, stay what they were."""
+    assert one_field({"type": "boolean", "default": False}, optional({"type": "boolean"})) == [
+        "$.level: default went from False to None"
+    ]
+    assert one_field({"type": "integer", "maximum": 4}, optional({"type": "integer"})) == [
+        "$.level: widened, maximum went from 4 to None"
+    ]
+
+
+def test_required_field_that_may_now_be_null_is_breaking() -> None:
+    """Also where it stands in a list, which has no fields to be absent."""
+    required = {"required": ["child_id", "level"]}
+    assert breaking_changes(
+        schema(level={"type": "integer"}) | required, schema(level=optional({"type": "integer"})) | required
+    ) == ["$.level: widened, null is now allowed"]
+    nullable = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+    assert one_field(
+        {"type": "array", "items": {"type": "integer"}}, {"type": "array", "items": nullable}
+    ) == ["$.level[]: widened, null is now allowed"]
+
+
 def test_same_schema_breaks_nothing() -> None:
     """No change, no sentence."""
     old = schema(level={"type": "integer"})
@@ -123,7 +154,6 @@ def test_allowing_unknown_fields_is_breaking() -> None:
         ({"minLength": 1}, {"minLength": 0}, "widened, minLength went from 1 to 0"),
         ({"minItems": 1}, {"minItems": 2}, "narrowed, minItems went from 1 to 2"),
         ({"type": "array"}, {"type": "array", "uniqueItems": True}, "uniqueItems went from None to True"),
-        ({"type": "integer"}, optional({"type": "integer"}), "widened, null is now allowed"),
         (optional({"type": "integer"}), {"type": "integer"}, "narrowed, null is no longer allowed"),
         (optional({"type": "integer"}), optional({"type": "string"}), "widened, string is now allowed"),
         (optional({"maximum": 4, "type": "integer"}), optional({"type": "integer"}), "maximum went from 4"),

@@ -135,4 +135,7 @@ def test_a_moment_that_utc_does_not_know_is_a_fault_of_the_record(moment: str) -
     arrival = reception("referral").receive(record)
     assert arrival is not None
     assert arrival.fault is not None
-    assert (arrival.fault.reason, arrival.fault.words) == ("malformed", "made_at: value_error")
+    assert (arrival.fault.reason, arrival.fault.words) == (
+        "malformed",
+        "made_at: in UTC it lies before the year 1 or after the year 9999",
+    )

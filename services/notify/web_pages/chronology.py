@@ -9,6 +9,7 @@ import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from schemas.events import times
 from services.kernel.calendar import LONDON
 from services.kernel.connection import Connection
 from services.notify import chronicle
@@ -130,7 +131,7 @@ async def needs_child(connection: Connection, reception: Reception, visit: Visit
 def day_of(text: str) -> date | None:
     """Return a day that a visitor has entered; None for what is none, or lies beyond every case."""
     try:
-        day = date.fromisoformat(text)
+        day = times.day_of(text)
     except ValueError:
         return None
     return day if _EARLIEST <= day <= _LATEST else None

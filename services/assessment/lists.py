@@ -10,6 +10,8 @@ from sqlalchemy import text
 from services.assessment.model import Case, Caseload
 from services.assessment.rows import COLUMNS, case_of
 from services.kernel.connection import Connection
+from services.kernel.cursors import Key, Part
+from services.kernel.store.keyset import Column, Listing
 
 FILTER = """
     WHERE (CAST(:status AS text) IS NULL OR (status = 'closed') = (CAST(:status AS text) = 'closed'))
@@ -19,17 +21,17 @@ FILTER = """
            OR (child_id = :child_id AND status <> 'closed') OR (child_id = :child_id AND status = 'closed'))
 """
 ONE = text(f"SELECT {COLUMNS} FROM cases WHERE case_id = :id")  # noqa: S608 - the columns are ours
+# By their start, which never changes, and those of one moment by their ids.
 LIST = {
-    "newest": text(
-        f"SELECT {COLUMNS} FROM cases {FILTER}"  # noqa: S608 - ours
-        " ORDER BY started_at DESC, case_id LIMIT :limit OFFSET :offset"
-    ),
-    "oldest": text(
-        f"SELECT {COLUMNS} FROM cases {FILTER}"  # noqa: S608 - ours
-        " ORDER BY started_at, case_id LIMIT :limit OFFSET :offset"
-    ),
+    sort: Listing(
+        f"cases, {sort} first",
+        COLUMNS,
+        f"FROM cases {FILTER}",
+        Column("started_at", "moment", descending),
+        Column("case_id", "uuid", descending),
+    )
+    for sort, descending in (("newest", True), ("oldest", False))
 }
-COUNT = text(f"SELECT count(*) FROM cases {FILTER}")  # noqa: S608 - ours
 
 CASELOADS = text("SELECT practitioner_id, cases, points FROM caseloads ORDER BY practitioner_id")
 
@@ -76,13 +78,11 @@ async def find_case(connection: Connection, case_id: UUID) -> Case | None:
 
 
 async def list_cases(
-    connection: Connection, chosen: CaseFilter, *, sort: Sort, limit: int, offset: int
-) -> tuple[list[Case], int]:
-    """Return one page of cases, by when they started, and how many there are in all."""
-    parameters = asdict(chosen)
-    rows = await connection.execute(LIST[sort], {**parameters, "limit": limit, "offset": offset})
-    total = (await connection.execute(COUNT, parameters)).scalar_one()
-    return [case_of(row) for row in rows], int(total)
+    connection: Connection, chosen: CaseFilter, *, sort: Sort, limit: int, after: Key | None = None
+) -> Part[Case]:
+    """Return one page of cases. Following it shows every one that is in the list throughout, once."""
+    part = await LIST[sort].part(connection, asdict(chosen), limit=limit, after=after)
+    return part.map(case_of)
 
 
 async def caseloads(connection: Connection) -> dict[str, Caseload]:

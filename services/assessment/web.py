@@ -15,6 +15,7 @@ from services.assessment.lists import CaseFilter, Sort
 from services.assessment.model import Case, Caseload, CompleteAssessment, Findings, Review, ReviewPlan
 from services.assessment.store import CaseStore
 from services.kernel.bodies import BodyRoute
+from services.kernel.cursors import Cursors, Key, Kind, part_of
 from services.kernel.desk import Desk
 from services.kernel.faults import Refused
 from services.kernel.store import deadlines
@@ -22,6 +23,11 @@ from services.kernel.store.deadlines import OpenDeadline
 from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 
 SETTLED = frozenset({"met", "waived"})
+
+FULLEST_FIRST: tuple[Kind, ...] = ("boolean", "integer", "text")
+"""By which caseloads are in order; see `_fullness`."""
+
+WEIGHTED_DIGITS = 4
 
 
 def router(desk: Desk[CaseBook]) -> APIRouter:
@@ -50,11 +56,11 @@ def router(desk: Desk[CaseBook]) -> APIRouter:
         sort: Annotated[Sort, Query(description="By the start of the assessment.")] = "newest",
     ) -> dict[str, Any]:
         chosen = CaseFilter(status, lead, locality, child_id)
+        cursors = lists.LIST[sort].cursors(asdict(chosen))
+        after = page.after(cursors)
         async with desk.engine.connect() as connection:
-            found, total = await lists.list_cases(
-                connection, chosen, sort=sort, limit=page.limit, offset=page.offset
-            )
-        return page.of([_shown(case) for case in found], total=total)
+            found = await lists.list_cases(connection, chosen, sort=sort, limit=page.limit, after=after)
+        return page.of(found.map(_shown), cursors)
 
     @routes.get("/cases/net", summary="Open cases that nobody leads or nothing is due for")
     async def net() -> dict[str, int]:
@@ -72,10 +78,13 @@ def router(desk: Desk[CaseBook]) -> APIRouter:
 
     @routes.get("/caseloads", summary="Who leads how much, the fullest first")
     async def caseloads(page: Paging, team: Code | None = None) -> dict[str, Any]:
+        """Whoever's load stays as it is while the pages are read is shown once; others may move."""
+        cursors = Cursors.of("caseloads", FULLEST_FIRST, {"team": team})
+        after = page.after(cursors)
         async with desk.engine.connect() as connection:
             carried = await lists.caseloads(connection)
         rows = [row for row in _caseloads(roster, carried) if team is None or row["team"] == team]
-        return page.of(rows[page.offset : page.offset + page.limit], total=len(rows))
+        return page.of(part_of(rows, _fullness, limit=page.limit, after=after), cursors)
 
     return routes
 
@@ -115,7 +124,7 @@ def _date(date: OpenDeadline) -> dict[str, str]:
 
 
 def _caseloads(roster: Roster, carried: Mapping[str, Caseload]) -> list[dict[str, Any]]:
-    """Return everybody who leads cases, the fullest first; before them whoever still has cases but has left.
+    """Return everybody who leads cases, and whoever still has cases but has left.
 
     `capacity` is the part of a person's capacity that is for leading, `weighted` how full that is; both are
     None for somebody who is no longer in the pack and whose cases need a new lead.
@@ -129,7 +138,13 @@ def _caseloads(roster: Roster, carried: Mapping[str, Caseload]) -> list[dict[str
         _caseload(carried.get(leader.practitioner_id, Caseload(leader.practitioner_id)), leader)
         for leader in roster.leaders.values()
     ]
-    return left + sorted(present, key=lambda row: (-row["weighted"], row["practitioner"]))
+    return left + present
+
+
+def _fullness(row: Mapping[str, Any]) -> Key:
+    """Return by what a caseload stands in the list: who has left comes first, then the fullest."""
+    weighted = row["weighted"]
+    return weighted is not None, -round((weighted or 0) * 10**WEIGHTED_DIGITS), row["practitioner"]
 
 
 def _caseload(load: Caseload, leader: Leader | None) -> dict[str, Any]:
@@ -139,5 +154,5 @@ def _caseload(load: Caseload, leader: Leader | None) -> dict[str, Any]:
         "cases": load.cases,
         "points": load.points,
         "capacity": leader.capacity if leader else None,
-        "weighted": round(weighted(load.points, leader), 4) if leader else None,
+        "weighted": round(weighted(load.points, leader), WEIGHTED_DIGITS) if leader else None,
     }

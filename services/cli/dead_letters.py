@@ -1,22 +1,36 @@
 """`leadline dead-letters`: look at events set aside, handle them again, or give them up."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from getpass import getuser
-from typing import Annotated, Any
+from heapq import merge
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import typer
 
 from schemas.headers import REQUIRED, REQUIRED_OF_SERVICES
 from services.cli.catalogue import SERVICES, ServiceName, service_of
-from services.cli.output import london, more_rows, printable, progress_bar, show_json, show_line, show_rows
+from services.cli.output import (
+    After,
+    Limit,
+    key_of,
+    london,
+    more_rows,
+    printable,
+    progress_bar,
+    show_json,
+    show_line,
+    show_rows,
+)
 from services.cli.running import answered, current_settings
 from services.cli.stores import ask_each, store_of, waiting
 from services.kernel.clock import clock_of
 from services.kernel.connection import Connection, Engine
+from services.kernel.cursors import Cursors
 from services.kernel.faults import Refused
 from services.kernel.replay import Replay, Settled
 from services.kernel.service import Service
@@ -63,8 +77,8 @@ def list_letters(
         list[LetterState] | None,
         typer.Option("--state", help="In this state, may be repeated; parked and waiting unless told."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many.")] = 0,
+    limit: Limit = 50,
+    after: After = None,
     json: Json = False,
 ) -> None:
     """List events set aside, the oldest first: parked ones, and what waits behind them.
@@ -73,39 +87,38 @@ def list_letters(
     """
     wanted = state or [LetterState.PARKED, LetterState.WAITING]
     states: list[State] = [one.value for one in wanted]
-
-    async def ask(connection: Connection) -> list[Letter]:
-        return await dead_letters.list_letters(connection, states=states, limit=limit + offset + 1)
-
-    services = [service] if service else SERVICES
-    answers = answered(ask_each(current_settings(), services, ask))
-    found = [(name, letter) for name, letters in answers.items() for letter in letters]
-    found.sort(key=lambda one: one[1].parked_at or NEVER)
-    shown = found[offset : offset + limit]
+    services = [service] if service else list(SERVICES)
+    cursors = Cursors.of("dead letters", ["integer"] * len(services), {"of": services, "in": sorted(states)})
+    # A place for each service: how far its letters, in the order of their arrival, were shown before.
+    places = [0] * len(services) if after is None else cast("tuple[int, ...]", key_of(after, cursors))
+    seen = dict(zip(services, places, strict=True))
+    answers = answered(_listed(current_settings(), seen, states, limit=limit + 1))
+    found = list(_merged(answers))
+    shown = found[:limit]
     if json:
         show_json([_facts(name, letter) for name, letter in shown])
-        return
-    if not shown:
+    elif not shown:
         typer.echo("no dead letters")
-        return
-    show_rows(
-        ("id", "service", "state", "type", "reason", "attempts", "parked at"),
-        [
-            (
-                letter.dead_letter_id,
-                name,
-                letter.state,
-                letter.type or "unknown",
-                letter.reason,
-                letter.attempts,
-                london(letter.parked_at),
-            )
-            for name, letter in shown
-        ],
-        title="Dead letters (London time)",
-    )
-    if len(found) > offset + limit:
-        more_rows(limit=limit, offset=offset)
+    else:
+        show_rows(
+            ("id", "service", "state", "type", "reason", "attempts", "parked at"),
+            [
+                (
+                    letter.dead_letter_id,
+                    name,
+                    letter.state,
+                    letter.type or "unknown",
+                    letter.reason,
+                    letter.attempts,
+                    london(letter.parked_at),
+                )
+                for name, letter in shown
+            ],
+            title="Dead letters (London time)",
+        )
+    if len(found) > limit:
+        seen |= {name: letter.arrived for name, letter in shown}
+        more_rows(after=cursors.write(tuple(seen.values())))
 
 
 @app.command()
@@ -209,6 +222,23 @@ def discard(
         raise typer.Exit(1)
 
 
+async def _listed(
+    settings: Settings, seen: Mapping[ServiceName, int], states: Sequence[State], *, limit: int
+) -> dict[ServiceName, list[Letter]]:
+    """Return the letters of each service that arrived after what was seen of it."""
+    answers: dict[ServiceName, list[Letter]] = {}
+    for name, place in seen.items():
+        ask = partial(dead_letters.list_letters, states=states, limit=limit, after=place)
+        answers |= await ask_each(settings, [name], ask)
+    return answers
+
+
+def _merged(answers: Mapping[ServiceName, Sequence[Letter]]) -> Iterator[tuple[ServiceName, Letter]]:
+    """Yield the letters of all services, the oldest first; those of one service as they arrived."""
+    by_service = [[(name, letter) for letter in letters] for name, letters in answers.items()]
+    return merge(*by_service, key=lambda one: one[1].parked_at or NEVER)
+
+
 async def _shown(
     settings: Settings, letter_id: UUID, service: ServiceName | None
 ) -> tuple[ServiceName, Letter, int]:
@@ -282,7 +312,9 @@ async def _again(settling: Replay[Any], letter: Letter, *, by: str) -> list[Sett
 async def _heads(connection: Connection) -> list[Letter]:
     letters: list[Letter] = []
     while True:
-        page = await dead_letters.list_heads(connection, limit=PAGE, offset=len(letters))
+        page = await dead_letters.list_heads(
+            connection, limit=PAGE, after=letters[-1].arrived if letters else 0
+        )
         letters.extend(page)
         if len(page) < PAGE:
             return letters

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from services.cli.catalogue import SERVICES, ServiceName
-from services.cli.output import counted, london, more_rows, show_json, show_rows
+from services.cli.output import After, Limit, counted, key_of, london, more_rows, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import ask_each
 from services.kernel.clock import clock_of
 from services.kernel.connection import Connection
+from services.kernel.cursors import Part
 from services.kernel.store import deadlines
 from services.kernel.store.deadlines import OpenDeadline
 
@@ -32,23 +33,30 @@ def list_deadlines(
     service: Annotated[ServiceName | None, typer.Option(help="Only this service's.")] = None,
     state: Annotated[OpenState | None, typer.Option(help="Only those in this state.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only of this kind, as the policy pack names it.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many.")] = 0,
+    limit: Limit = 50,
+    after: After = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List open deadlines of all services, the earliest first, in London time.
 
     Example: leadline deadlines --state overdue
     """
+    services = [service] if service else list(SERVICES)
+    cursors = deadlines.OPEN.cursors({"of": services, "state": state, "kind": kind})
+    begin = None if after is None else key_of(after, cursors)
 
-    async def ask(connection: Connection) -> list[OpenDeadline]:
-        return await deadlines.list_open(connection, state=state, kind=kind, limit=limit + offset + 1)
+    async def ask(connection: Connection) -> Part[OpenDeadline]:
+        return await deadlines.list_open(connection, state=state, kind=kind, limit=limit, after=begin)
 
     settings = current_settings()
-    answers = answered(ask_each(settings, [service] if service else SERVICES, ask))
-    found = [(name, deadline) for name, answer in answers.items() for deadline in answer]
-    found.sort(key=lambda one: one[1].due_at)
-    shown = found[offset : offset + limit]
+    answers = answered(ask_each(settings, services, ask))
+    # A deadline's id is its own in all services, so they share one order.
+    found = sorted(
+        (key, name, deadline)
+        for name, part in answers.items()
+        for key, deadline in zip(part.keys, part.items, strict=True)
+    )
+    shown = [(name, deadline) for _, name, deadline in found[:limit]]
     if json:
         show_json(
             [
@@ -62,28 +70,27 @@ def list_deadlines(
                 for name, deadline in shown
             ]
         )
-        return
-    if not shown:
+    elif not shown:
         typer.echo("no open deadlines")
-        return
-    now = clock_of(settings).now()
-    show_rows(
-        ("due at", "", "state", "kind", "service", "about"),
-        [
-            (
-                london(deadline.due_at),
-                how_far(deadline.due_at, now),
-                "OVERDUE" if deadline.state == OpenState.OVERDUE else deadline.state,
-                deadline.kind,
-                name,
-                deadline.about,
-            )
-            for name, deadline in shown
-        ],
-        title="Open deadlines (London time)",
-    )
-    if len(found) > offset + limit:
-        more_rows(limit=limit, offset=offset)
+    else:
+        now = clock_of(settings).now()
+        show_rows(
+            ("due at", "", "state", "kind", "service", "about"),
+            [
+                (
+                    london(deadline.due_at),
+                    how_far(deadline.due_at, now),
+                    "OVERDUE" if deadline.state == OpenState.OVERDUE else deadline.state,
+                    deadline.kind,
+                    name,
+                    deadline.about,
+                )
+                for name, deadline in shown
+            ],
+            title="Open deadlines (London time)",
+        )
+    if len(found) > limit or any(part.following for part in answers.values()):
+        more_rows(after=cursors.write(found[limit - 1][0]))
 
 
 def how_far(moment: datetime, now: datetime) -> str:

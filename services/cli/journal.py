@@ -12,7 +12,7 @@ import typer
 
 from schemas.events import REGISTRY
 from services.cli.catalogue import ServiceName
-from services.cli.output import counted, london, more_rows, progress_bar, show_json, show_rows
+from services.cli.output import Limit, counted, london, more_rows, progress_bar, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import JournalLine, extent, list_journal, pending_up_to, store_of
 from services.kernel.connection import Engine
@@ -39,8 +39,10 @@ def show(
     wire_type: Annotated[
         str | None, typer.Option("--type", help="Of one type, for example referral.accepted.v1.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many.")] = 0,
+    limit: Limit = 50,
+    after: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, metavar="POSITION", help="Begin after this one.")
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, with each event's data.")] = False,
 ) -> None:
     """List the events that a service has published, in order. They hold ids and codes, no personal data.
@@ -57,7 +59,7 @@ def show(
                 child=child,
                 wire_type=wire_type,
                 limit=limit + 1,
-                offset=offset,
+                after=after,
             )
 
     settings = current_settings()
@@ -65,20 +67,19 @@ def show(
     lines = found[:limit]
     if json:
         show_json([asdict(line) | {"time": line.time.isoformat()} for line in lines])
-        return
-    if not lines:
+    elif not lines:
         typer.echo("no events")
-        return
-    show_rows(
-        ("position", "time", "type", "no.", "subject", "child"),
-        [
-            (line.position, london(line.time), line.type, line.sequence, line.subject, line.child_id)
-            for line in lines
-        ],
-        title=f"Journal of {service} (London time)",
-    )
+    else:
+        show_rows(
+            ("position", "time", "type", "no.", "subject", "child"),
+            [
+                (line.position, london(line.time), line.type, line.sequence, line.subject, line.child_id)
+                for line in lines
+            ],
+            title=f"Journal of {service} (London time)",
+        )
     if len(found) > limit:
-        more_rows(limit=limit, offset=offset)
+        more_rows(after=lines[-1].position)
 
 
 @app.command()

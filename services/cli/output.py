@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.kernel.calendar import LONDON
+from services.kernel.cursors import Cursors, Key, WrongCursor
 
 
 def show_rows(headers: Sequence[str], rows: Sequence[Sequence[object]], *, title: str) -> None:
@@ -73,9 +74,24 @@ def london(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone(LONDON).strftime("%Y-%m-%d %H:%M")
 
 
-def more_rows(*, limit: int, offset: int) -> None:
+Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")]
+After = Annotated[
+    str | None,
+    typer.Option(metavar="CURSOR", help="Go on where the list before ended; it says with which cursor."),
+]
+
+
+def key_of(after: str, cursors: Cursors) -> Key:
+    """Return the key of a cursor. Raises BadParameter when it is of another list."""
+    try:
+        return cursors.read(after)
+    except WrongCursor as error:
+        raise typer.BadParameter(str(error), param_hint="--after") from None
+
+
+def more_rows(*, after: str | int) -> None:
     """Say on standard error that the list goes on, and how to see the rest."""
-    typer.echo(f"There are more: add --offset {offset + limit}, or a larger --limit.", err=True)
+    typer.echo(f"There are more: add --after {after}, or a larger --limit.", err=True)
 
 
 @contextmanager

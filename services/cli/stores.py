@@ -31,7 +31,8 @@ JOURNAL = text("""
     WHERE (CAST(:subject AS uuid) IS NULL OR subject = :subject)
       AND (CAST(:child AS uuid) IS NULL OR key = :child)
       AND (CAST(:type AS text) IS NULL OR type = :type)
-    ORDER BY position LIMIT :limit OFFSET :offset
+      AND position > :after
+    ORDER BY position LIMIT :limit
 """)
 EXTENT = text("SELECT count(*), coalesce(max(position), 0) FROM journal WHERE position >= :since")
 OUTBOX_UP_TO = text("SELECT count(*) FROM outbox WHERE position <= :position")
@@ -102,12 +103,12 @@ async def list_journal(
     child: UUID | None = None,
     wire_type: str | None = None,
     limit: int = 50,
-    offset: int = 0,
+    after: int = 0,
 ) -> list[JournalLine]:
-    """Return events in the order in which they were written."""
+    """Return events after a position, in the order in which they were written."""
     rows = await connection.execute(
         JOURNAL,
-        {"subject": subject, "child": child, "type": wire_type, "limit": limit, "offset": offset},
+        {"subject": subject, "child": child, "type": wire_type, "limit": limit, "after": after},
     )
     return [JournalLine(*row) for row in rows]
 

@@ -71,13 +71,12 @@ class Site:
         return response.json()
 
     async def every(self, model: type[S], path: str, **query: str | int) -> list[S]:
-        """Return all rows of a list, page by page."""
-        rows: list[S] = []
-        offset: int | None = 0
-        while offset is not None:
-            page = await self.get(path, **query, limit=_PAGE, offset=offset)
+        """Return all rows of a list, page by page. What leaves it meanwhile hides no other."""
+        page = await self.get(path, **query, limit=_PAGE)
+        rows = [model.model_validate(item) for item in page["items"]]
+        while page["next_cursor"] is not None:
+            page = await self.get(path, **query, limit=_PAGE, cursor=page["next_cursor"])
             rows += [model.model_validate(item) for item in page["items"]]
-            offset = page["next_offset"]
         return rows
 
     async def send(

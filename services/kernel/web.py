@@ -1,6 +1,6 @@
 """What every HTTP API of Leadline has in common: errors that say what to do, idempotency keys, pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -10,12 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from services.kernel.cursors import LONGEST, Cursors, Key, Part, WrongCursor
 from services.kernel.faults import Refused, place
 
 PROBLEM = "application/problem+json"
 
-FURTHEST = 1_000_000_000
-"""No list is longer; a larger offset would not fit the database's numbers."""
+NO_OFFSET = (
+    "Lists are read by cursor: send cursor=NEXT_CURSOR with the next_cursor of the last answer, no offset."
+)
 
 PROBLEM_SCHEMA: Mapping[str, Any] = {
     "title": "Problem",
@@ -66,19 +68,49 @@ class Page:
     """Which part of a list was asked for."""
 
     limit: int
-    offset: int
+    cursor: str | None
 
-    def of(self, items: Sequence[Any], *, total: int) -> dict[str, Any]:
-        """Return one page of a list as an answer, with the offset of the next page or None."""
-        following = self.offset + len(items)
-        return {"items": list(items), "total": total, "next_offset": following if following < total else None}
+    def after(self, cursors: Cursors) -> Key | None:
+        """Return the key at which the page before ended; None at the beginning.
+
+        Raises RequestValidationError for a cursor that is none of this list's.
+        """
+        return None if self.cursor is None else read_cursor("cursor", self.cursor, cursors)
+
+    def of(self, part: Part[Any], cursors: Cursors) -> dict[str, Any]:
+        """Return one page of a list as an answer, with the cursor of the next page or None."""
+        following = part.following
+        return {
+            "items": list(part.items),
+            "total": part.total,
+            "next_cursor": None if following is None else cursors.write(following),
+        }
+
+
+def read_cursor(name: str, text: str, cursors: Cursors) -> Key:
+    """Return the key of a cursor in the query. Raises RequestValidationError that names the parameter."""
+    try:
+        return cursors.read(text)
+    except WrongCursor as error:
+        raise mistake(name, str(error)) from None
+
+
+def mistake(name: str, sentence: str) -> RequestValidationError:
+    """Return what says that a parameter of the query is wrong."""
+    return RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": sentence}])
 
 
 def _page(
+    request: Request,
     limit: Annotated[int, Query(ge=1, le=500, description="How many at the most.")] = 50,
-    offset: Annotated[int, Query(ge=0, le=FURTHEST, description="How many to pass over.")] = 0,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=LONGEST, description="The `next_cursor` of the last answer; none: from the start."),
+    ] = None,
 ) -> Page:
-    return Page(limit, offset)
+    if "offset" in request.query_params:
+        raise mistake("offset", NO_OFFSET)
+    return Page(limit, cursor)
 
 
 Paging = Annotated[Page, Depends(_page)]

@@ -8,7 +8,10 @@ from typing import Literal
 from sqlalchemy import text
 
 from services.kernel.connection import Connection
+from services.kernel.cursors import Key, Part
+from services.kernel.store.keyset import Column, Listing
 from services.notify.model import Alert
+from services.notify.reading import DUE, URGENCY
 from services.notify.store import ALERT, alert_of
 
 Which = Literal["all", "overdue", "escalated"]
@@ -30,13 +33,7 @@ OPEN = """
       AND (:which <> 'overdue' OR due_at <= :now)
       AND (:which <> 'escalated' OR escalation_step > 0 OR escalates IS NOT NULL)
 """
-LIST = text(f"""
-    SELECT {ALERT} {OPEN}
-    ORDER BY array_position(ARRAY['urgent', 'soon', 'routine'], urgency), due_at NULLS LAST, raised_at,
-        alert_id
-    LIMIT :limit OFFSET :offset
-""")
-COUNT = text(f"SELECT count(*) {OPEN}")
+LIST = Listing("board", ALERT, OPEN, URGENCY, DUE, Column("raised_at", "moment"), Column("alert_id", "uuid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +59,19 @@ async def workloads(connection: Connection, members: Sequence[str], *, now: date
 
 
 async def list_open(
-    connection: Connection, members: Sequence[str], which: Which, *, now: datetime, limit: int, offset: int
-) -> tuple[list[Alert], int]:
-    """Return one page of a team's open alerts, the most urgent and earliest due first, and their number."""
+    connection: Connection,
+    members: Sequence[str],
+    which: Which,
+    *,
+    now: datetime,
+    limit: int,
+    after: Key | None = None,
+    before: Key | None = None,
+) -> Part[Alert]:
+    """Return one page of a team's open alerts, the most urgent and earliest due first, numbered.
+
+    Following the pages shows every alert that is on the board throughout, once.
+    """
     parameters = {"members": list(members), "which": which, "now": now}
-    rows = await connection.execute(LIST, {**parameters, "limit": limit, "offset": offset})
-    total = (await connection.execute(COUNT, parameters)).scalar_one()
-    return [alert_of(row) for row in rows], int(total)
+    part = await LIST.part(connection, parameters, limit=limit, after=after, before=before, numbered=True)
+    return part.map(alert_of)

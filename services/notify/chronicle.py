@@ -10,13 +10,24 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.connection import Connection
+from services.kernel.cursors import Key, Part
+from services.kernel.store.keyset import Column, Listing
 
 # What happens at one moment stands in the order in which one thing leads to another: services hear of each
 # other in this order, a fact comes before its deadline, a thing's events by their numbers.
-ORDER = """
-    occurred_at, array_position(ARRAY['/leadline/referral', '/leadline/assessment', '/leadline/placement',
-        '/leadline/notify'], source) NULLS FIRST, type LIKE 'deadline.%', sequence, type, message_id
-"""
+# None of this ever changes: what has happened has happened.
+ORDER = (
+    Column("occurred_at", "moment"),
+    Column(
+        "coalesce(array_position(ARRAY['/leadline/referral', '/leadline/assessment', '/leadline/placement',"
+        " '/leadline/notify'], source), 0)",
+        "integer",
+    ),
+    Column("(type LIKE 'deadline.%')", "boolean"),
+    Column("sequence", "integer"),
+    Column("type", "text"),
+    Column("message_id", "uuid"),
+)
 COLUMNS = "message_id, case_id, source, type, occurred_at, subject, sequence, data"
 
 FILTER = """
@@ -25,15 +36,12 @@ FILTER = """
       AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= :since)
       AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
 """
-LIST = text(f"""
-    SELECT {COLUMNS} {FILTER} ORDER BY {ORDER} LIMIT :limit OFFSET :offset
-""")
-COUNT = text(f"SELECT count(*) {FILTER}")
+LIST = Listing("chronology", COLUMNS, FILTER, *ORDER)
 # Not the view: whatever leads to an alert was heard on the bus, and the journal has no index of ids.
 CAUSE = text(f"SELECT {COLUMNS} FROM heard_events WHERE message_id = :message_id")  # noqa: S608 - ours
 HISTORY = text(f"""
     SELECT {COLUMNS} FROM chronology WHERE child_id = :child_id AND subject = :subject
-    ORDER BY {ORDER} LIMIT 100
+    ORDER BY {", ".join(column.expression for column in ORDER)} LIMIT 100
 """)  # noqa: S608 - the columns are ours
 
 # By relationship: somebody of theirs was told of the child (as a referrer does not count), or they lead the
@@ -79,13 +87,22 @@ class ChronologyFilter:
 
 
 async def list_entries(
-    connection: Connection, chosen: ChronologyFilter, *, limit: int, offset: int
-) -> tuple[list[Entry], int]:
-    """Return one page of a child's events in the order in which they happened, and how many there are."""
-    parameters = chosen.parameters()
-    rows = await connection.execute(LIST, {**parameters, "limit": limit, "offset": offset})
-    total = (await connection.execute(COUNT, parameters)).scalar_one()
-    return [_entry(row) for row in rows], int(total)
+    connection: Connection,
+    chosen: ChronologyFilter,
+    *,
+    limit: int,
+    after: Key | None = None,
+    before: Key | None = None,
+) -> Part[Entry]:
+    """Return one page of a child's events in the order in which they happened, numbered.
+
+    Following the pages shows every event once that was there at the first. An earlier one that is heard of
+    meanwhile is on the pages that are already read.
+    """
+    part = await LIST.part(
+        connection, chosen.parameters(), limit=limit, after=after, before=before, numbered=True
+    )
+    return part.map(_entry)
 
 
 async def find_cause(connection: Connection, message_id: UUID) -> Entry | None:

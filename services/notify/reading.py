@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.connection import Connection
+from services.kernel.cursors import Key, Part
+from services.kernel.store.keyset import Column, Listing
 from services.notify.model import Alert
 from services.notify.store import ALERT, alert_of
 
@@ -26,22 +28,20 @@ FILTER = """
       AND (CAST(:put_off_at AS timestamptz) IS NULL
            OR (snoozed_until IS NOT NULL AND snoozed_until > :put_off_at) = :put_off)
 """
-LIST = {
-    "newest": text(
-        f"SELECT {ALERT} FROM alerts {FILTER}"  # noqa: S608 - ours
-        " ORDER BY raised_at DESC, alert_id LIMIT :limit OFFSET :offset"
-    ),
-    "due": text(
-        f"SELECT {ALERT} FROM alerts {FILTER}"  # noqa: S608 - ours
-        " ORDER BY due_at NULLS LAST, raised_at DESC, alert_id LIMIT :limit OFFSET :offset"
-    ),
+# None of these changes while an alert lives; what has no date comes after all that has one. Indexes of the
+# table have these expressions (notify_0006).
+URGENCY = Column("array_position(ARRAY['urgent', 'soon', 'routine'], urgency)", "integer")
+DUE = Column("coalesce(due_at, TIMESTAMPTZ '9999-12-31 00:00:00+00')", "moment")
+NEWEST = (Column("raised_at", "moment", descending=True), Column("alert_id", "uuid", descending=True))
+ORDERS: Mapping[Sort, tuple[Column, ...]] = {
+    "newest": NEWEST,
+    "due": (DUE, *NEWEST),
+    "urgency": (URGENCY, DUE, *NEWEST),
 }
-LIST["urgency"] = text(
-    f"SELECT {ALERT} FROM alerts {FILTER}"  # noqa: S608 - ours
-    " ORDER BY array_position(ARRAY['urgent', 'soon', 'routine'], urgency), due_at NULLS LAST,"
-    " raised_at DESC, alert_id LIMIT :limit OFFSET :offset"
-)
-COUNT = text(f"SELECT count(*) FROM alerts {FILTER}")  # noqa: S608 - ours
+LIST = {
+    sort: Listing(f"alerts by {sort}", ALERT, f"FROM alerts {FILTER}", *order)
+    for sort, order in ORDERS.items()
+}
 
 FIND = text(f"SELECT {ALERT} FROM alerts WHERE alert_id = :id")  # noqa: S608 - ours
 FIGURES = text("""
@@ -103,13 +103,23 @@ async def find(connection: Connection, alert_id: UUID) -> Alert | None:
 
 
 async def list_alerts(
-    connection: Connection, chosen: AlertFilter, *, sort: Sort, limit: int, offset: int
-) -> tuple[list[Alert], int]:
-    """Return one page of alerts and how many there are in all; by due date, those without one come last."""
-    parameters = chosen.parameters()
-    rows = await connection.execute(LIST[sort], {**parameters, "limit": limit, "offset": offset})
-    total = (await connection.execute(COUNT, parameters)).scalar_one()
-    return [alert_of(row) for row in rows], int(total)
+    connection: Connection,
+    chosen: AlertFilter,
+    *,
+    sort: Sort,
+    limit: int,
+    after: Key | None = None,
+    before: Key | None = None,
+    numbered: bool = False,
+) -> Part[Alert]:
+    """Return one page of alerts; by due date, those without one come last.
+
+    Following the pages shows every alert that is in the list throughout, once.
+    """
+    part = await LIST[sort].part(
+        connection, chosen.parameters(), limit=limit, after=after, before=before, numbered=numbered
+    )
+    return part.map(alert_of)
 
 
 async def list_kinds(connection: Connection, recipient: str) -> list[str]:

@@ -52,11 +52,11 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
         sort: Annotated[Sort, Query(description="Newest first, or what is due first.")] = "newest",
     ) -> dict[str, Any]:
         chosen = AlertFilter(recipient, state, kind, urgency)
+        cursors = reading.LIST[sort].cursors(chosen.parameters())
+        after = page.after(cursors)
         async with desk.engine.connect() as connection:
-            found, total = await reading.list_alerts(
-                connection, chosen, sort=sort, limit=page.limit, offset=page.offset
-            )
-        return page.of([_shown(alert) for alert in found], total=total)
+            found = await reading.list_alerts(connection, chosen, sort=sort, limit=page.limit, after=after)
+        return page.of(found.map(_shown), cursors)
 
     @routes.get(
         "/alerts/figures", summary="Alerts by kind, urgency and status, deliveries by channel and state"

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.connection import Connection
+from services.kernel.cursors import Key, Part
+from services.kernel.store.keyset import Column, Listing
 from services.placement.tables import PLACEMENTS
 
 FILTER = """
@@ -16,11 +18,14 @@ FILTER = """
       AND (CAST(:child_id AS uuid) IS NULL OR child_id = :child_id)
       AND (CAST(:case_id AS uuid) IS NULL OR case_id = :case_id)
 """
-LIST = text(
-    f"SELECT {PLACEMENTS.listed} FROM placements {FILTER}"  # noqa: S608 - ours
-    " ORDER BY requested_at DESC, placement_id LIMIT :limit OFFSET :offset"
+# By their request, which never changes, and those of one moment by their ids.
+LIST = Listing(
+    "placements",
+    PLACEMENTS.listed,
+    f"FROM placements {FILTER}",
+    Column("requested_at", "moment", descending=True),
+    Column("placement_id", "uuid"),
 )
-COUNT = text(f"SELECT count(*) FROM placements {FILTER}")  # noqa: S608 - ours
 FIND = text(f"SELECT {PLACEMENTS.listed} FROM placements WHERE placement_id = :id")  # noqa: S608 - ours
 OBJECTIVES = text("""
     SELECT objective_id, domain, words, outcome, childs_words FROM objectives
@@ -58,13 +63,14 @@ class PlacementFilter:
 
 
 async def list_placements(
-    connection: Connection, chosen: PlacementFilter, *, limit: int, offset: int
-) -> tuple[list[dict[str, Any]], int]:
-    """Return one page of placements, the newest request first, and how many there are in all."""
-    parameters = asdict(chosen)
-    rows = await connection.execute(LIST, {**parameters, "limit": limit, "offset": offset})
-    total = (await connection.execute(COUNT, parameters)).scalar_one()
-    return [dict(row) for row in rows], int(total)
+    connection: Connection, chosen: PlacementFilter, *, limit: int, after: Key | None = None
+) -> Part[dict[str, Any]]:
+    """Return one page of placements, the newest request first.
+
+    Following it shows every one that is in the list throughout, once.
+    """
+    part = await LIST.part(connection, asdict(chosen), limit=limit, after=after)
+    return part.map(lambda row: {column: row[column] for column in PLACEMENTS.columns})
 
 
 async def find_placement(connection: Connection, placement_id: UUID) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The placement service's HTTP API."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID
 
@@ -89,11 +90,11 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
         case_id: UUID | None = None,
     ) -> dict[str, Any]:
         chosen = PlacementFilter(status, location, child_id, case_id)
+        cursors = lists.LIST.cursors(asdict(chosen))
+        after = page.after(cursors)
         async with desk.engine.connect() as connection:
-            found, total = await lists.list_placements(
-                connection, chosen, limit=page.limit, offset=page.offset
-            )
-        return page.of(found, total=total)
+            found = await lists.list_placements(connection, chosen, limit=page.limit, after=after)
+        return page.of(found, cursors)
 
     @routes.get("/placements/figures", summary="Placements, exit interviews and history by state")
     async def figures() -> dict[str, Any]:

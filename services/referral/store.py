@@ -10,7 +10,9 @@ from sqlalchemy import text
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
 from services.kernel.connection import Connection, Row
+from services.kernel.cursors import Key, Part
 from services.kernel.service import Message
+from services.kernel.store.keyset import Column, Listing
 from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral, Intake, ReceiveReferral, Referral
 from services.referral.pack import ReferralPack
@@ -57,17 +59,17 @@ FILTER = """
       AND (CAST(:locality AS text) IS NULL OR locality = :locality)
       AND (CAST(:child_id AS uuid) IS NULL OR child_id = :child_id)
 """
+# By receipt, which never changes, and those of one moment by their ids.
 LIST = {
-    "newest": text(
-        f"SELECT {COLUMNS} FROM referrals {FILTER}"  # noqa: S608 - ours
-        " ORDER BY received_at DESC, referral_id LIMIT :limit OFFSET :offset"
-    ),
-    "oldest": text(
-        f"SELECT {COLUMNS} FROM referrals {FILTER}"  # noqa: S608 - ours
-        " ORDER BY received_at, referral_id LIMIT :limit OFFSET :offset"
-    ),
+    sort: Listing(
+        f"referrals, {sort} first",
+        COLUMNS,
+        f"FROM referrals {FILTER}",
+        Column("received_at", "moment", descending),
+        Column("referral_id", "uuid", descending),
+    )
+    for sort, descending in (("newest", True), ("oldest", False))
 }
-COUNT = text(f"SELECT count(*) FROM referrals {FILTER}")  # noqa: S608 - ours
 FIGURES = text(
     "SELECT agency, status, count(*) FROM referrals GROUP BY agency, status ORDER BY agency, status"
 )
@@ -160,13 +162,11 @@ async def find(connection: Connection, referral_id: UUID) -> Referral | None:
 
 
 async def list_referrals(
-    connection: Connection, chosen: ReferralFilter, *, sort: Sort, limit: int, offset: int
-) -> tuple[list[Referral], int]:
-    """Return one page of referrals and how many there are in all."""
-    parameters = chosen.parameters()
-    rows = await connection.execute(LIST[sort], {**parameters, "limit": limit, "offset": offset})
-    total = (await connection.execute(COUNT, parameters)).scalar_one()
-    return [_referral(row) for row in rows], int(total)
+    connection: Connection, chosen: ReferralFilter, *, sort: Sort, limit: int, after: Key | None = None
+) -> Part[Referral]:
+    """Return one page of referrals. Following it shows every one that is in the list throughout, once."""
+    part = await LIST[sort].part(connection, chosen.parameters(), limit=limit, after=after)
+    return part.map(_referral)
 
 
 async def figures(connection: Connection) -> list[tuple[str, str, int]]:

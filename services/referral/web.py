@@ -63,11 +63,11 @@ def router(desk: Desk[ReferralBook]) -> APIRouter:
         sort: Annotated[Sort, Query(description="By the time of receipt.")] = "newest",
     ) -> dict[str, Any]:
         chosen = ReferralFilter(status, agency_id, locality, child_id)
+        cursors = store.LIST[sort].cursors(chosen.parameters())
+        after = page.after(cursors)
         async with desk.engine.connect() as connection:
-            found, total = await store.list_referrals(
-                connection, chosen, sort=sort, limit=page.limit, offset=page.offset
-            )
-        return page.of([_shown(referral, pack) for referral in found], total=total)
+            found = await store.list_referrals(connection, chosen, sort=sort, limit=page.limit, after=after)
+        return page.of(found.map(lambda referral: _shown(referral, pack)), cursors)
 
     @routes.get("/referrals/figures", summary="Referrals by kind of agency and status")
     async def figures() -> list[dict[str, Any]]:

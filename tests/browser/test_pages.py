@@ -1,10 +1,12 @@
 """What a worker, a colleague and a manager do with the pages, in a real browser on the whole system."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from services.notify import reading
 from services.notify.web_pages.inbox import PER_PAGE
 from services.notify.web_pages.rendering import Renderer
 from tests.browser.county import County, eventually
@@ -13,6 +15,13 @@ from tests.browser.windows import SCREENS, window
 pytestmark = [pytest.mark.browser, pytest.mark.connected]
 
 DUTY = "duty-lt-ely"
+CHOSEN = {"inbox": DUTY, "state": "open", "kind": None, "urgency": None, "sort": "urgency"}
+BEHIND_THE_LAST = (
+    reading.LIST["urgency"]
+    .cursors(CHOSEN)
+    .write((3, datetime(9999, 12, 31, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0)))
+)
+"""Where an alert without a date would be that was raised before all others."""
 NEWEST = f"/inbox/{DUTY}?sort=newest"
 WORKER, COLLEAGUE, MANAGER, COUNTY_MANAGER = "W-0602", "W-0603", "W-0600", "W-0001"
 SOON = 15_000
@@ -270,8 +279,7 @@ def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> Non
         "inbox-shared": f"/inbox/{DUTY}",
         "inbox-done": f"/inbox/{DUTY}?state=settled",
         "inbox-seen": f"/inbox/{DUTY}?state=acknowledged",
-        "inbox-second-page": f"/inbox/{DUTY}?state=all&page=2",
-        "inbox-no-such-page": f"/inbox/{DUTY}?page=99",
+        "inbox-behind-the-last-row": f"/inbox/{DUTY}?after={BEHIND_THE_LAST}",
         "timeline": f"/children/{case.child_id}/chronology",
         "timeline-filtered": f"/children/{case.child_id}/chronology?kind=deadline&since=2026-09-01",
         "timeline-nothing-like-that": f"/children/{case.child_id}/chronology?until=2026-09-01",
@@ -287,6 +295,10 @@ def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> Non
         for name, path in pages.items():
             lead.open(path)
             lead.inspect(name)
+        lead.open(f"/inbox/{DUTY}?state=all")
+        lead.page.get_by_role("link", name="Next page").click()
+        expect(lead.page.get_by_role("link", name="First page")).to_be_visible()
+        lead.inspect("inbox-second-page")
         lead.open(f"/inbox/{case.lead}")
         lead.print("inbox")
         lead.page.get_by_role("button", name="Mark selected as seen").click()

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from deploy.embedded.engines import Engines
 from schemas.events import ReferralAccepted
 from schemas.topics import TOPICS
 from services.assessment.app import build as build_assessment
-from services.cli import journal
+from services.cli import dead_letters, journal
 from services.cli.main import app
 from services.kernel.database import create_engine, migrate
 from services.kernel.delivery import Delivery
@@ -31,6 +32,8 @@ from tests.flow.test_referral_flow import made
 pytestmark = pytest.mark.connected
 
 PERSONAL = b'{"child_name": "Alice Example"}'
+DISCARD = text("UPDATE dead_letters SET state = 'discarded' WHERE dead_letter_id = ANY(CAST(:ids AS uuid[]))")
+NEXT_CURSOR = re.compile(r"add --after (\S+), or")
 UNKNOWN = "0b1f6c1e-8f7c-5d0a-9f52-6a1f0d0c7e11"
 
 
@@ -179,6 +182,69 @@ async def test_what_waits_for_a_letter_that_is_settled_is_released_in_order(
     assert "assessment.started.v1" in await assessment.journal_types()
 
 
+async def test_letters_are_listed_page_by_page_while_they_are_settled(
+    cli: Cli, referral: Bench, assessment: Bench
+) -> None:
+    """Of all services, the oldest first; each once, and none is passed over for those that leave the list."""
+    for number in range(1, 5):
+        broken = referral.record(made(number))._replace(value=PERSONAL)
+        await referral.delivery.deliver([broken, broken._replace(key=b"another", offset=90 + number)])
+        assessment.clock.move(timedelta(minutes=1))
+        referral.clock.move(timedelta(minutes=1))
+        await assessment.delivery.deliver([assessment.record(accepted(number))._replace(value=b"{}")])
+    everything = json.loads((await cli("dead-letters", "list", "--json")).stdout)
+    assert [fact["parked_at"] for fact in everything] == sorted(fact["parked_at"] for fact in everything)
+    assert {fact["service"] for fact in everything} == {"referral", "assessment"}
+    seen: list[dict[str, object]] = []
+    after: tuple[str, ...] = ()
+    while True:
+        page = await cli("dead-letters", "list", "--json", "--limit", "3", *after)
+        shown = json.loads(page.stdout)
+        seen += shown
+        for bench in (referral, assessment):
+            ids = [fact["id"] for fact in shown if fact["service"] == bench.service.name]
+            async with bench.engine.begin() as connection:
+                await connection.execute(DISCARD, {"ids": ids})
+        cursor = NEXT_CURSOR.search(page.stderr)
+        if cursor is None:
+            break
+        after = ("--after", cursor[1])
+    assert seen == everything
+    assert (await cli("dead-letters", "list")).stdout == "no dead letters\n"
+
+
+async def test_replaying_all_takes_every_letter_however_many_there_are(
+    cli: Cli, assessment: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read page by page."""
+    monkeypatch.setattr(dead_letters, "PAGE", 2)
+    for number in range(1, 6):
+        await set_aside_too_large(assessment, accepted(number))
+    told = (await cli("dead-letters", "replay", "--all", "--service", "assessment")).stdout
+    assert "5 tried, 0 failed again" in told
+
+
+async def test_deadlines_are_listed_page_by_page_while_some_are_met(
+    cli: Cli, referral: Bench, assessment: Bench
+) -> None:
+    """Of all services, the earliest first; those that stay open come once."""
+    await referral.deliver(*[made(number) for number in range(1, 6)])
+    await assessment.deliver(*[accepted(number) for number in range(1, 4)])
+    everything = json.loads((await cli("deadlines", "--json")).stdout)
+    first = await cli("deadlines", "--json", "--limit", "3")
+    shown = json.loads(first.stdout)
+    async with referral.engine.begin() as connection:
+        met = text("UPDATE deadlines SET state = 'met' WHERE about = ANY(CAST(:ids AS uuid[]))")
+        await connection.execute(met, {"ids": [fact["about"] for fact in shown]})
+    cursor = NEXT_CURSOR.search(first.stderr)
+    assert cursor is not None
+    rest = await cli("deadlines", "--json", "--limit", "500", "--after", cursor[1])
+    assert shown + json.loads(rest.stdout) == everything
+    assert "There are more" not in rest.stderr
+    other = await cli("deadlines", "--service", "referral", "--after", cursor[1], code=2)
+    assert "of another list" in " ".join(other.stderr.split())
+
+
 async def test_what_waits_with_reason_is_refused(cli: Cli, assessment: Bench) -> None:
     """The parked event of its case comes first."""
     await set_aside_too_large(assessment, accepted(1), accepted(1, referral=2))
@@ -250,10 +316,10 @@ async def test_the_journal_is_shown_in_order_and_by_child_and_type(cli: Cli, ref
     assert await shown("--child", child) == [line for line in everything if line[2] == child]
     received = ("--type", "referral.received.v1")
     assert {line[1] for line in await shown(*received)} == {"referral.received.v1"}
-    assert await shown("--limit", "1", "--offset", "2") == everything[2:3]
+    assert await shown("--limit", "1", "--after", "2") == everything[2:3]
     page = await cli("journal", "show", "referral", "--limit", "1")
     assert len(page.stdout.splitlines()) == 2
-    assert "add --offset 1" in page.stderr
+    assert "add --after 1," in page.stderr
 
 
 async def test_open_deadlines_come_earliest_first_and_overdue_ones_are_marked(

@@ -31,6 +31,15 @@ class Browser:
         """Open a page, follow where it leads, and return what it holds."""
         return unescape((await self.http.get(path, follow_redirects=True)).text)
 
+    async def pages(self, path: str, *, way: str = "next") -> AsyncIterator[str]:
+        """Open a page of a list and those to which its links lead on, or back."""
+        following: str | None = path
+        while following is not None:
+            page = await self.text(following)
+            yield page
+            links = re.findall(rf'href="([^"]+)" rel="{way}"', page)
+            following = links[0].partition("#")[0] if links else None
+
     async def sign_in(self, person: str) -> httpx.Response:
         """Choose somebody from the list."""
         return await self.send("/sign-in", seen="/sign-in", person=person)

@@ -178,20 +178,13 @@ async def test_request_without_a_key_is_refused(caller: Caller) -> None:
     assert "Idempotency-Key" in answer.text
 
 
-async def test_pages_are_in_order_and_complete(caller: Caller) -> None:
-    """Following next_offset shows every case once, newest first; oldest first is the reverse."""
+async def test_cases_are_listed_by_their_start(caller: Caller) -> None:
+    """The newest first unless asked for the oldest."""
     await caller.refer("Ada", "Ben", "Cy", "Dee", "Eve")
-    seen: list[str] = []
-    offset: int | None = 0
-    while offset is not None:
-        page = await caller.get("/cases", limit=2, offset=offset)
-        assert page["total"] == 5
-        assert len(page["items"]) <= 2
-        seen += [case["child_id"] for case in page["items"]]
-        offset = page["next_offset"]
-    assert seen == [str(uuid5(ROOT, child)) for child in ("Eve", "Dee", "Cy", "Ben", "Ada")]
+    newest = [case["child_id"] for case in (await caller.get("/cases"))["items"]]
+    assert newest == [str(uuid5(ROOT, child)) for child in ("Eve", "Dee", "Cy", "Ben", "Ada")]
     oldest = await caller.get("/cases", sort="oldest")
-    assert [case["child_id"] for case in oldest["items"]] == seen[::-1]
+    assert [case["child_id"] for case in oldest["items"]] == newest[::-1]
 
 
 async def test_filters_choose_by_status_lead_locality_and_child(caller: Caller) -> None:
@@ -230,6 +223,23 @@ async def test_caseloads_show_everybody_the_fullest_first(caller: Caller) -> Non
     team = await caller.get("/caseloads", team="lt-ely")
     assert team["total"] < everybody["total"]
     assert {row["team"] for row in team["items"]} == {"lt-ely"}
+
+
+async def test_caseloads_are_read_to_their_end_while_one_grows(caller: Caller) -> None:
+    """Whoever's load stays as it is comes once, the fullest first; the cursor is of one team's list."""
+    await caller.refer("Ada", "Ben")
+    everybody = [row["practitioner"] for row in (await caller.get("/caseloads", limit=500))["items"]]
+    page = await caller.get("/caseloads", limit=3)
+    seen = [row["practitioner"] for row in page["items"]]
+    await caller.refer("Cy")
+    busier = (await caller.get("/cases"))["items"][0]["lead_professional_id"]
+    elsewhere = await caller.ask("/caseloads", team="lt-ely", cursor=page["next_cursor"])
+    while page["next_cursor"] is not None:
+        page = await caller.get("/caseloads", limit=3, cursor=page["next_cursor"])
+        seen += [row["practitioner"] for row in page["items"]]
+    assert [each for each in seen if each != busier] == [each for each in everybody if each != busier]
+    assert elsewhere.status_code == 422
+    assert "of another list" in elsewhere.text
 
 
 async def test_net_counts_open_cases(caller: Caller) -> None:

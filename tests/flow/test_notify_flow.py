@@ -401,19 +401,6 @@ async def test_what_was_settled_before_anybody_saw_it_is_no_longer_to_be_done(no
         assert len(await kinds("all")) == 3
 
 
-async def test_pages_of_a_list_join_up(notify: Bench) -> None:
-    """Every alert stands on exactly one page."""
-    await notify.deliver(*[received(number) for number in range(1, 8)])
-    async with client_of(notify) as client:
-        seen, offset = [], 0
-        while offset is not None:
-            answer = (await client.get(f"/alerts?limit=4&offset={offset}")).json()
-            assert answer["total"] == 14
-            seen += [item["alert_id"] for item in answer["items"]]
-            offset = answer["next_offset"]
-    assert len(seen) == len(set(seen)) == 14
-
-
 async def test_one_alert_names_its_cause_and_its_deliveries(mailing: Bench) -> None:
     """From an alert one can find the event that raised it."""
     alert_id = await an_alert(mailing)

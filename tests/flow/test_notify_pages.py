@@ -1,6 +1,7 @@
 """The pages on the real store: everybody sees what is theirs, and what a form does is done once."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from uuid import UUID
@@ -10,6 +11,7 @@ import pytest
 from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern
 from services.kernel.calendar import LONDON
+from services.notify import reading
 from services.notify.app import build
 from services.notify.duework import escalate_once
 from services.notify.web_pages.live import Live
@@ -32,6 +34,8 @@ from tests.flow.notify_events import (
 
 pytestmark = pytest.mark.connected
 
+ALERT_IDS = re.compile(r'data-alert="([^"]+)"')
+OF_ANOTHER = reading.LIST["urgency"].cursors({"inbox": DUTY}).write((1, MONDAY, MONDAY, UUID(int=1)))
 KIND = "deadline.overdue:assessment"
 TIMELINE = f"/children/{CHILD}/chronology"
 
@@ -267,17 +271,63 @@ async def test_list_is_filtered_by_kind_and_urgency(notify: Bench) -> None:
     assert "No alert is like that" in nothing
 
 
-async def test_long_inbox_has_pages(notify: Bench) -> None:
-    """Twenty a page, and a page too far says where the first one is."""
+async def test_everything_in_a_long_inbox_is_seen_page_by_page(notify: Bench) -> None:
+    """What is marked as seen leaves the list, and hides nothing of the pages that follow."""
+    await notify.deliver(*[received(number) for number in range(1, 46)])
+    seen: list[str] = []
+    async with browser(notify, DUTY) as duty:
+        async for page in duty.pages(f"/inbox/{DUTY}"):
+            shown = ALERT_IDS.findall(page)
+            assert 0 < len(shown) <= 20
+            seen += shown
+            await duty.send(f"/inbox/{DUTY}", do="acknowledge", alert=shown)
+        rest = await duty.text(f"/inbox/{DUTY}")
+    assert len(seen) == len(set(seen)) == 45
+    assert "You have no alerts." in rest
+
+
+async def test_pages_of_a_long_inbox_lead_on_and_back(notify: Bench) -> None:
+    """Twenty at a time; each says which rows it shows, and the way back shows the same pages."""
     await notify.deliver(*[received(number) for number in range(1, 46)])
     async with browser(notify, DUTY) as duty:
-        last = await duty.text(f"/inbox/{DUTY}?page=3")
-        beyond = await duty.text(f"/inbox/{DUTY}?page=99")
-    assert "page 3 of 3" in last
-    assert 0 < last.count("data-alert=") <= 20
-    assert 'rel="prev"' in last
-    assert 'rel="next"' not in last
-    assert "There is no such page." in beyond
+        there = [page async for page in duty.pages(f"/inbox/{DUTY}?sort=newest")]
+        last = re.findall(r'href="([^"]+)" rel="next"', there[1])[0]
+        back = [page async for page in duty.pages(last, way="prev")]
+    assert [len(ALERT_IDS.findall(page)) for page in there] == [20, 20, 5]
+    assert [ALERT_IDS.findall(page) for page in back[::-1]] == [ALERT_IDS.findall(page) for page in there]
+    for page, rows in zip(there, ("1 to 20", "21 to 40", "41 to 45"), strict=True):
+        assert f"{rows} of 45" in page
+    first = f'href="/inbox/{DUTY}?state=open&sort=newest">First page</a>'
+    assert [first in page for page in there] == [False, True, True]
+
+
+async def test_page_whose_rows_have_gone_leads_to_the_first(notify: Bench) -> None:
+    """Somebody else has dealt with what was on it."""
+    await notify.deliver(*[received(number) for number in range(1, 25)])
+    async with browser(notify, DUTY) as duty:
+        first = await duty.text(f"/inbox/{DUTY}")
+        link = re.findall(r'href="([^"]+)" rel="next"', first)[0]
+        await duty.send(f"/inbox/{DUTY}", do="acknowledge", alert=ALERT_IDS.findall(await duty.text(link)))
+        gone = await duty.text(link)
+    assert "Nothing more is in this list." in gone
+    assert ALERT_IDS.findall(gone) == []
+
+
+async def test_board_and_timeline_have_pages_that_hold_every_row_once(notify: Bench) -> None:
+    """Whatever they are in order of."""
+    await notify.deliver(*[received(number) for number in range(1, 46)])
+    await notify.deliver(*[overdue(number, kind=f"kind_{number}") for number in range(100, 160)])
+    async with browser(notify, MANAGER) as manager:
+        board = [page async for page in manager.pages("/board/lt-ely")]
+        timeline = [page async for page in manager.pages(TIMELINE)]
+    links = [link for page in board for link in re.findall(r'/alerts/([0-9a-f-]{36})"', page)]
+    (open_ones,) = await notify.rows(
+        "SELECT count(*) FROM alerts WHERE status = 'open' AND settled_at IS NULL AND role <> 'referrer'"
+    )
+    assert len(links) == len(set(links)) == open_ones[0] > 100
+    (events,) = await notify.rows("SELECT count(*) FROM chronology WHERE child_id = :child", child=CHILD)
+    assert sum(page.count('class="app-quiet"') for page in timeline) == events[0] > 100
+    assert f"51 to 100 of {events[0]} events" in timeline[1]
 
 
 async def test_agency_sees_what_it_was_told_and_nothing_about_the_case(notify: Bench) -> None:
@@ -403,6 +453,11 @@ async def test_a_time_that_is_none_is_told_beside_its_field(notify: Bench) -> No
         ("/children/nobody/chronology", 404),
         ("/children/elsewhere", 404),
         ("/inbox/W-0601?state=lost", 404),
+        ("/inbox/W-0601?after=x", 404),
+        ("/inbox/W-0601?before=" + "x" * 600, 404),
+        (f"/inbox/W-0601?after={OF_ANOTHER}", 404),
+        (f"/inbox/W-0601?after={OF_ANOTHER}&before={OF_ANOTHER}", 404),
+        (f"{TIMELINE}?after={OF_ANOTHER}", 404),
     ],
 )
 async def test_what_is_not_there_is_answered_with_a_page(notify: Bench, path: str, status: int) -> None:

@@ -475,13 +475,13 @@ async def test_the_list_is_filtered_and_paged(placement: Bench, client: httpx.As
         await placement.execute(REQUEST.model_copy(update={"case_id": case}))
 
     page = (await client.get("/placements", params={"limit": 2})).json()
-    rest = (await client.get("/placements", params={"limit": 2, "offset": page["next_offset"]})).json()
+    rest = (await client.get("/placements", params={"limit": 2, "cursor": page["next_cursor"]})).json()
     mine = (await client.get("/placements", params={"child_id": str(uuid5(CHILD, "child 1"))})).json()
     none = (await client.get("/placements", params={"status": "ended"})).json()
 
-    assert (page["total"], len(page["items"]), len(rest["items"]), rest["next_offset"]) == (3, 2, 1, None)
+    assert (page["total"], len(page["items"]), len(rest["items"]), rest["next_cursor"]) == (3, 2, 1, None)
     assert [item["case_id"] for item in mine["items"]] == [str(uuid5(CHILD, "case 1"))]
-    assert none == {"items": [], "total": 0, "next_offset": None}
+    assert none == {"items": [], "total": 0, "next_cursor": None}
 
 
 def test_the_service_is_built_from_every_shipped_pack() -> None:

@@ -1,9 +1,11 @@
 """Every HTTP API on its real store: whatever is sent, the answer is an answer."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid5
 
 import httpx
@@ -30,6 +32,7 @@ from services.placement.model import (
 from services.placement.web import router as placement_routes
 from services.referral.app import build as build_referral
 from services.referral.model import ReceiveReferral
+from services.referral.store import LIST, ReferralFilter
 from services.referral.web import router as referral_routes
 from tests.builders import referral_accepted
 from tests.flow.conftest import MONDAY, TESTS, Bench, MakeBench
@@ -175,6 +178,10 @@ async def site(bench: MakeBench) -> AsyncIterator[Site]:
     document = app.openapi()
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://leadline") as http:
+        known["cursor"] = [
+            (await http.get(path, params={"limit": 1})).json()["next_cursor"]
+            for path in ("/referrals", "/cases", "/placements", "/alerts", "/caseloads")
+        ]
         # Of all people the county's manager sees most pages.
         assert (await Browser(http).sign_in("W-0001")).status_code == 303
         yield Site(app, http, operations(document), document["components"]["schemas"], known)
@@ -203,6 +210,21 @@ async def test_every_call_gets_an_answer_and_every_mistake_a_problem(site: Site,
 
 
 JSON = (b"content-type", b"application/json")
+HOSTILE_KEYS: tuple[tuple[object, ...], ...] = (
+    (2**62, 1),
+    (2**63, UUID(int=1).hex),
+    (-(2**62), UUID(int=1).hex),
+    ("\ud800", "\x00"),
+    (None, None),
+    (),
+)
+
+
+def spoilt_cursor(key: tuple[object, ...]) -> str:
+    """Return a cursor of the list of referrals as somebody makes it who knows how; its key is none."""
+    mark = LIST["newest"].cursors(ReferralFilter().parameters()).mark
+    raw = json.dumps([1, mark, *key], separators=(",", ":")).encode()
+    return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def keyed(number: int) -> tuple[bytes, bytes]:
@@ -230,6 +252,8 @@ async def test_calls_that_once_failed_are_told_what_is_wrong(site: Site) -> None
     ]
     gets = [
         ("/referrals?offset=9223372036854775808", 422),
+        (f"/alerts?cursor={site.known['cursor'][0]}", 422),
+        *((f"/referrals?cursor={quote(spoilt_cursor(key))}", 422) for key in HOSTILE_KEYS),
         ("/referrals?agency_id=a%00b", 422),
         ("/referrals?locality=a%00b", 422),
         ("/alerts?kind=a%00b", 422),

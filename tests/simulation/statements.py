@@ -247,7 +247,7 @@ OPEN = {"parked", "waiting"}
 
 
 def _letter(row: Values) -> Row:
-    return Row.of(**{column: row[column] for column in (*LETTER, "attempts", "parked_at")})
+    return Row.of(**{column: row[column] for column in (*LETTER, "attempts", "parked_at", "arrived")})
 
 
 def _in_order(transaction: Transaction) -> list[Values]:
@@ -281,8 +281,12 @@ async def _blocked(transaction: Transaction, given: Parameters) -> list[Row]:
 @means(dead_letters.LIST, "list letters", changes=False)
 async def _list_letters(transaction: Transaction, given: Parameters) -> list[Row]:
     states = given["states"]
-    rows = [row for row in _in_order(transaction) if states is None or row["state"] in states]
-    return [_letter(row) for row in rows[given["offset"] : given["offset"] + given["limit"]]]
+    rows = [
+        row
+        for row in _in_order(transaction)
+        if (states is None or row["state"] in states) and row["arrived"] > given["after"]
+    ]
+    return [_letter(row) for row in rows[: given["limit"]]]
 
 
 @means(dead_letters.GET, "get letter")

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from typer.main import get_command
@@ -13,8 +15,10 @@ from typer.testing import CliRunner, Result
 
 from services.cli import running
 from services.cli.main import app
+from services.kernel.store import deadlines
 
 ID = "0b1f6c1e-8f7c-5d0a-9f52-6a1f0d0c7e11"
+DEADLINES_CURSOR = deadlines.OPEN.cursors({}).write((datetime(2026, 9, 7, tzinfo=UTC), UUID(ID)))
 
 
 def commands() -> Iterator[tuple[str, ...]]:
@@ -76,6 +80,8 @@ def test_the_version_is_told() -> None:
         (("dead-letters", "list", "--state", "lost"), "'lost' is not one of"),
         (("dead-letters", "list", "--service", "billing"), "'billing' is not one of"),
         (("deadlines", "--limit", "0"), "greater than or equal to 1"),
+        (("deadlines", "--after", "x"), "This is no cursor of ours: send one as it came"),
+        (("dead-letters", "list", "--after", DEADLINES_CURSOR), "This cursor is of another list"),
         (
             ("journal", "show", "referral", "--type", "referral.acepted.v1"),
             "mean referral.accepted.v1?",

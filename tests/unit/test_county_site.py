@@ -67,21 +67,20 @@ async def test_an_expected_refusal_is_an_answer() -> None:
 
 
 async def test_lists_are_read_to_their_end() -> None:
-    """Page by page, with the filters on every page."""
-    offsets: list[str] = []
+    """Page by page, with the filters on every page; the cursor goes back as it came."""
+    cursors: list[str | None] = []
     ids = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(3)]
 
     def answer(request: httpx.Request) -> httpx.Response:
-        offset = request.url.params["offset"]
-        offsets.append(offset)
+        cursors.append(request.url.params.get("cursor"))
         assert request.url.params["status"] == "open"
-        item = {"objective_id": ids[int(offset)], "new_field": 1}
-        following = int(offset) + 1
+        number = len(cursors) - 1
+        item = {"objective_id": ids[number], "new_field": 1}
         return httpx.Response(
-            200, json={"items": [item], "next_offset": following if following < 3 else None}
+            200, json={"items": [item], "next_cursor": f"after-{number}" if number < 2 else None}
         )
 
     async with site(answer) as client:
         rows = await client.every(ObjectiveSeen, "/objectives", status="open")
     assert [str(row.objective_id) for row in rows] == ids
-    assert offsets == ["0", "1", "2"]
+    assert cursors == [None, "after-0", "after-1"]

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from starlette.datastructures import FormData
 
 from schemas.events.codes import Channel, Urgency
+from services.kernel.cursors import Cursors, Part
 from services.kernel.pack import load_pack
 from services.notify.arrangements import Arrangements
 from services.notify.pack import NotifyPack
@@ -24,6 +25,7 @@ from services.notify.web_pages.sign_in import inside
 from services.notify.web_pages.visiting import Forbidden
 
 NOW = datetime(2026, 9, 4, 13, 5, tzinfo=UTC)  # a Friday, 14:05 in London
+CURSORS = Cursors.of("list", ["integer"], {})
 PACK = load_pack(Path("deploy/policies/cambridgeshire.yaml"), NotifyPack)
 
 
@@ -202,30 +204,39 @@ def test_day_is_read_as_browsers_send_it() -> None:
 
 
 def test_pages_of_a_list_keep_what_was_chosen() -> None:
-    """Lists of choices too; from beyond the end the way leads back to the last page."""
-    pages = pages_of("/x", 9, 41, {"kind": ["a", "b"], "since": None}, per_page=20)
-    assert (pages.number, pages.count) == (9, 3)
-    assert pages.previous == "/x?kind=a&kind=b&page=3"
-    assert pages.following is None
+    """Lists of choices too; each way leads to where the list begins on its page."""
+    part = Part(["b"], [(2,)], begins=False, ends=False, total=41, passed=20)
+    pages = pages_of("/x", part, CURSORS, {"kind": ["a", "b"], "since": None}, fragment="#list")
+    here = CURSORS.write((2,))
+    assert pages.beginning == "/x?kind=a&kind=b#list"
+    assert pages.previous == f"/x?kind=a&kind=b&before={here}#list"
+    assert pages.following == f"/x?kind=a&kind=b&after={here}#list"
 
 
 @pytest.mark.parametrize(
-    ("number", "total", "shown"),
+    ("part", "span", "ways"),
     [
-        (1, 20, [1]),
-        (1, 41, [1, 2, 3]),
-        (5, 200, [1, None, 4, 5, 6, None, 10]),
-        (10, 200, [1, None, 9, 10]),
-        (99, 200, [1, None, 9, 10]),
+        (Part([], []), None, ""),
+        (Part("abc", [(1,), (2,), (3,)], total=3), None, ""),
+        (Part("abc", [(1,), (2,), (3,)], ends=False, total=7), "1 to 3 of 7", "following"),
+        (
+            Part("abc", [(4,), (5,), (6,)], begins=False, ends=False, total=7, passed=3),
+            "4 to 6 of 7",
+            "beginning previous following",
+        ),
+        (Part("a", [(7,)], begins=False, total=7, passed=6), "7 of 7", "beginning previous"),
+        (Part("a", [(7,)], begins=False, total=5, passed=6), "7 of 7", "beginning previous"),
+        (Part([], [], begins=False, total=7), None, "beginning"),
     ],
+    ids=["none", "all", "first", "between", "last", "counted while it shrank", "behind the last"],
 )
-def test_pages_of_a_list_show_the_ends_and_the_neighbours(
-    number: int, total: int, shown: list[int | None]
+def test_pages_of_a_list_say_which_rows_they_show_and_where_others_are(
+    part: Part[str], span: str | None, ways: str
 ) -> None:
-    """What is left out between them is marked; every number leads to its page, where the list begins."""
-    pages = pages_of("/x", number, total, {}, per_page=20, fragment="#list")
-    assert [each if link else None for each, link in pages.links] == shown
-    assert {link for each, link in pages.links if each == 1} == {"/x?page=1#list"}
+    """Nothing where there is only one page; from behind the last row only the way to the first."""
+    pages = pages_of("/x", part, CURSORS, {})
+    assert pages.span == span
+    assert [way for way in ("beginning", "previous", "following") if getattr(pages, way)] == ways.split()
 
 
 def test_row_that_is_left_open_says_what_happens_then() -> None:

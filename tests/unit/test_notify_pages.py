@@ -42,9 +42,7 @@ NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
 ALERT, ABOUT, CHILD = UUID(int=1), UUID(int=3), UUID(int=9)
 CASE = UUID("3f2a1b4c-0000-4000-8000-000000000001")
 PACK = load_pack(Path("deploy/policies/cambridgeshire.yaml"), NotifyPack)
-MANY = Pages(
-    2, 9, "/x?page=1", "/x?page=3", ((1, "/x?page=1"), (2, "/x?page=2"), (3, None), (9, "/x?page=9"))
-)
+MANY = Pages(163, 21, 40, "/x", "/x?before=b", "/x?after=a")
 
 
 def alert(**changes: object) -> Alert:
@@ -104,7 +102,6 @@ def inbox(**changes: object) -> dict[str, object]:
         "inbox": "W-0601",
         "is_own": True,
         "cards": [card(alert(), now=NOW)],
-        "total": 41,
         "kinds": [("deadline.overdue:assessment", "Assessment overdue")],
         "others": [("duty-lt-ely", 3)],
         "lengths": LENGTHS,
@@ -144,7 +141,6 @@ def timeline(**changes: object) -> dict[str, object]:
     return {
         "child_id": CHILD,
         "days": [("Mon 7 Sep 2026", [line(entry(kind="assessment", late=True), now=NOW)])],
-        "total": 1,
         "shown": 1,
         "kinds": KINDS,
         "chosen": {"kind": ["deadline"], "since": "2026-09-01", "until": None},
@@ -153,7 +149,7 @@ def timeline(**changes: object) -> dict[str, object]:
         "today": "Mon 7 Sep 2026",
         "clock": "14:05",
         "address": f"/children/{CHILD}/chronology",
-        "pages": Pages(1, 1, None, None),
+        "pages": Pages(1, 1, 1),
     } | changes
 
 
@@ -164,7 +160,6 @@ def board(**changes: object) -> dict[str, object]:
         "roles": {"W-0601": "family worker"},
         "loads": [(Workload("W-0601", 3, 1, 1, 1, 0, 2, NOW), "today 14:05"), (Workload("W-0602"), None)],
         "cards": [card(alert(), now=NOW)],
-        "total": 1,
         "which": "escalated",
         "mondays": [str(monday) for monday in mondays],
         "rates": [(row, row.kind) for row in rate_rows([Rate("W-0601", "x.y", mondays[1], 4, 2)], mondays)],
@@ -427,13 +422,37 @@ def test_every_role_urgency_channel_and_state_has_words() -> None:
     assert {"absent", *STATES} == set(get_args(DeliveryState))
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("inbox.html", "21 to 40 of 163 alerts"), ("board.html", "21 to 40 of 163 alerts")],
+)
+def test_page_of_a_long_list_says_which_rows_it_shows_and_leads_on_and_back(
+    reception: Reception, name: str, words: str
+) -> None:
+    """In its title, too; by links, without a script."""
+    page = rendered(reception, name)
+    assert "(21 to 40 of 163)" in page[page.index("<title") : page.index("</title>")]
+    assert words in page
+    for link in ('href="/x?before=b" rel="prev"', 'href="/x?after=a" rel="next"', 'href="/x">First page</a>'):
+        assert link in page
+
+
+@pytest.mark.parametrize("name", ["inbox.html", "board.html", "chronology.html"])
+def test_page_behind_the_last_row_leads_to_the_first(reception: Reception, name: str) -> None:
+    """What was on it has left the list since the link was made."""
+    pages = Pages(40, beginning="/x?state=open")
+    page = rendered(reception, name, pages=pages, days=[], cards=[])
+    assert 'Nothing more is in this list. <a class="govuk-link" href="/x?state=open">' in page
+    assert 'rel="' not in page[page.index("<main") :]
+
+
 @pytest.mark.parametrize("state", get_args(Shown))
 def test_every_list_of_alerts_has_a_heading_a_way_to_the_others_and_words_where_it_is_empty(
     reception: Reception, state: str
 ) -> None:
     """The list that is shown is no link; nothing is left blank."""
     chosen = {"state": state, "kind": None, "urgency": None, "sort": "urgency"}
-    page = rendered(reception, "inbox.html", chosen=chosen, cards=[], total=0, pages=Pages(1, 1, None, None))
+    page = rendered(reception, "inbox.html", chosen=chosen, cards=[], pages=Pages(0))
     assert "lert" in page[page.index("<h1") : page.index("</h1>")]
     assert page.count('aria-current="page"') == 1
     assert page.count("?state=") == len(get_args(Shown)) - 1

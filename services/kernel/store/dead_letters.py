@@ -42,24 +42,24 @@ BLOCKED = text("""
 
 FIELDS = """
     dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers::text AS headers,
-    reason, words, traceback, attempts, parked_at
+    reason, words, traceback, attempts, parked_at, arrived
 """
 
 LIST = text(f"""
     SELECT {FIELDS} FROM dead_letters
-    WHERE (CAST(:states AS text[]) IS NULL OR state = ANY(CAST(:states AS text[])))
-    ORDER BY arrived LIMIT :limit OFFSET :offset
+    WHERE (CAST(:states AS text[]) IS NULL OR state = ANY(CAST(:states AS text[]))) AND arrived > :after
+    ORDER BY arrived LIMIT :limit
 """)  # noqa: S608 - the columns are ours
 
 # A waiting letter is the head of its case when nothing open is before it: what it waited for is settled.
 HEADS = text(f"""
     SELECT {FIELDS} FROM dead_letters AS letter
-    WHERE state = 'parked' OR (state = 'waiting' AND NOT EXISTS (
+    WHERE arrived > :after AND (state = 'parked' OR (state = 'waiting' AND NOT EXISTS (
         SELECT FROM dead_letters AS earlier
         WHERE earlier.state IN ('parked', 'waiting') AND earlier.key = letter.key
           AND earlier.arrived < letter.arrived
-    ))
-    ORDER BY arrived LIMIT :limit OFFSET :offset
+    )))
+    ORDER BY arrived LIMIT :limit
 """)  # noqa: S608 - the columns are ours
 
 GET = text(f"SELECT {FIELDS} FROM dead_letters WHERE dead_letter_id = :id FOR UPDATE")  # noqa: S608 - ours
@@ -112,6 +112,8 @@ class Letter:
     parked_at: datetime | None = None
     handled_before: int | None = None
     """See `parking.Failure`; None where the limit on parking does not count it. Not read back."""
+    arrived: int = 0
+    """Its place in the order of arrival at this service; 0 until it is set aside."""
 
 
 async def park(connection: Connection, letters: Sequence[Letter], *, now: datetime) -> set[UUID]:
@@ -153,21 +155,25 @@ async def blocked(connection: Connection, keys: Iterable[bytes]) -> set[bytes]:
 
 
 async def list_letters(
-    connection: Connection, *, states: Sequence[State] | None = None, limit: int = 50, offset: int = 0
+    connection: Connection, *, states: Sequence[State] | None = None, limit: int = 50, after: int = 0
 ) -> list[Letter]:
-    """Return dead letters in the order of their arrival; all states when none is named."""
+    """Return dead letters in the order of their arrival; all states when none is named.
+
+    Go on after the last one's `arrived`: whatever is settled meanwhile, no other is passed over.
+    """
     rows = await connection.execute(
-        LIST, {"states": list(states) if states else None, "limit": limit, "offset": offset}
+        LIST, {"states": list(states) if states else None, "limit": limit, "after": after}
     )
     return [_letter(row) for row in rows]
 
 
-async def list_heads(connection: Connection, *, limit: int = 50, offset: int = 0) -> list[Letter]:
+async def list_heads(connection: Connection, *, limit: int = 50, after: int = 0) -> list[Letter]:
     """Return what can be replayed, in the order of arrival: parked events, and waiting ones without a reason.
 
-    Of a case that waits for nothing only its first event is returned: the others follow it.
+    Of a case that waits for nothing only its first event is returned: the others follow it. Go on after the
+    last one's `arrived`.
     """
-    return [_letter(row) for row in await connection.execute(HEADS, {"limit": limit, "offset": offset})]
+    return [_letter(row) for row in await connection.execute(HEADS, {"limit": limit, "after": after})]
 
 
 async def get(connection: Connection, dead_letter_id: UUID) -> Letter | None:
@@ -239,4 +245,5 @@ def _letter(row: Row) -> Letter:
         traceback=row.traceback,
         attempts=row.attempts,
         parked_at=row.parked_at,
+        arrived=row.arrived,
     )

@@ -9,8 +9,10 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.connection import Connection
+from services.kernel.cursors import Key, Part
 from services.kernel.deadline_rules import Schedule as Dates
 from services.kernel.deadlines import Deadline
+from services.kernel.store.keyset import Column, Listing
 
 COLUMNS = """
     deadline_id, version, state, about, child_id, case_id, kind, rule,
@@ -53,13 +55,18 @@ SAVE_RAISED = text("""
 
 COUNT_DUE = text("SELECT count(*) FROM deadlines WHERE next_at <= :now")
 
-LIST_OPEN = text("""
-    SELECT about, kind, state, due_at FROM deadlines
+OPEN = Listing(
+    "open deadlines",
+    "about, kind, state, due_at",
+    """
+    FROM deadlines
     WHERE state NOT IN ('met', 'waived')
       AND (CAST(:state AS text) IS NULL OR state = :state)
       AND (CAST(:kind AS text) IS NULL OR kind = :kind)
-    ORDER BY due_at, deadline_id LIMIT :limit OFFSET :offset
-""")
+    """,
+    Column("due_at", "moment"),
+    Column("deadline_id", "uuid"),
+)
 
 LIST_ABOUT = text("""
     SELECT about, kind, state, due_at FROM deadlines WHERE about = ANY(CAST(:abouts AS uuid[]))
@@ -143,13 +150,15 @@ async def list_open(
     state: str | None = None,
     kind: str | None = None,
     limit: int = 50,
-    offset: int = 0,
-) -> list[OpenDeadline]:
-    """Return open deadlines, the earliest first."""
-    rows = await connection.execute(
-        LIST_OPEN, {"state": state, "kind": kind, "limit": limit, "offset": offset}
-    )
-    return [OpenDeadline(row.about, row.kind, row.state, row.due_at) for row in rows]
+    after: Key | None = None,
+) -> Part[OpenDeadline]:
+    """Return one page of open deadlines, the earliest first.
+
+    Following it shows every deadline once that is open throughout and keeps its day; one that is moved
+    meanwhile may be shown twice or not at all.
+    """
+    part = await OPEN.part(connection, {"state": state, "kind": kind}, limit=limit, after=after)
+    return part.map(lambda row: OpenDeadline(row.about, row.kind, row.state, row.due_at))
 
 
 async def list_about(connection: Connection, *abouts: UUID) -> list[OpenDeadline]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from schemas.events import Code
@@ -16,6 +16,7 @@ from services.notify.boards import Which
 from services.notify.rates import Rate
 from services.notify.web_pages.people import members_of
 from services.notify.web_pages.rendering import pages_of
+from services.notify.web_pages.turning import Turning
 from services.notify.web_pages.visiting import Forbidden, Reception
 from services.notify.web_pages.words import card, plain
 from services.notify.wording import day_words, kind_words
@@ -69,8 +70,8 @@ def add(routes: APIRouter, reception: Reception) -> None:
     async def board(
         request: Request,
         team_code: Annotated[Code, Path(description="Which team.")],
+        turned: Turning,
         which: Which = "all",
-        page: Annotated[int, Query(ge=1, le=100_000)] = 1,
     ) -> Response:
         visit = await reception.visit(request)
         visit.needs_board(team_code)
@@ -78,10 +79,12 @@ def add(routes: APIRouter, reception: Reception) -> None:
         members = members_of(pack, team)
         mondays = mondays_before(rates.monday_of(visit.now))
         since = pack.working_calendar.start_of_day(mondays[-1])
+        cursors = boards.LIST.cursors({"team": team_code, "which": which})
+        after, before = turned.after(cursors), turned.before(cursors)
         async with reception.desk.engine.connect() as connection:
             loads = await boards.workloads(connection, members, now=visit.now)
-            alerts, total = await boards.list_open(
-                connection, members, which, now=visit.now, limit=PER_PAGE, offset=(page - 1) * PER_PAGE
+            alerts = await boards.list_open(
+                connection, members, which, now=visit.now, limit=PER_PAGE, after=after, before=before
             )
             told = await rates.by_worker(connection, since=since, until=visit.now + _MOMENT, workers=members)
         roles = {each.id: plain(each.role) for each in pack.practitioners} | {team.duty_inbox: "shared inbox"}
@@ -94,18 +97,12 @@ def add(routes: APIRouter, reception: Reception) -> None:
                 (each, None if each.oldest is None else day_words(each.oldest.astimezone(LONDON).date()))
                 for each in loads
             ],
-            cards=[card(alert, now=visit.now, to_its_recipient=False) for alert in alerts],
-            total=total,
+            cards=[card(alert, now=visit.now, to_its_recipient=False) for alert in alerts.items],
             which=which,
             mondays=[f"{monday.day} {monday:%b}" for monday in mondays],
             rates=[(row, kind_words(row.kind)) for row in rate_rows(told, mondays)],
             pages=pages_of(
-                f"/board/{team_code}",
-                page,
-                total,
-                {"which": which},
-                per_page=PER_PAGE,
-                fragment="#unacknowledged",
+                f"/board/{team_code}", alerts, cursors, {"which": which}, fragment="#unacknowledged"
             ),
         )
 

@@ -17,6 +17,7 @@ from services.notify.chronicle import ChronologyFilter
 from services.notify.hours import at
 from services.notify.web_pages.alert import managed
 from services.notify.web_pages.rendering import pages_of
+from services.notify.web_pages.turning import Turning
 from services.notify.web_pages.visiting import Forbidden, Reception, Visit
 from services.notify.web_pages.words import line
 from services.notify.wording import day_words
@@ -56,10 +57,10 @@ def add(routes: APIRouter, reception: Reception) -> None:
     async def chronology(
         request: Request,
         child_id: UUID,
+        turned: Turning,
         kind: Annotated[list[str] | None, Query(max_length=len(KINDS))] = None,
         since: Annotated[str, Query(max_length=10)] = "",
         until: Annotated[str, Query(max_length=10)] = "",
-        page: Annotated[int, Query(ge=1, le=100_000)] = 1,
         paper: bool = False,
     ) -> Response:
         """Show the events in order; `paper` shows all of them on one page."""
@@ -82,27 +83,29 @@ def add(routes: APIRouter, reception: Reception) -> None:
             since=None if first is None or errors else start_of(first),
             until=None if last is None or errors else start_of(last + timedelta(days=1)),
         )
-        limit, offset = (ON_PAPER, 0) if paper else (PER_PAGE, (page - 1) * PER_PAGE)
-        async with reception.desk.engine.connect() as connection:
-            await needs_child(connection, reception, visit, child_id)
-            entries, total = await chronicle.list_entries(connection, chosen, limit=limit, offset=offset)
-        # Every look at a child's record is recorded; ids only, as everywhere in logs.
-        log.info("chronology viewed", child_id=str(child_id), viewed_by=visit.person.person_id)
-        local = visit.now.astimezone(LONDON)
-        lines = [line(entry, now=visit.now) for entry in entries]
-        address = f"/children/{child_id}/chronology"
         query = {
             "kind": kinds,
             "since": None if first is None else first.isoformat(),
             "until": None if last is None else last.isoformat(),
         }
+        cursors = chronicle.LIST.cursors({**query, "child": child_id, "paper": paper})
+        after, before = turned.after(cursors), turned.before(cursors)
+        async with reception.desk.engine.connect() as connection:
+            await needs_child(connection, reception, visit, child_id)
+            entries = await chronicle.list_entries(
+                connection, chosen, limit=ON_PAPER if paper else PER_PAGE, after=after, before=before
+            )
+        # Every look at a child's record is recorded; ids only, as everywhere in logs.
+        log.info("chronology viewed", child_id=str(child_id), viewed_by=visit.person.person_id)
+        local = visit.now.astimezone(LONDON)
+        lines = [line(entry, now=visit.now) for entry in entries.items]
+        address = f"/children/{child_id}/chronology"
         return reception.page(
             visit,
             "chronology.html",
             status=422 if errors else 200,
             child_id=child_id,
             days=[(day_words(day), list(each)) for day, each in groupby(lines, key=lambda each: each.day)],
-            total=total,
             shown=len(lines),
             kinds=KINDS,
             chosen=query,
@@ -111,7 +114,7 @@ def add(routes: APIRouter, reception: Reception) -> None:
             address=address,
             today=day_words(local.date()),
             clock=f"{local:%H:%M}",
-            pages=pages_of(address, page, total, query, per_page=PER_PAGE),
+            pages=pages_of(address, entries, cursors, query),
         )
 
 

@@ -21,6 +21,7 @@ from services.notify.web_pages.deeds import Deeds
 from services.notify.web_pages.live import fingerprint
 from services.notify.web_pages.putting_off import LENGTHS, until
 from services.notify.web_pages.rendering import inbox_address, pages_of
+from services.notify.web_pages.turning import FIRST, Turned, Turning
 from services.notify.web_pages.visiting import Forbidden, Reception, Visit, back_to, field_of
 from services.notify.web_pages.words import card
 from services.notify.wording import kind_words
@@ -45,7 +46,6 @@ class Chosen(BaseModel):
 
 # Codes may hold slashes, so the inbox's id takes as much of the path as it needs.
 InboxId = Annotated[Code, InPath(description="Whose inbox.")]
-PageNumber = Annotated[int, Query(ge=1, le=100_000)]
 
 
 def add(routes: APIRouter, reception: Reception) -> None:
@@ -61,11 +61,11 @@ def add(routes: APIRouter, reception: Reception) -> None:
     async def inbox(
         request: Request,
         inbox_id: InboxId,
+        turned: Turning,
         state: Shown = "open",
         kind: Annotated[Code | Literal[""] | None, Query()] = None,
         urgency: Urgency | Literal[""] | None = None,
         sort: Sort = "urgency",
-        page: PageNumber = 1,
         done: Annotated[int | None, Query(ge=0, le=AT_ONCE)] = None,
         put_off: Annotated[int | None, Query(ge=0, le=AT_ONCE)] = None,
     ) -> Response:
@@ -78,7 +78,7 @@ def add(routes: APIRouter, reception: Reception) -> None:
             "sort": sort,
         }
         said = _said(done, put_off)
-        return await _list(reception, visit, inbox_id, query, page=page, said=said)
+        return await _list(reception, visit, inbox_id, query, turned=turned, said=said)
 
     @routes.post(
         "/inbox/{inbox_id:path}", response_class=HTMLResponse, summary="Form: mark or put off alerts"
@@ -126,7 +126,7 @@ async def _list(
     inbox_id: str,
     query: dict[str, Any],
     *,
-    page: int = 1,
+    turned: Turned = FIRST,
     said: str | None = None,
     errors: list[str] | None = None,
 ) -> Response:
@@ -139,9 +139,18 @@ async def _list(
         put_off_at=visit.now if state in {"open", "put_off"} else None,
         put_off=state == "put_off",
     )
+    # Bound to what was chosen, and not to the moment at which an alert counts as put off.
+    cursors = reading.LIST[query["sort"]].cursors({**query, "inbox": inbox_id})
+    after, before = turned.after(cursors), turned.before(cursors)
     async with reception.desk.engine.connect() as connection:
-        alerts, total = await reading.list_alerts(
-            connection, chosen, sort=query["sort"], limit=PER_PAGE, offset=(page - 1) * PER_PAGE
+        alerts = await reading.list_alerts(
+            connection,
+            chosen,
+            sort=query["sort"],
+            limit=PER_PAGE,
+            after=after,
+            before=before,
+            numbered=True,
         )
         kinds = await reading.list_kinds(connection, inbox_id)
         waiting = await reading.count_open(connection, visit.person.inboxes, now=visit.now)
@@ -152,8 +161,7 @@ async def _list(
         status=422 if errors else 200,
         inbox=inbox_id,
         is_own=inbox_id == visit.person.person_id,
-        cards=[card(alert, now=visit.now) for alert in alerts],
-        total=total,
+        cards=[card(alert, now=visit.now) for alert in alerts.items],
         kinds=[(each, kind_words(each).capitalize()) for each in kinds],
         others=[(each, waiting.get(each, 0)) for each in visit.person.inboxes if each != inbox_id],
         lengths=LENGTHS,
@@ -163,7 +171,7 @@ async def _list(
         works_with_children=visit.person.works_with_children,
         said=said,
         errors=errors or [],
-        pages=pages_of(inbox_address(inbox_id), page, total, query, per_page=PER_PAGE),
+        pages=pages_of(inbox_address(inbox_id), alerts, cursors, query),
     )
 
 

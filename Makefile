@@ -16,7 +16,7 @@ ONLY ?=
 MUTATION ?=
 SEEDS ?= 500
 
-.PHONY: help setup demo up styled test test-browser assets unit bench alerts chaos simulate lint format schemas sample-data clean
+.PHONY: help setup demo up styled test test-browser assets unit bench alerts chaos simulate bare lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -90,6 +90,9 @@ endif
 
 simulate: $(STAMP) ## play the kernel on fakes under many seeds and recount each; SEEDS=10000 plays more
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+bare: ## what a newcomer meets: a bare Debian, its first try, the demo, the tests; needs root and debootstrap
+	@deploy/bare.sh
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

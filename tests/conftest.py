@@ -8,6 +8,9 @@ import pytest
 
 from deploy.embedded.engines import Engines, running_engines
 from deploy.embedded.errors import AlreadyRunningError
+from tests.needs_kafka import _needs_kafka, pytest_terminal_summary
+
+__all__ = ["_needs_kafka", "pytest_terminal_summary"]
 
 VAR = Path(__file__).parents[1] / "var"
 

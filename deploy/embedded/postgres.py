@@ -98,7 +98,7 @@ def start(children: Children, home: Path, *, log: Path, say: Callable[[str], Non
     """
     binaries, data = programs(), home / "data"
     home.mkdir(parents=True, exist_ok=True)
-    account = account_for(data)
+    account = account_for(data, say)
     if account is not None:
         os.chown(home, account.uid, account.gid)
         _make_runnable(binaries, account, say)

@@ -80,14 +80,14 @@ def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("embedded mode", "ok" if named else "problem", words, advice)
         return
     here = engines.look_around(environ, VAR / "engines")
-    yield Check("java", "ok", f"Java {here.java.major} at {here.java.command}" if here.java else "not found")
-    fetched = "; Apache Kafka was fetched before" if here.kafka_libraries else ""
-    yield Check("maven", "ok", (here.maven or "not found") + fetched)
+    java = f"Java {here.java.major} at {here.java.command}" if here.java else "not found"
+    yield Check("java", "ok", java if here.java and here.java.suits else f"{java}; PyPI has one that suits")
+    yield Check("kafka", "ok", "fetched before" if here.kafka_artifacts else "will be fetched")
     try:
         broker = engines.choose_broker(environ, here)
         words = f"{ENGINES[broker.kind]} would serve: {broker.reason}"
         if broker.kind == "mesh":
-            advice = "for a broker that keeps its events install Java 17 or newer, and Maven"
+            advice = "for a broker that keeps its events unset LEADLINE_BROKER"
             yield Check("broker choice", "warning", words, advice)
         else:
             yield Check("broker choice", "ok", words)

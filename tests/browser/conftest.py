@@ -21,7 +21,7 @@ START = datetime(2026, 9, 7, 9, 0, tzinfo=LONDON)
 SERVICES = ("referral", "assessment", "notify")
 
 WITHOUT_CHROMIUM = "No Chromium: install it (on Debian: apt-get install chromium), or name yours in CHROMIUM."
-WITHOUT_ASSETS = "Style and axe are missing: run `make assets`, which needs Node.js 20 with npm."
+WITHOUT_ASSETS = "Style and axe are missing: run `make assets`."
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,7 @@ def settings_for(
     values: dict[str, Any] = {
         "database": engines.database_url,
         "kafka": engines.kafka,
+        "kafka_idempotent": engines.kafka_idempotent,
         "smtp": f"127.0.0.1:{smtp_port}",
         "mail_domain": "workers.council.example",
         "mail_from": "leadline@council.example",

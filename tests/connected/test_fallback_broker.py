@@ -1,4 +1,4 @@
-"""The whole system on the broker that serves where there is no Java, and the README's excerpt."""
+"""The whole system on the broker that serves where Kafka cannot be had, and the README's excerpt."""
 
 import io
 import os

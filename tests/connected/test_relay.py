@@ -183,6 +183,7 @@ async def test_a_backlog_larger_than_any_record_batch_goes_out_in_order(referral
     assert by_key(await on_the_bus(referral, set(children))) == by_key(await journal_of(referral))
 
 
+@pytest.mark.needs_kafka
 async def test_behind_an_event_that_fails_nothing_of_its_partition_goes_out(referral: Bench) -> None:
     """The broker refuses it: what is before may be on the bus, what is behind is not, and all of it waits."""
     child = uuid4()
@@ -314,6 +315,7 @@ async def until_counted(orphans: float) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.needs_kafka
 async def test_a_second_relay_stands_by_and_takes_over(referral: Bench) -> None:
     """Two processes never publish at once; when the first stops the second goes on."""
     children = [uuid4() for _ in range(10)]

@@ -37,6 +37,7 @@ from services.kernel.publisher import Publisher
 from services.kernel.settings import Settings
 from tests.connected.conftest import ROOT
 from tests.connected.restoring import Tables, Town, differences, living, mail_server, partners
+from tests.needs_kafka import needs_kafka
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(600)]
 
@@ -303,6 +304,7 @@ def lived() -> Iterator[Lived]:
             var, say=lambda _: None, free_ports=True, fresh=True, cache=ROOT / "var" / "engines"
         ) as engines,
     ):
+        needs_kafka(engines)
         env = {
             **engines.env(),
             "LEADLINE_CLOCK_FILE": str(clock.file),

@@ -40,7 +40,7 @@ def parser() -> Path:
     if shutil.which("node") is None or npm is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI must have Node.js and npm: the AsyncAPI document is judged by the real parser.")
-        pytest.skip("Node.js and npm are not installed, so the AsyncAPI parser cannot run.")
+        pytest.skip("No Node.js with npm, so the AsyncAPI parser cannot run: `make test` fetches one.")
     return install(npm)
 
 

@@ -144,7 +144,11 @@ async def bench(engines: Engines) -> AsyncIterator[MakeBench]:
     async with AsyncExitStack() as stack:
 
         async def make(name: str, build: Callable[[Settings], Service[Any]]) -> Bench:
-            settings = Settings(database=engines.database_url, kafka=engines.kafka)
+            settings = Settings(
+                database=engines.database_url,
+                kafka=engines.kafka,
+                kafka_idempotent=engines.kafka_idempotent,
+            )
             engine = create_engine(settings, name)
             stack.push_async_callback(engine.dispose)
             await migrate(engine, name)

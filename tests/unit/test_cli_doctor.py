@@ -85,11 +85,17 @@ def test_named_engines_are_what_would_serve() -> None:
 
 
 def test_an_engine_that_cannot_serve_is_a_problem() -> None:
-    """An empty PATH has neither Java nor Maven."""
-    found = list(of_machine({"PATH": "", "LEADLINE_BROKER": "kafka"}))
-    check = named("broker choice", found)
+    """What was asked for is unknown."""
+    check = named("broker choice", list(of_machine({"PATH": "", "LEADLINE_BROKER": "rabbit"})))
     assert check.state == "problem"
-    assert "no Java was found" in check.words
+    assert "set kafka or mesh" in check.words
+
+
+def test_a_broker_that_forgets_is_a_warning() -> None:
+    """With the way to one that does not."""
+    check = named("broker choice", list(of_machine({"LEADLINE_BROKER": "mesh"})))
+    assert check.state == "warning"
+    assert "unset LEADLINE_BROKER" in check.advice
 
 
 def test_simulated_time_is_told(tmp_path: Path) -> None:

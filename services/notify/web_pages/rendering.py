@@ -136,7 +136,7 @@ class Renderer:
         self._templates = environment()
         self._styled = (STATIC / STYLE).is_file() if styled is None else styled
         if not self._styled:
-            log.warning("the pages have no style: run `make assets`, which needs Node.js 20 with npm")
+            log.warning("the pages have no style: run `make assets`")
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page as an answer, with the headers that protect it."""

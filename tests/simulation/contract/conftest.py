@@ -53,7 +53,9 @@ def settings(kind: str, request: pytest.FixtureRequest) -> Settings:
     if kind == "memory":
         return Settings()
     engines = request.getfixturevalue("engines")
-    return Settings(database=engines.database_url, kafka=engines.kafka)
+    return Settings(
+        database=engines.database_url, kafka=engines.kafka, kafka_idempotent=engines.kafka_idempotent
+    )
 
 
 @pytest.fixture

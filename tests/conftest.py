@@ -12,7 +12,25 @@ from tests.needs_kafka import _needs_kafka, pytest_terminal_summary
 
 __all__ = ["_needs_kafka", "pytest_terminal_summary"]
 
-VAR = Path(__file__).parents[1] / "var"
+TESTS = Path(__file__).parent
+VAR = TESTS.parent / "var"
+
+LONGEST = (
+    "connected/test_restore.py",
+    "connected/test_killed_workers.py",
+    "connected/test_fallback_broker.py",
+    "connected/test_nothing_personal.py",
+    "connected/test_killed_notifier.py",
+)
+"""The files that take longest: processes that share the tests begin with them, so that none ends alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, then all that starts engines; the order within a file stays."""
+    turns = {TESTS / name: number for number, name in enumerate(LONGEST)}
+    if missing := [str(path) for path in turns if not path.exists()]:
+        raise pytest.UsageError(f"tests/conftest.py names files that have gone: {missing}")
+    items.sort(key=lambda item: (turns.get(item.path, len(turns)), not item.get_closest_marker("connected")))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from rich.console import Console
 from deploy.embedded.system import running_system
 from services.cli.catalogue import SERVICES
 from services.cli.demo import START, run_demo
+from services.county.pace import held_time
 from services.kernel.clock import HeldClock
 from services.kernel.settings import Settings
 
@@ -43,7 +44,7 @@ def test_five_days_on_the_fallback_broker_go_as_the_readme_says() -> None:
         fresh=True,
         free_ports=True,
         cache=ROOT / "var" / "engines",
-        extra_env={"LEADLINE_CLOCK_FILE": str(clock.file), "LEADLINE_SCAN_SECONDS": "0.25"},
+        extra_env=held_time(clock),
     ) as system:
         assert "memory only" in system.engines.kafka_name
         assert system.site is not None

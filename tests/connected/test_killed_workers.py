@@ -15,6 +15,7 @@ from rich.console import Console
 from deploy.embedded.system import System, running_system
 from services.cli.catalogue import SERVICES
 from services.cli.demo import START, run_demo
+from services.county.pace import held_time
 from services.kernel.clock import HeldClock
 from services.kernel.settings import Settings
 
@@ -77,7 +78,7 @@ def play(nemesis: Nemesis) -> tuple[dict[str, Any], Counter[str]]:
         fresh=True,
         free_ports=True,
         cache=ROOT / "var" / "engines",
-        extra_env={"LEADLINE_CLOCK_FILE": str(clock.file), "LEADLINE_SCAN_SECONDS": "0.05"},
+        extra_env=held_time(clock),
     ) as system:
         assert system.site is not None
         with unleashed(nemesis, system) as kills, Path(os.devnull).open("w") as nowhere:

@@ -34,6 +34,7 @@ from schemas.events.codes import Channel
 from schemas.example_files import example
 from schemas.topics import PARTNER, TOPICS
 from services.cli.catalogue import SERVICES
+from services.county.pace import held_time
 from services.kernel.clock import HeldClock
 from services.kernel.database import create_engine
 from services.kernel.settings import Settings
@@ -203,9 +204,7 @@ async def running(home: Path) -> AsyncIterator[Run]:
     clock.set(MONDAY)
     async with serving(stub.app()) as notify_url, serving(receiver.app()) as hooks:
         extra = {
-            "LEADLINE_CLOCK_FILE": str(clock.file),
-            "LEADLINE_SCAN_SECONDS": "0.1",
-            "LEADLINE_SEND_SECONDS": "0.1",
+            **held_time(clock),
             "LEADLINE_LOG_LEVEL": "debug",
             "LEADLINE_DIRECTORY": str(home / "people.csv"),
             "LEADLINE_GOVUK_NOTIFY_KEY": API_KEY,

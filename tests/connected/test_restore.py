@@ -21,6 +21,7 @@ from schemas.topics import NOTIFY, PARTNER
 from services.cli.catalogue import SERVICES
 from services.cli.demo import START
 from services.county.driver import Moment, Play
+from services.county.pace import held_time
 from services.county.pack import CountyPack
 from services.county.partner_bus import PartnerBus
 from services.county.plan import county_month
@@ -307,9 +308,7 @@ def lived() -> Iterator[Lived]:
         needs_kafka(engines)
         env = {
             **engines.env(),
-            "LEADLINE_CLOCK_FILE": str(clock.file),
-            "LEADLINE_SCAN_SECONDS": "0.1",
-            "LEADLINE_SEND_SECONDS": "0.1",
+            **held_time(clock),
             "LEADLINE_SMTP": smtp,
             "LEADLINE_WEBHOOK_SECRETS": str(secrets),
             "LEADLINE_WEBHOOK_HTTP": "true",

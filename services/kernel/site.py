@@ -108,7 +108,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     @app.get(
         "/status",
         tags=["operations"],
-        responses=problems(503),
+        responses=problems(422, 503),
         summary="How far each service has come, in the order of a child's journey",
     )
     async def status(

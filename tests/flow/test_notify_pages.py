@@ -273,7 +273,7 @@ async def test_list_is_filtered_by_kind_and_urgency(notify: Bench) -> None:
 
 async def test_everything_in_a_long_inbox_is_seen_page_by_page(notify: Bench) -> None:
     """What is marked as seen leaves the list, and hides nothing of the pages that follow."""
-    await notify.deliver(*[received(number) for number in range(1, 46)])
+    await notify.deliver(*[received(number) for number in range(1, 45)])  # and one is there
     seen: list[str] = []
     async with browser(notify, DUTY) as duty:
         async for page in duty.pages(f"/inbox/{DUTY}"):
@@ -288,7 +288,7 @@ async def test_everything_in_a_long_inbox_is_seen_page_by_page(notify: Bench) ->
 
 async def test_pages_of_a_long_inbox_lead_on_and_back(notify: Bench) -> None:
     """Twenty at a time; each says which rows it shows, and the way back shows the same pages."""
-    await notify.deliver(*[received(number) for number in range(1, 46)])
+    await notify.deliver(*[received(number) for number in range(1, 45)])  # and one is there
     async with browser(notify, DUTY) as duty:
         there = [page async for page in duty.pages(f"/inbox/{DUTY}?sort=newest")]
         last = re.findall(r'href="([^"]+)" rel="next"', there[1])[0]

@@ -22,8 +22,8 @@ help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	  { echo "Leadline needs Python 3.11, 3.12 or 3.13: set PYTHON=python3.12, for example." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	  { echo "Leadline needs Python 3.11, 3.12, 3.13 or 3.14: set PYTHON=python3.12, for example." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing what requirements.lock names"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock

@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 
 from schemas.headers import REQUIRED, REQUIRED_OF_SERVICES
+from services.cli.arguments import Json, Limit, Offset, ServiceOption, plain
 from services.cli.catalogue import SERVICES, ServiceName, service_of
 from services.cli.output import london, more_rows, printable, progress_bar, show_json, show_line, show_rows
 from services.cli.running import answered, current_settings
@@ -50,10 +51,11 @@ def os_user() -> str:
         return "operator"
 
 
-ServiceOption = Annotated[ServiceName | None, typer.Option("--service", help="Only this service's.")]
 LetterArgument = Annotated[UUID, typer.Argument(metavar="ID", help="The dead letter's id, from `list`.")]
-By = Annotated[str, typer.Option("--by", help="Who decides this; kept with it.", show_default="OS user")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+By = Annotated[
+    str,
+    typer.Option("--by", callback=plain, help="Who decides this; kept with it.", show_default="OS user"),
+]
 
 
 @app.command("list")
@@ -63,8 +65,8 @@ def list_letters(
         list[LetterState] | None,
         typer.Option("--state", help="In this state, may be repeated; parked and waiting unless told."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many.")] = 0,
+    limit: Limit = 50,
+    offset: Offset = 0,
     json: Json = False,
 ) -> None:
     """List events set aside, the oldest first: parked ones, and what waits behind them.

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from services.cli.catalogue import SERVICES, ServiceName
+from services.cli.arguments import Json, Limit, Offset, ServiceOption, plain
+from services.cli.catalogue import SERVICES
 from services.cli.output import counted, london, more_rows, show_json, show_rows
-from services.cli.running import answered, current_settings
+from services.cli.running import answered, current_settings, fail, now_of, refuse
 from services.cli.stores import ask_each
-from services.kernel.clock import clock_of
 from services.kernel.connection import Connection
+from services.kernel.pack import Deadlines, Pack, PackError, load_pack
+from services.kernel.settings import Settings
 from services.kernel.store import deadlines
 from services.kernel.store.deadlines import OpenDeadline
 
@@ -29,12 +31,14 @@ class OpenState(StrEnum):
 
 
 def list_deadlines(
-    service: Annotated[ServiceName | None, typer.Option(help="Only this service's.")] = None,
+    service: ServiceOption = None,
     state: Annotated[OpenState | None, typer.Option(help="Only those in this state.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only of this kind, as the policy pack names it.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    kind: Annotated[
+        str | None, typer.Option(callback=plain, help="Only of this kind, as the policy pack names it.")
+    ] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    json: Json = False,
 ) -> None:
     """List open deadlines of all services, the earliest first, in London time.
 
@@ -48,6 +52,8 @@ def list_deadlines(
     answers = answered(ask_each(settings, [service] if service else SERVICES, ask))
     found = [(name, deadline) for name, answer in answers.items() for deadline in answer]
     found.sort(key=lambda one: one[1].due_at)
+    if kind is not None and not found:
+        _refuse_unknown(kind, settings)
     shown = found[offset : offset + limit]
     if json:
         show_json(
@@ -66,7 +72,7 @@ def list_deadlines(
     if not shown:
         typer.echo("no open deadlines")
         return
-    now = clock_of(settings).now()
+    now = now_of(settings)
     show_rows(
         ("due at", "", "state", "kind", "service", "about"),
         [
@@ -84,6 +90,22 @@ def list_deadlines(
     )
     if len(found) > offset + limit:
         more_rows(limit=limit, offset=offset)
+
+
+def _refuse_unknown(kind: str, settings: Settings) -> None:
+    """End the command for a kind that the pack does not name. One it no longer names may still be open."""
+    try:
+        known = load_pack(settings.policy, _Kinds).deadlines.by_kind
+    except PackError as error:
+        fail(str(error), code=2)
+    if kind not in known:
+        refuse("kind of deadline", kind, known)
+
+
+class _Kinds(Pack):
+    """What this command reads of a policy pack."""
+
+    deadlines: Deadlines
 
 
 def how_far(moment: datetime, now: datetime) -> str:

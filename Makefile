@@ -18,7 +18,7 @@ SEEDS ?= 500
 # Of the tests, each with engines of its own where it needs them. Two cores serve three: most of their time is waiting.
 PROCESSES ?= 3
 
-.PHONY: help setup demo up styled test test-browser assets unit bench alerts chaos simulate bare lint format schemas sample-data clean
+.PHONY: help setup demo up styled test test-browser assets unit versions bench alerts chaos simulate bare lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ styled: $(STAMP)
 unit: $(STAMP) ## the tests that need no engine
 	@$(BIN)/pytest -q -m "not connected"
 
+versions: $(STAMP) ## the tests that need no engine on every other Python, 3.11 to 3.14, that is on this machine
+	@$(BIN)/python -m tests.versions
+
 bench: $(STAMP) ## measure speed on real engines beside other libraries; QUICK=1 ends within five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick)
 
@@ -116,4 +119,4 @@ var/sample-data/cs_demand_model_samples: | $(STAMP)
 	  --target var/sample-data "cs-demand-model==0.5.1"
 
 clean: ## remove the environment, what was built, and all data of embedded engines
-	@rm -rf .venv var services/notify/static/govuk services/notify/assets/node_modules
+	@rm -rf .venv .venv-3.* var services/notify/static/govuk services/notify/assets/node_modules

@@ -6,12 +6,13 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.events import Code
+from services.cli.arguments import Json, plain
 from services.cli.catalogue import ServiceName
-from services.cli.dead_letters import Json, os_user
+from services.cli.dead_letters import os_user
 from services.cli.output import london, show_json, show_rows
-from services.cli.running import answered, current_settings, fail
+from services.cli.running import answered, current_settings, fail, refuse
 from services.cli.stores import store_of
-from services.kernel.clock import SystemClock
+from services.kernel.clock import clock_of
 from services.kernel.settings import Settings
 from services.notify import agency_keys
 from services.notify.agency_keys import AgencyKey
@@ -20,7 +21,9 @@ CODE: TypeAdapter[str] = TypeAdapter(Code)
 
 app = typer.Typer(no_args_is_help=True, help="Keys of referring agencies: issue, list, revoke.")
 
-Agency = Annotated[str, typer.Argument(metavar="AGENCY", help="The agency's id, as in its referrals.")]
+Agency = Annotated[
+    str, typer.Argument(metavar="AGENCY", callback=plain, help="The agency's id, as in its referrals.")
+]
 
 
 @app.command()
@@ -40,7 +43,7 @@ def issue(agency: Agency) -> None:
     async def work(settings: Settings) -> tuple[str, str]:
         key = agency_keys.new_key()
         async with store_of(settings, ServiceName.NOTIFY) as engine, engine.begin() as connection:
-            now = SystemClock().now()
+            now = clock_of(settings).now()
             return key, await agency_keys.issue(connection, agency, key, by=os_user(), now=now)
 
     key, key_id = answered(work(current_settings()))
@@ -50,7 +53,8 @@ def issue(agency: Agency) -> None:
 
 @app.command("list")
 def list_keys(
-    agency: Annotated[str | None, typer.Option(help="Only this agency's.")] = None, json: Json = False
+    agency: Annotated[str | None, typer.Option(callback=plain, help="Only this agency's.")] = None,
+    json: Json = False,
 ) -> None:
     """List the agencies' keys by their ids, the oldest first, with those that were revoked.
 
@@ -59,9 +63,13 @@ def list_keys(
 
     async def work(settings: Settings) -> list[AgencyKey]:
         async with store_of(settings, ServiceName.NOTIFY) as engine, engine.connect() as connection:
-            return list(await agency_keys.list_keys(connection, agency))
+            return list(await agency_keys.list_keys(connection, None))
 
-    found = answered(work(current_settings()))
+    every = answered(work(current_settings()))
+    known = {key.agency_id for key in every}
+    if agency is not None and agency not in known:
+        refuse("agency with a key", agency, known)
+    found = [key for key in every if agency in (None, key.agency_id)]
     if json:
         show_json(
             [
@@ -90,7 +98,9 @@ def list_keys(
 
 
 @app.command()
-def revoke(key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, from `list`.")]) -> None:
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="KEY", callback=plain, help="The key's id, from `list`.")],
+) -> None:
     """Revoke a key: from now on it opens nothing.
 
     Example: leadline agency-keys revoke 3f9ac0d41b7e
@@ -98,7 +108,7 @@ def revoke(key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id,
 
     async def work(settings: Settings) -> str | None:
         async with store_of(settings, ServiceName.NOTIFY) as engine, engine.begin() as connection:
-            return await agency_keys.revoke(connection, key, now=SystemClock().now())
+            return await agency_keys.revoke(connection, key, now=clock_of(settings).now())
 
     agency = answered(work(current_settings()))
     if agency is None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from prometheus_client import start_http_server
 
+from services.cli.arguments import LAST_POSITION, Json, finite
 from services.cli.audited import audited_stores
 from services.cli.catalogue import ServiceName
 from services.cli.output import counted, printable, show_json, show_rows
@@ -31,17 +32,32 @@ def audit(
         ServiceName | None, typer.Option(help="Only this service: its store, what it sent and received.")
     ] = None,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds in which an event or a deadline may be on its way.")
+        float,
+        typer.Option(
+            min=0,
+            max=3600,
+            callback=finite,
+            help="Seconds in which an event or a deadline may be on its way.",
+        ),
     ] = 60.0,
     since: Annotated[
         int | None,
-        typer.Option(min=1, help="Only this position of the journal and later ones; with --service."),
+        typer.Option(
+            min=1, max=LAST_POSITION, help="Only this position of the journal and later ones; with --service."
+        ),
     ] = None,
     last: Annotated[
-        int | None, typer.Option(min=1, help="Only the last so many events of each journal.")
+        int | None,
+        typer.Option(min=1, max=LAST_POSITION, help="Only the last so many events of each journal."),
     ] = None,
     every: Annotated[
-        float | None, typer.Option(min=1, help="Audit again after so many seconds, until SIGTERM or Ctrl-C.")
+        float | None,
+        typer.Option(
+            min=1,
+            max=86_400,
+            callback=finite,
+            help="Audit again after so many seconds, until SIGTERM or Ctrl-C.",
+        ),
     ] = None,
     metrics_port: Annotated[
         int | None,
@@ -49,7 +65,7 @@ def audit(
             min=0, max=65535, help="With --every: serve Prometheus metrics here; 0 takes a free port."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Check that the stores agree with themselves and with each other: nothing lost, stuck or unwatched.
 

@@ -14,7 +14,7 @@ from deploy.embedded.errors import EngineError
 from schemas.topics import read_by
 from services.cli.catalogue import SERVICES, ServiceName, service_of
 from services.cli.output import counted, london
-from services.cli.running import VAR, Unable
+from services.cli.running import VAR, Unable, now_of
 from services.cli.stores import missing_migrations, outbox, store_of
 from services.kernel.bus import Bus
 from services.kernel.clock import HeldClock, ScaledClock, SystemClock, clock_of
@@ -22,7 +22,7 @@ from services.kernel.pack import PackError
 from services.kernel.settings import Settings
 from services.kernel.store import dead_letters
 
-PYTHON = ((3, 11), (3, 14))
+PYTHON = ((3, 11), (3, 15))
 """From the first of these to before the second, as pyproject.toml says."""
 
 BROKER_SECONDS = 10.0
@@ -53,7 +53,7 @@ def of_machine(environ: Mapping[str, str]) -> Iterator[Check]:
     if PYTHON[0] <= found < PYTHON[1]:
         yield Check("python", "ok", words)
     else:
-        yield Check("python", "problem", words, "install Python 3.11, 3.12 or 3.13")
+        yield Check("python", "problem", words, "install Python 3.11, 3.12, 3.13 or 3.14")
     yield _disk()
     yield from _engines(environ)
 
@@ -128,11 +128,9 @@ def of_clock(settings: Settings) -> Check:
     """Tell which time the services live in."""
     clock = clock_of(settings)
     try:
-        now = f"{london(clock.now())} in London"
-    except FileNotFoundError:
-        return Check(
-            "clock", "problem", f"{settings.clock_file} holds no moment", "unset LEADLINE_CLOCK_FILE"
-        )
+        now = f"{london(now_of(settings))} in London"
+    except Unable as unable:
+        return Check("clock", "problem", str(unable))
     if isinstance(clock, SystemClock):
         return Check("clock", "ok", f"real time, {now}")
     how = f"{settings.clock_speed:g} times as fast" if isinstance(clock, ScaledClock) else "moved by hand"
@@ -145,7 +143,7 @@ async def of_bus(settings: Settings) -> AsyncIterator[Check]:
         async with asyncio.timeout(BROKER_SECONDS), Bus(settings) as bus:
             cluster, states = await bus.cluster_id(), await bus.states()
             lags = {name: sum((await bus.lag(name, read_by(name))).values()) for name in SERVICES}
-    except (KafkaError, OSError) as error:
+    except (KafkaError, OSError, UnicodeError) as error:
         words = f"no answer from {settings.kafka} ({type(error).__name__})"
         yield Check("broker", "problem", words, "start it, or correct LEADLINE_KAFKA")
         yield Check("topics", "skipped", "the broker does not answer")

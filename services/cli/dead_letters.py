@@ -13,10 +13,9 @@ from uuid import UUID
 import typer
 
 from schemas.headers import REQUIRED, REQUIRED_OF_SERVICES
+from services.cli.arguments import After, Json, Limit, ServiceOption, plain
 from services.cli.catalogue import SERVICES, ServiceName, service_of
 from services.cli.output import (
-    After,
-    Limit,
     key_of,
     london,
     more_rows,
@@ -64,10 +63,11 @@ def os_user() -> str:
         return "operator"
 
 
-ServiceOption = Annotated[ServiceName | None, typer.Option("--service", help="Only this service's.")]
 LetterArgument = Annotated[UUID, typer.Argument(metavar="ID", help="The dead letter's id, from `list`.")]
-By = Annotated[str, typer.Option("--by", help="Who decides this; kept with it.", show_default="OS user")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+By = Annotated[
+    str,
+    typer.Option("--by", callback=plain, help="Who decides this; kept with it.", show_default="OS user"),
+]
 
 
 @app.command("list")

@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from services.cli.catalogue import SERVICES, ServiceName
-from services.cli.output import After, Limit, counted, key_of, london, more_rows, show_json, show_rows
-from services.cli.running import answered, current_settings
+from services.cli.arguments import After, Json, Limit, ServiceOption, plain
+from services.cli.catalogue import SERVICES
+from services.cli.output import counted, key_of, london, more_rows, show_json, show_rows
+from services.cli.running import answered, current_settings, fail, now_of, refuse
 from services.cli.stores import ask_each
-from services.kernel.clock import clock_of
 from services.kernel.connection import Connection
 from services.kernel.cursors import Part
+from services.kernel.pack import Deadlines, Pack, PackError, load_pack
+from services.kernel.settings import Settings
 from services.kernel.store import deadlines
 from services.kernel.store.deadlines import OpenDeadline
 
@@ -30,12 +32,14 @@ class OpenState(StrEnum):
 
 
 def list_deadlines(
-    service: Annotated[ServiceName | None, typer.Option(help="Only this service's.")] = None,
+    service: ServiceOption = None,
     state: Annotated[OpenState | None, typer.Option(help="Only those in this state.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only of this kind, as the policy pack names it.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(callback=plain, help="Only of this kind, as the policy pack names it.")
+    ] = None,
     limit: Limit = 50,
     after: After = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """List open deadlines of all services, the earliest first, in London time.
 
@@ -56,6 +60,8 @@ def list_deadlines(
         for name, part in answers.items()
         for key, deadline in zip(part.keys, part.items, strict=True)
     )
+    if kind is not None and not found:
+        _refuse_unknown(kind, settings)
     shown = [(name, deadline) for _, name, deadline in found[:limit]]
     if json:
         show_json(
@@ -73,7 +79,7 @@ def list_deadlines(
     elif not shown:
         typer.echo("no open deadlines")
     else:
-        now = clock_of(settings).now()
+        now = now_of(settings)
         show_rows(
             ("due at", "", "state", "kind", "service", "about"),
             [
@@ -91,6 +97,22 @@ def list_deadlines(
         )
     if len(found) > limit or any(part.following for part in answers.values()):
         more_rows(after=cursors.write(found[limit - 1][0]))
+
+
+def _refuse_unknown(kind: str, settings: Settings) -> None:
+    """End the command for a kind that the pack does not name. One it no longer names may still be open."""
+    try:
+        known = load_pack(settings.policy, _Kinds).deadlines.by_kind
+    except PackError as error:
+        fail(str(error), code=2)
+    if kind not in known:
+        refuse("kind of deadline", kind, known)
+
+
+class _Kinds(Pack):
+    """What this command reads of a policy pack."""
+
+    deadlines: Deadlines
 
 
 def how_far(moment: datetime, now: datetime) -> str:

@@ -11,10 +11,11 @@ from services.cli import checks
 from services.cli.catalogue import SERVICES
 from services.cli.checks import Check
 from services.cli.output import counted, show_json, show_line
-from services.cli.running import Unable, answered, find_settings, read_settings
+from services.cli.running import Unable, answered, find_settings
+from services.kernel.environment import WrongSettings, read_settings
 from services.kernel.settings import Settings
 
-SYSTEM = ("broker", "topics", "lag", "stores", "outboxes", "dead letters")
+OF_SYSTEM = ("broker", "topics", "lag", "stores", "outboxes", "dead letters")
 
 
 def doctor(
@@ -50,14 +51,18 @@ def _checks() -> Iterator[Check]:
         running = find_settings()
         settings = running or read_settings()
     except Unable as unable:
-        yield Check("settings", "problem", str(unable), "correct or unset them")
+        yield Check("system", "problem", str(unable))
+        return
+    except WrongSettings as wrong:
+        for problem in wrong.problems:
+            yield Check("settings", "problem", problem, "correct it, or unset it")
         return
     yield from checks.of_policy(settings)
     yield checks.of_clock(settings)
     if running is not None:
         yield from answered(_of_system(running))
         return
-    for name in SYSTEM:
+    for name in OF_SYSTEM:
         yield Check(name, "skipped", "not running")
 
 

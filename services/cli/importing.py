@@ -4,15 +4,18 @@ import csv
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from deploy.embedded.errors import EngineError
+from services.cli.arguments import plain
 from services.cli.catalogue import ServiceName
 from services.cli.output import counted, printable, progress_bar, show_json, show_rows
-from services.cli.running import VAR, Unable, fail, find_settings, quiet_clients, read_settings
+from services.cli.running import VAR, Unable, fail, find_settings, now_of, quiet_clients, refuse
+from services.kernel.environment import WrongSettings, read_settings
 from services.kernel.pack import Pack, PackError, load_pack
 from services.kernel.settings import Settings
 from services.placement.ssda903.reading import ReturnsUnreadable, read_returns
@@ -34,7 +37,10 @@ def import_ssda903(
         ),
     ],
     authority: Annotated[
-        str | None, typer.Option(metavar="CODE", help="The council's code; the policy pack's unless told.")
+        str | None,
+        typer.Option(
+            metavar="CODE", callback=plain, help="The council's code; the policy pack's unless told."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
     report: Annotated[
@@ -86,20 +92,26 @@ def _system() -> Iterator[Settings]:
             settings = find_settings()
             if settings is None:
                 settings = _started(stack)
-        except Unable as unable:
+            elif settings.clock_file is not None:
+                typer.echo(
+                    "Into a system of simulated time: what is imported into the demo ends with it.", err=True
+                )
+            now_of(settings)
+        except (Unable, WrongSettings) as unable:
             fail(str(unable), code=2)
+        except EngineError as error:
+            fail(str(error))
         yield settings
 
 
 def _started(stack: ExitStack) -> Settings:
-    from deploy.embedded.errors import EngineError  # noqa: PLC0415 - embedded mode is an extra
-
     def say(line: str) -> None:
         typer.echo(line, err=True)
 
     say("No system runs from this directory: starting the engines and the placement service for this import.")
     try:
-        from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415 - as above
+        # Embedded mode is an extra: without it the import itself says what to install.
+        from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415
         from deploy.embedded.system import running_system  # noqa: PLC0415 - as above
 
         stack.enter_context(exit_on_signals())
@@ -108,8 +120,6 @@ def _started(stack: ExitStack) -> Settings:
         )
     except ImportError:
         raise Unable("Embedded mode is not installed: run `pip install 'leadline[embedded]'`.") from None
-    except EngineError as error:
-        raise Unable(str(error)) from None
     os.environ.update(system.env)
     return read_settings()
 
@@ -121,7 +131,7 @@ def _import(directory: Path, settings: Settings, authority: str | None) -> Repor
 
     quiet_clients()
     try:
-        council = authority or load_pack(settings.policy, Pack).pack.council
+        council = _council(authority, settings)
         with progress_bar() as progress:
             task = progress.add_task("reading", total=None)
             return import_returns(
@@ -136,8 +146,22 @@ def _import(directory: Path, settings: Settings, authority: str | None) -> Repor
         fail(str(unreadable))
     except PackError as error:
         fail(str(error), code=2)
-    except KafkaError as error:
+    except (KafkaError, OSError, UnicodeError) as error:
         fail(f"The broker did not take the events ({type(error).__name__}): `leadline doctor` tells more.")
+
+
+def _council(asked: str | None, settings: Settings) -> str:
+    """Return the council's code. One without a pack ends the command: its children would get other ids."""
+    own = load_pack(settings.policy, Pack).pack.council
+    if asked is None or asked == own:
+        return own
+    known = {own}
+    for file in settings.policy.parent.glob("*.yaml"):
+        with suppress(PackError):  # a pack of another council that is not in use
+            known.add(load_pack(file, Pack).pack.council)
+    if asked not in known:
+        refuse("council with a policy pack", asked, known)
+    return asked
 
 
 def _show(outcome: Report, report: Path | None) -> None:

@@ -10,9 +10,10 @@ from uuid import UUID
 
 import typer
 
-from schemas.events import REGISTRY
+from schemas.topics import published_by
+from services.cli.arguments import LAST_POSITION, Limit, plain
 from services.cli.catalogue import ServiceName
-from services.cli.output import Limit, counted, london, more_rows, progress_bar, show_json, show_rows
+from services.cli.output import counted, london, more_rows, progress_bar, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import JournalLine, extent, list_journal, pending_up_to, store_of
 from services.kernel.connection import Engine
@@ -37,11 +38,12 @@ def show(
     ] = None,
     child: Annotated[UUID | None, typer.Option(metavar="ID", help="Of one child.")] = None,
     wire_type: Annotated[
-        str | None, typer.Option("--type", help="Of one type, for example referral.accepted.v1.")
+        str | None,
+        typer.Option("--type", callback=plain, help="Of one type, for example referral.accepted.v1."),
     ] = None,
     limit: Limit = 50,
     after: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, metavar="POSITION", help="Begin after this one.")
+        int, typer.Option(min=0, max=LAST_POSITION, metavar="POSITION", help="Begin after this one.")
     ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, with each event's data.")] = False,
 ) -> None:
@@ -49,7 +51,7 @@ def show(
 
     Example: leadline journal show assessment --child 7c9e6679-7425-40de-944b-e07fc1f90ae7
     """
-    _check_type(wire_type)
+    _check_type(wire_type, service)
 
     async def ask() -> list[JournalLine]:
         async with store_of(settings, service) as engine, engine.connect() as connection:
@@ -86,7 +88,10 @@ def show(
 def replay(
     service: ServiceArgument,
     since: Annotated[
-        int, typer.Option(min=0, metavar="POSITION", help="Begin here; at the first event unless told.")
+        int,
+        typer.Option(
+            min=0, max=LAST_POSITION, metavar="POSITION", help="Begin here; at the first event unless told."
+        ),
     ] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
@@ -129,12 +134,16 @@ def replay(
     typer.echo(f"{counted(count, 'event')} on the bus again")
 
 
-def _check_type(wire_type: str | None) -> None:
-    if wire_type is None or wire_type in REGISTRY:
+def _check_type(wire_type: str | None, service: ServiceName) -> None:
+    known = published_by(service).types
+    if wire_type is None or wire_type in known:
         return
-    near = get_close_matches(wire_type, list(REGISTRY), n=1, cutoff=0.3)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise typer.BadParameter(f"{wire_type} is not an event's type{hint}", param_hint="--type")
+    near = get_close_matches(wire_type, known, n=1, cutoff=0.8)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise typer.BadParameter(
+        f"the {service} service publishes no {wire_type}.{hint} It publishes: {', '.join(sorted(known))}.",
+        param_hint="--type",
+    )
 
 
 async def _extent(settings: Settings, service: ServiceName, since: int) -> tuple[int, int]:

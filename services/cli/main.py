@@ -19,9 +19,12 @@ from services.cli import (
     subscriptions,
     topics,
 )
+from services.cli.running import CHOSEN, Started
+from services.cli.usage import Commands
 
 app = typer.Typer(
     name="leadline",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -52,12 +55,24 @@ def _tell_version(asked: bool) -> None:
 
 @app.callback()
 def leadline(
+    system: Annotated[
+        Started | None,
+        typer.Option(
+            envvar="LEADLINE_SYSTEM",
+            help="Which system of this directory to speak to, should both run; `up` unless told.",
+        ),
+    ] = None,
     _: Annotated[
         bool,
         typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Every command tells what it does, with an example, when called with --help."""
+    """Every command tells what it does, with an example, when called with --help.
+
+    Exit codes: 0 done; 1 it failed or found something; 2 wrong usage, wrong settings, or no system to speak
+    to.
+    """
+    CHOSEN.set(system)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -72,13 +72,6 @@ def printable(text: str) -> str:
 def london(moment: datetime | None) -> str:
     """Return a moment as people in England write it, to the minute."""
     return "" if moment is None else moment.astimezone(LONDON).strftime("%Y-%m-%d %H:%M")
-
-
-Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")]
-After = Annotated[
-    str | None,
-    typer.Option(metavar="CURSOR", help="Go on where the list before ended; it says with which cursor."),
-]
 
 
 def key_of(after: str, cursors: Cursors) -> Key:

@@ -8,13 +8,11 @@ import typer
 from rich.console import Console
 
 from deploy.embedded.errors import EngineError
+from services.cli.arguments import finite
 from services.cli.catalogue import SERVICES
-from services.cli.running import VAR
+from services.cli.running import VAR, Started, fail, home_of, settings_to_start
 from services.kernel.clock import HeldClock
 from services.kernel.pack import PackError
-from services.kernel.settings import Settings
-
-DEMO = VAR / "demo"
 
 
 def demo(
@@ -23,7 +21,9 @@ def demo(
     ] = False,
     seed: Annotated[int, typer.Option(help="Another seed is another county.")] = 42,
     days: Annotated[int, typer.Option(min=1, max=92, help="Simulated days.")] = 30,
-    scale: Annotated[float, typer.Option(min=0.1, max=20, help="How busy the county is; 1 is small.")] = 1.0,
+    scale: Annotated[
+        float, typer.Option(min=0.1, max=20, callback=finite, help="How busy the county is; 1 is small.")
+    ] = 1.0,
 ) -> None:
     """Play one month of a small county: partner agencies refer, practitioners act, deadlines pass.
 
@@ -36,7 +36,8 @@ def demo(
     from services.county.pace import held_time  # noqa: PLC0415 - as above
     from services.county.site import PlayError  # noqa: PLC0415 - as above
 
-    clock = HeldClock((DEMO / "clock").resolve())
+    settings, home = settings_to_start(), home_of(Started.DEMO)
+    clock = HeldClock((home / "clock").resolve())
     clock.set(START)
     console = Console()
     try:
@@ -47,7 +48,7 @@ def demo(
         with (
             exit_on_signals(),
             running_system(
-                DEMO,
+                home,
                 say=console.print,
                 environ=os.environ,
                 services=SERVICES,
@@ -61,7 +62,7 @@ def demo(
                 site=system.site,
                 kafka=system.engines.kafka,
                 clock_file=clock.file,
-                policy=Settings().policy,
+                policy=settings.policy,
                 console=console,
                 seed=seed,
                 days=days,
@@ -75,7 +76,6 @@ def demo(
             console.print("Everything is still running, look around. Press Ctrl-C to stop.")
             threading.Event().wait()
     except (EngineError, PackError, PlayError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        fail(str(error))
     except KeyboardInterrupt:
         typer.echo("stopped")

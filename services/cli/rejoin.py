@@ -62,7 +62,7 @@ async def _rejoin(settings: Settings, name: ServiceName) -> Report:
     engine = Engine(settings.database_of(name), size=CONNECTIONS, application=APPLICATION)
     async with store_of(settings, name) as store:
         try:
-            await open_store(store, name)
+            await open_store(store, name, patience_seconds=0)  # a person waits: say it at once
             recall = RECALLS[name](service.store)
             return await Rejoin(service, recall, settings, engine, clock_of(settings)).run()
         finally:

@@ -1,6 +1,7 @@
 """`leadline up`, `worker` and `web`: run the system or one process of it."""
 
 import os
+import socket
 import threading
 from typing import Annotated
 
@@ -8,11 +9,11 @@ import typer
 
 from deploy.embedded.errors import EngineError
 from services.cli.catalogue import SERVICES, ServiceName, build_of, extras_of, served
-from services.cli.running import VAR
+from services.cli.running import VAR, fail, own_settings, settings_to_start
+from services.kernel.environment import WrongSettings
 from services.kernel.logs import configure_logs
 from services.kernel.pack import PackError
 from services.kernel.process import run_worker
-from services.kernel.settings import Settings
 
 STREAMS_END_SECONDS = 3
 """How long a stop waits for answers that are on their way: live pages have streams that never end."""
@@ -25,6 +26,7 @@ def up(
 
     Example: leadline up
     """
+    settings_to_start()
     try:
         # Embedded mode is an extra: without it the import itself says what to install.
         from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415
@@ -38,8 +40,7 @@ def up(
             typer.echo("Press Ctrl-C to stop.")
             threading.Event().wait()
     except EngineError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        fail(str(error))
     except KeyboardInterrupt:
         typer.echo("stopped; the data stays in var/")
 
@@ -51,11 +52,11 @@ def worker(
 
     Example: leadline worker assessment
     """
+    settings = own_settings()
     try:
-        code = run_worker(service, build_of(service), Settings(), extras=extras_of(service))
-    except PackError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        code = run_worker(service, build_of(service), settings, extras=extras_of(service))
+    except (PackError, WrongSettings) as error:
+        fail(str(error), code=2)
     raise typer.Exit(code)
 
 
@@ -73,14 +74,14 @@ def web(
 
     from services.kernel.site import create_site  # noqa: PLC0415 - as above
 
-    settings = Settings()
+    settings = own_settings()
     configure_logs(settings, service="web")
     names = services or list(SERVICES)
     try:
         site = create_site(settings, [served(name, settings) for name in names])
     except PackError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        fail(str(error), code=2)
+    _refuse_taken(settings.host, settings.port)
     home = "/inbox" if ServiceName.NOTIFY in names else "/docs"
     site.add_route("/", lambda _: RedirectResponse(home))
     server = uvicorn.Server(
@@ -95,3 +96,18 @@ def web(
     )
     server.run()
     raise typer.Exit(0 if server.started else 1)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """End the command when nobody can listen there: the server would say so in its library's words."""
+    try:
+        (family, kind, protocol, _, place), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does it
+            probe.bind(place)
+    except (OSError, UnicodeError):
+        fail(
+            f"Nothing can be served at {host}, port {port}: it is taken, or not this machine's."
+            " LEADLINE_HOST and LEADLINE_PORT choose another.",
+            code=2,
+        )

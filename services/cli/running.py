@@ -1,21 +1,27 @@
 """Which system a command speaks to, and how a command ends when that does not work.
 
 Then it says why in one sentence, without a traceback. Exit codes of every command: 0 done, 1 it failed or
-found a problem, 2 wrong usage or no system to speak to.
+found something, 2 wrong usage, wrong settings or no system to speak to.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from contextvars import ContextVar
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import typer
-from aiokafka.errors import KafkaError
-from pydantic import ValidationError
+from aiokafka.errors import BrokerResponseError, KafkaError
 
 from deploy.embedded.errors import EngineError
+from services.cli.catalogue import SERVICES, service_of
+from services.cli.output import printable
+from services.kernel.clock import clock_of
+from services.kernel.environment import WrongSettings, read_settings
 from services.kernel.faults import Refused
 from services.kernel.pack import PackError
 from services.kernel.parking import TooManyFailed
@@ -23,8 +29,23 @@ from services.kernel.settings import Settings
 
 VAR = Path("var")
 NO_BROKER = "No broker answers at LEADLINE_KAFKA: is it running?"
+NO_SYSTEM = (
+    "No system runs from this directory: start one with `leadline up` or `leadline demo`,"
+    " or set LEADLINE_KAFKA and LEADLINE_DATABASE."
+)
 
 T = TypeVar("T")
+
+
+class Started(StrEnum):
+    """What starts a system in this directory; where several run, commands speak to the first of these."""
+
+    UP = "up"
+    DEMO = "demo"
+
+
+CHOSEN: ContextVar[Started | None] = ContextVar("CHOSEN", default=None)
+"""What --system or LEADLINE_SYSTEM picks."""
 
 
 class Unable(Exception):  # noqa: N818 - an answer, not a mistake
@@ -33,54 +54,98 @@ class Unable(Exception):  # noqa: N818 - an answer, not a mistake
 
 def fail(sentence: str, *, code: int = 1) -> NoReturn:
     """Say why on standard error and end the command."""
-    typer.echo(sentence, err=True)
+    typer.echo(printable(sentence), err=True)
     raise typer.Exit(code)
+
+
+def refuse(what: str, name: str, known: Iterable[str]) -> NoReturn:
+    """End the command with code 2 for a name that there is not; say which there are."""
+    there = ", ".join(sorted(known)) or "none"
+    fail(f"There is no {what} {name!r}. There are: {there}.", code=2)
+
+
+def home_of(system: Started) -> Path:
+    """Return the directory in which a system keeps its data, its logs and where it answers."""
+    return VAR if system is Started.UP else VAR / system.value
 
 
 def find_settings() -> Settings | None:
     """Return settings that reach a running system, or None when there is none.
 
-    `LEADLINE_KAFKA` and `LEADLINE_DATABASE` win; else `leadline up` of this directory, whose environment this
-    process then takes over. Raises Unable when a setting is wrong.
+    What CHOSEN picks wins; then `LEADLINE_KAFKA` and `LEADLINE_DATABASE`; then what runs from this directory,
+    `leadline up` before `leadline demo`. This process takes over the environment of what it finds there.
+    Raises Unable when what is picked does not run, and WrongSettings.
     """
-    if os.environ.get("LEADLINE_KAFKA") and os.environ.get("LEADLINE_DATABASE"):
+    chosen = CHOSEN.get()
+    if chosen is None and os.environ.get("LEADLINE_KAFKA") and os.environ.get("LEADLINE_DATABASE"):
         return read_settings()
     try:
         from deploy.embedded.running import find_running  # noqa: PLC0415 - embedded mode is an extra
     except (ImportError, EngineError):
         return None  # without the extra nothing can run from here
-    running = find_running(VAR)
-    if running is None:
+    found = {
+        system: facts
+        for system in (Started if chosen is None else [chosen])
+        if (facts := find_running(home_of(system))) is not None
+    }
+    if not found:
+        if chosen is not None:
+            raise Unable(f"`leadline {chosen}` does not run from this directory: start it, or pick another.")
         return None
-    os.environ.update(running["env"])
-    return read_settings()
-
-
-def read_settings() -> Settings:
-    """Return the settings of the environment. Raises Unable, which names wrong variables but not values."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"LEADLINE_{'_'.join(map(str, details['loc'])).upper()}: {details['msg']}"
-            for details in error.errors(include_url=False, include_input=False)
+    system, *others = found
+    for other in others:
+        typer.echo(
+            f"`leadline {system}` and `leadline {other}` both run here; this speaks to `leadline {system}`."
+            f" To pick the other: `leadline --system {other} ...`, or set LEADLINE_SYSTEM={other}.",
+            err=True,
         )
-        raise Unable(f"The environment has wrong settings: {wrong}.") from None
+    os.environ.update(found[system]["env"])
+    return read_settings()
 
 
 def current_settings() -> Settings:
     """Return settings that reach a running system; end the command with code 2 when there is none."""
     try:
         settings = find_settings()
-    except Unable as unable:
+        if settings is None:
+            raise Unable(NO_SYSTEM)
+        now_of(settings)
+    except (Unable, WrongSettings) as unable:
         fail(str(unable), code=2)
-    if settings is None:
-        fail(
-            "No system runs from this directory: start one with `leadline up`,"
-            " or set LEADLINE_KAFKA and LEADLINE_DATABASE.",
-            code=2,
-        )
     return settings
+
+
+def own_settings() -> Settings:
+    """Return the settings of a process of the system; end it with code 2 when they cannot be used."""
+    try:
+        settings = read_settings()
+        now_of(settings)
+    except (Unable, WrongSettings) as unable:
+        fail(str(unable), code=2)
+    return settings
+
+
+def settings_to_start() -> Settings:
+    """Return the settings under which a system is about to start; end the command with code 2 if it cannot.
+
+    Embedded mode brings its own database and clock, and takes shorter addresses of a database.
+    """
+    try:
+        settings = read_settings(database=Settings.model_fields["database"].default)
+        for name in SERVICES:
+            service_of(name, settings)
+    except (WrongSettings, PackError) as error:
+        fail(str(error), code=2)
+    return settings
+
+
+def now_of(settings: Settings) -> datetime:
+    """Return the moment in which the services live. Raises Unable when their clock tells none."""
+    try:
+        return clock_of(settings).now()
+    except (OSError, ValueError, OverflowError):
+        name = "LEADLINE_CLOCK_FILE" if settings.clock_file is not None else "LEADLINE_CLOCK_START"
+        raise Unable(f"{name} gives no moment: correct it, or unset it for real time.") from None
 
 
 def quiet_clients() -> None:
@@ -101,9 +166,11 @@ def answered(question: Coroutine[Any, Any, T]) -> T:
         fail(str(unable))
     except Refused as refused:
         fail(refused.sentence)
-    except PackError as error:
+    except (PackError, WrongSettings) as error:
         fail(str(error), code=2)
     except TooManyFailed as failed:
         fail(str(failed))
-    except (KafkaError, OSError):
+    except BrokerResponseError as error:
+        fail(f"The broker refuses ({type(error).__name__}): `leadline doctor` tells more.")
+    except (KafkaError, OSError, UnicodeError):  # an address that is no host's name is a UnicodeError
         fail(NO_BROKER)

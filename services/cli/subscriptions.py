@@ -1,5 +1,6 @@
 """`leadline subscriptions`: webhooks and chats that hear what an agency or a duty inbox is told."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,16 +11,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas.events import Code
 from schemas.events.codes import Channel
+from services.cli.arguments import Json, plain
 from services.cli.catalogue import ServiceName
-from services.cli.dead_letters import Json
 from services.cli.output import show_json, show_rows
-from services.cli.running import answered, current_settings, fail
+from services.cli.running import answered, current_settings, fail, refuse
 from services.cli.stores import store_of
-from services.kernel.clock import SystemClock
+from services.kernel.clock import clock_of
+from services.kernel.pack import PackError, load_pack
 from services.kernel.settings import Settings
 from services.notify import endpoints
 from services.notify.arrangements import ChosenKind
 from services.notify.endpoints import Endpoint, OwnerKind, subscription_id
+from services.notify.pack import NotifyPack
 
 CODE: TypeAdapter[str] = TypeAdapter(Code)
 KIND: TypeAdapter[str] = TypeAdapter(ChosenKind)
@@ -36,12 +39,15 @@ class Where(StrEnum):
 
 @app.command()
 def add(
-    url: Annotated[str, typer.Argument(metavar="URL", help="https://, as the other side gave it.")],
+    url: Annotated[
+        str, typer.Argument(metavar="URL", callback=plain, help="https://, as the other side gave it.")
+    ],
     agency: Annotated[str | None, typer.Option(help="Hears of this agency's own referrals.")] = None,
     team: Annotated[str | None, typer.Option(help="Hears of what this team's duty inbox is told.")] = None,
     to: Annotated[Where, typer.Option(help="A signed webhook, or a chat of Teams or Slack.")] = Where.WEBHOOK,
     key: Annotated[
-        str | None, typer.Option(help="File with the signing key in LEADLINE_WEBHOOK_SECRETS.")
+        str | None,
+        typer.Option(callback=plain, help="File with the signing key in LEADLINE_WEBHOOK_SECRETS."),
     ] = None,
     kind: Annotated[
         list[str] | None, typer.Option(help="Only alerts of this kind; may be repeated. Unless set: all.")
@@ -61,7 +67,7 @@ def add(
             KIND.validate_python(each)
     except ValidationError:
         fail("Agencies, teams and kinds are codes, for example school-0001 or deadline.overdue:*.", code=2)
-    if urlsplit(url).scheme not in {"https", "http"} or not urlsplit(url).hostname:
+    if not _is_address(url):
         fail("An address begins with https:// and names a host.", code=2)
     if to is Where.WEBHOOK and key is None:
         fail("A webhook is signed: name the file of its key with --key.", code=2)
@@ -71,9 +77,11 @@ def add(
 
     async def work(settings: Settings) -> None:
         async with store_of(settings, ServiceName.NOTIFY) as engine, engine.begin() as connection:
-            await endpoints.add(connection, endpoint, now=SystemClock().now())
+            await endpoints.add(connection, endpoint, now=clock_of(settings).now())
 
-    answered(work(current_settings()))
+    settings = current_settings()
+    _refuse_unknown(settings, team=team, kinds=kinds, key=key)
+    answered(work(settings))
     typer.echo(f"{identity} hears of {', '.join(kinds)} for the {owner} {owner_id}.")
 
 
@@ -125,3 +133,33 @@ def end(
     if not answered(work(current_settings())):
         fail("No such subscription is active: `leadline subscriptions list` shows them.")
     typer.echo(f"{subscription} has ended.")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket without its other half, a port that is no number
+        return False
+
+
+def _refuse_unknown(settings: Settings, *, team: str | None, kinds: Iterable[str], key: str | None) -> None:
+    """End the command for a team or a kind that the pack does not know, or a key that is not there.
+
+    Agencies are not listed anywhere: one is known by its referrals.
+    """
+    try:
+        pack = load_pack(settings.policy, NotifyPack)
+    except PackError as error:
+        fail(str(error), code=2)
+    if team is not None and team not in pack.team_by_code:
+        refuse("team", team, pack.team_by_code)
+    for kind in kinds:
+        if kind not in pack.kinds:
+            refuse("kind of alert", kind, pack.kinds)
+    secrets = settings.webhook_secrets
+    # Where this machine has no keys, the notifier's machine has them.
+    if key is not None and secrets is not None and secrets.is_dir():
+        there = [file.name for file in secrets.iterdir() if file.is_file()]
+        if key not in there:
+            refuse("signing key", key, there)

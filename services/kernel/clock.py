@@ -48,9 +48,13 @@ class HeldClock:
     file: Path
 
     def now(self) -> datetime:
-        """Return the held moment; FileNotFoundError when nobody has set one."""
-        (seconds,) = struct.unpack("<d", self.file.read_bytes())
-        return datetime.fromtimestamp(seconds, UTC)
+        """Return the held moment; FileNotFoundError when nobody has set one, ValueError for another file."""
+        try:
+            (seconds,) = struct.unpack("<d", self.file.read_bytes())
+            return datetime.fromtimestamp(seconds, UTC)
+        except (struct.error, OverflowError):
+            message = "the file holds no moment"
+            raise ValueError(message) from None
 
     def set(self, moment: datetime) -> None:
         """Move time to `moment`, in one step for every reader."""

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.events.base import Code
 from services.kernel.calendar import WorkingCalendar
+from services.kernel.complaints import complaint
 from services.kernel.deadline_rules import DeadlineRule
 
 M = TypeVar("M", bound=BaseModel)
@@ -301,10 +302,9 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
     if details["type"] == "extra_forbidden":
         close = get_close_matches(name, sorted(_fields(model, steps[:-1])), n=1)
         return "is not a known field" + (f"; did you mean {close[0]!r}?" if close else "")
-    message = details["msg"].removeprefix("Value error, ")
     found = repr(details["input"])
     shown = "" if isinstance(details["input"], dict | BaseModel) else f" (found {found[:60]})"
-    return f"is wrong: {message[:1].lower()}{message[1:]}{shown}"
+    return f"{complaint(details)}{shown}"
 
 
 def _fields(annotation: Any, steps: tuple[int | str, ...]) -> set[str]:

@@ -12,6 +12,7 @@ from services.kernel.clock import Clock, clock_of
 from services.kernel.connection import Engine
 from services.kernel.database import create_engine, open_store
 from services.kernel.delivery import Delivery
+from services.kernel.environment import WrongSettings
 from services.kernel.intake import Intake
 from services.kernel.logs import configure_logs
 from services.kernel.looping import keep_doing
@@ -108,16 +109,24 @@ def parts_of(
 def run_worker(name: str, build: Build, settings: Settings, *, extras: Extras | None = None) -> int:
     """Run a service's worker until it is told to stop; return the exit code.
 
-    Blocks. Raises PackError when the policy pack has mistakes.
+    Blocks. Raises PackError when the policy pack has mistakes, WrongSettings when the metrics' port is taken.
     """
     configure_logs(settings, service=name)
     service = build(settings)
     engine = create_engine(settings, name)
     clock = clock_of(settings)
     if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port)
+        _serve_metrics(settings.metrics_port)
     more = extras(settings, engine, clock) if extras is not None else ()
     parts = parts_of(service, settings, engine, clock, extras=more)
     app = create_app(f"leadline-{name}", services=parts)
     garbage.look_less_often()
     return run(app)
+
+
+def _serve_metrics(port: int) -> None:
+    try:
+        start_http_server(port)
+    except OSError:
+        problem = f"LEADLINE_METRICS_PORT: nothing can be served at port {port}; is it taken?"
+        raise WrongSettings(problem) from None

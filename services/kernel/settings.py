@@ -1,10 +1,19 @@
 """Settings of every process, from the environment (`LEADLINE_*`)."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, field_validator
+from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+SERVER = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
+"""`host:port`; an IPv6 address stands in brackets."""
+
+HOUR = 3600
 
 
 class Settings(BaseSettings):
@@ -17,9 +26,13 @@ class Settings(BaseSettings):
 
     kafka: str = Field("127.0.0.1:9092", description="Bootstrap servers, comma separated.")
     kafka_idempotent: bool = Field(True, description="Publish with the idempotent producer.")
-    kafka_session_timeout_seconds: float = Field(6.0, gt=0, description="Consumer group session time-out.")
-    kafka_fetch_wait_ms: int = Field(500, ge=1, description="How long the broker may hold an empty fetch.")
-    kafka_replication: int = Field(1, ge=1, description="Replication factor of the topics we create.")
+    kafka_session_timeout_seconds: float = Field(
+        6.0, gt=0, le=HOUR, description="Consumer group session time-out."
+    )
+    kafka_fetch_wait_ms: int = Field(
+        500, ge=1, le=60_000, description="How long the broker may hold an empty fetch."
+    )
+    kafka_replication: int = Field(1, ge=1, le=100, description="Replication factor of the topics we create.")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_username: str | None = None
     kafka_password: SecretStr | None = None
@@ -28,14 +41,16 @@ class Settings(BaseSettings):
         "postgresql+asyncpg://leadline@127.0.0.1/leadline_{service}",
         description="SQLAlchemy address with {service} in place of the service's name.",
     )
-    database_pool: int = Field(5, ge=1, description="Connections kept per process.")
+    database_pool: int = Field(5, ge=1, le=1000, description="Connections kept per process.")
 
     policy: Path = Field(
         Path("deploy/policies/cambridgeshire.yaml"), description="The council's policy pack."
     )
 
     batch: int = Field(500, ge=1, le=5000, description="Events per transaction, at the most.")
-    max_value_bytes: int = Field(256 * 1024, description="A larger Kafka value is parked.")
+    max_value_bytes: int = Field(
+        256 * 1024, ge=1, le=64 * 1024 * 1024, description="A larger Kafka value is parked."
+    )
 
     parking_limit: float = Field(
         0.2,
@@ -47,14 +62,18 @@ class Settings(BaseSettings):
 
     clock_start: AwareDatetime | None = Field(None, description="Simulated time begins here.")
     clock_epoch: AwareDatetime | None = Field(None, description="The real moment at which it began.")
-    clock_speed: float = Field(1.0, gt=0, description="Simulated seconds per real second.")
+    clock_speed: float = Field(1.0, gt=0, le=1_000_000, description="Simulated seconds per real second.")
     clock_file: Path | None = Field(
         None, description="Simulated time is held in this file and moved by hand."
     )
 
-    scan_seconds: float = Field(1.0, gt=0, description="How often deadlines are looked at.")
-    commit_seconds: float = Field(1.0, gt=0, description="Read positions are committed no more often.")
-    relay_seconds: float = Field(1.0, gt=0, description="How often the relay looks, beside being woken.")
+    scan_seconds: float = Field(1.0, gt=0, le=HOUR, description="How often deadlines are looked at.")
+    commit_seconds: float = Field(
+        1.0, gt=0, le=HOUR, description="Read positions are committed no more often."
+    )
+    relay_seconds: float = Field(
+        1.0, gt=0, le=HOUR, description="How often the relay looks, beside being woken."
+    )
 
     smtp: str | None = Field(None, description="host:port of the mail server; without it no e-mail is sent.")
     smtp_username: str | None = None
@@ -67,7 +86,7 @@ class Settings(BaseSettings):
     directory: Path | None = Field(
         None, description="CSV file recipient_id,email,phone of the council's own people; texts need it."
     )
-    send_seconds: float = Field(0.5, gt=0, description="How often senders look for messages.")
+    send_seconds: float = Field(0.5, gt=0, le=HOUR, description="How often senders look for messages.")
     govuk_notify_key: SecretStr | None = Field(
         None, description="API key of GOV.UK Notify; without it nothing goes that way."
     )
@@ -101,9 +120,17 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
-    metrics_port: int | None = Field(None, description="Workers serve metrics here when set.")
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Workers serve metrics here when set.")
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("kafka")
+    @classmethod
+    def _servers(cls, addresses: str) -> str:
+        if not all(_is_server(address.strip()) for address in addresses.split(",")):
+            message = "name servers as host:port, comma separated, for example broker-1:9092,broker-2:9092"
+            raise ValueError(message)
+        return addresses
 
     @field_validator("database")
     @classmethod
@@ -111,7 +138,49 @@ class Settings(BaseSettings):
         if "{service}" not in address:
             message = "put {service} where the service's name belongs, for example leadline_{service}"
             raise ValueError(message)
+        try:
+            dialect = make_url(address.replace("{service}", "service")).get_backend_name()
+        except (ArgumentError, ValueError):
+            dialect = ""
+        if dialect != "postgresql":
+            message = "write it like postgresql+asyncpg://user:password@host:5432/leadline_{service}"
+            raise ValueError(message)
         return address
+
+    @field_validator("smtp")
+    @classmethod
+    def _mail_server(cls, address: str | None) -> str | None:
+        if address is not None and not _is_server(address):
+            message = "name the mail server as host:port, for example mail.example.org:587"
+            raise ValueError(message)
+        return address
+
+    @field_validator("site", "govuk_notify_url")
+    @classmethod
+    def _web_address(cls, address: str) -> str:
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            message = "an address begins with https:// or http:// and names a host"
+            raise ValueError(message)
+        return address
+
+    @field_validator("clock_start", "clock_epoch", mode="before")
+    @classmethod
+    def _no_number(cls, moment: object) -> object:
+        if isinstance(moment, str) and moment.strip().lstrip("-").replace(".", "", 1).isdigit():
+            message = "a number is no moment: write it like 2026-09-07T09:00:00+01:00"
+            raise ValueError(message)
+        return moment
+
+    @model_validator(mode="after")
+    def _signs_in_to_the_broker(self) -> Self:
+        if self.kafka_security.startswith("SASL") and not (self.kafka_username and self.kafka_password):
+            message = "LEADLINE_KAFKA_SECURITY asks for SASL: set LEADLINE_KAFKA_USERNAME and _PASSWORD, too"
+            raise ValueError(message)
+        return self
 
     def database_of(self, service: str) -> str:
         """Return the address of one service's store."""
@@ -134,3 +203,8 @@ class Settings(BaseSettings):
 
             arguments["ssl_context"] = create_ssl_context()
         return arguments
+
+
+def _is_server(address: str) -> bool:
+    match = SERVER.fullmatch(address)
+    return match is not None and (match["port"] is None or 1 <= int(match["port"]) <= 65535)

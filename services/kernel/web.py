@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from services.kernel.complaints import complaint
 from services.kernel.cursors import LONGEST, Cursors, Key, Part, WrongCursor
 from services.kernel.faults import Refused, place
 
@@ -148,7 +149,10 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     # Places and sentences, never the values that came in: they may be personal.
     mistakes = [
-        {"field": place(step for step in mistake["loc"] if step != "body"), "message": mistake["msg"]}
+        {
+            "field": place(step for step in mistake["loc"] if step != "body"),
+            "message": complaint(mistake).removeprefix("is wrong: "),
+        }
         for mistake in error.errors()
     ]
     return problem(422, "The request has mistakes", "Correct the fields named below.", mistakes=mistakes)

@@ -113,6 +113,14 @@ class NotifyPack(Pack):
             found = tuple(rule for rule in self.alerts if rule.on.partition(":")[0] == name)
         return any(rule.urgency is Urgency.URGENT for rule in found)
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Return every kind of alert there can be, a deadline's state also with `:*`, and `*` for all."""
+        names = {rule.on.partition(":")[0] for rule in self.alerts}
+        states = names & _DEADLINE_STATES
+        of_deadlines = {f"{name}:{kind}" for name in states for kind in ("*", *self.deadlines.by_kind)}
+        return frozenset({"*", *(names - states), *of_deadlines})
+
     def settled_kinds(self, name: str, kind: str | None = None) -> Iterator[str]:
         """Yield the kinds of alerts that an event settles; `kind` is that of a deadline's event."""
         for rule in self.alerts:

@@ -19,6 +19,9 @@ class Choice:
     whole: bool
     """Whether nothing is left out and nobody looks into it: only then the figures stand for the revision."""
 
+    land: bool = False
+    """Whether nothing is measured and the last whole run's ratios are kept in the repository."""
+
     @property
     def report(self) -> Path:
         """Return the file for the report. A partial run never overwrites the whole one's."""

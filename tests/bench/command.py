@@ -21,6 +21,8 @@ examples:
     python -m tests.bench --quick --only pipeline --variants leadline,aiokafka_batch
   where the worker's time goes, by function:
     python -m tests.bench --quick --only pipeline --variants leadline --profile
+  keep the ratios of that last run in the repository, for later runs to be compared with:
+    python -m tests.bench --land
 
 parts:
 """
@@ -56,6 +58,11 @@ def choose(arguments: Sequence[str] | None = None) -> Choice:
         action="store_true",
         help=f"look into a worker of each variant in the pipeline with {PROFILER}, which slows it",
     )
+    parser.add_argument(
+        "--land",
+        action="store_true",
+        help="measure nothing: keep the last quick run's ratios, for later runs to be compared with",
+    )
     given = parser.parse_args(arguments)
     if given.profile and shutil.which(PROFILER) is None:
         parser.error(
@@ -66,6 +73,7 @@ def choose(arguments: Sequence[str] | None = None) -> Choice:
         parts=given.only,
         variants=given.variants,
         profile=given.profile,
+        land=given.land,
         whole=given.only == tuple(PARTS) and given.variants == tuple(VARIANTS) and not given.profile,
     )
 

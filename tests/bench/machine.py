@@ -18,7 +18,7 @@ def facts(engines: Engines) -> dict[str, Any]:
     """Return the machine, the engines and the code's revision."""
     return {
         "at": SystemClock().now().isoformat(timespec="seconds"),
-        "revision": _git("rev-parse", "HEAD"),
+        "revision": revision(),
         "changed_files": len(_git("status", "--porcelain").splitlines()),
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -29,6 +29,11 @@ def facts(engines: Engines) -> dict[str, Any]:
         "database": engines.database_name,
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def revision() -> str:
+    """Return the revision that is checked out."""
+    return _git("rev-parse", "HEAD")
 
 
 def _processor() -> str:

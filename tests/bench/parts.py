@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from services.assessment.pack import AssessmentPack
@@ -25,6 +26,7 @@ from tests.bench import (
 )
 from tests.bench.backlog import backlog
 from tests.bench.choice import Choice
+from tests.bench.guard import Ratio
 from tests.bench.mixture import mixed_for
 from tests.bench.run import Work, measure
 from tests.bench.say import say
@@ -84,9 +86,13 @@ class Bench:
             "two_workers_events_s": round(found.events_s(2)),
             "broker_events_s": round(found.broker_events_s),
         }
-        if measured:
+        if all(ours.values()):
             shares = {workers: round(speed / found.events_s(workers), 3) for workers, speed in ours.items()}
             self._add("pipeline", share_of_limit=shares[1], two_workers_share_of_limit=shares[2])
+            for name, workers in (("share_of_limit", 1), ("two_workers_share_of_limit", 2)):
+                speeds = pipeline.speeds_of(self.report, LEADLINE, workers, self._scale.partitions)
+                share = Ratio.of([speed / found.events_s(workers) for speed in speeds])
+                self._add("ratios", **{name: asdict(share)})
         limit.show(found, ours)
 
     async def split(self) -> None:

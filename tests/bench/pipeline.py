@@ -9,6 +9,7 @@ from typing import Any
 
 from services.assessment.pack import AssessmentPack
 from tests.bench.backlog import backlog
+from tests.bench.guard import Ratio
 from tests.bench.run import SHARES, Measured, Work, measure
 from tests.bench.say import say, table
 from tests.bench.scale import Scale
@@ -56,14 +57,14 @@ class Pipeline:
         """Return the median of a course."""
         return median(run.events_s for run in self.runs[course])
 
-    def ratio(self, ours: Course, peers: Iterable[Course]) -> float:
+    def ratio(self, ours: Course, peers: Iterable[Course]) -> Ratio:
         """Return how many times as fast as the best of the peers we are.
 
-        Compared within each round in which all took part; the median over these rounds.
+        Compared within each round in which all took part.
         """
         others = [[run.events_s for run in self.runs[peer]] for peer in peers]
         best: list[float] = [max(speeds) for speeds in zip(*others, strict=False)]
-        return median(run.events_s / peer for run, peer in zip(self.runs[ours], best, strict=False))
+        return Ratio.of([run.events_s / peer for run, peer in zip(self.runs[ours], best, strict=False)])
 
 
 def courses(scale: Scale, variants: Collection[str] = tuple(VARIANTS)) -> list[Course]:
@@ -198,15 +199,15 @@ def figures(pipeline: Pipeline, scale: Scale) -> dict[str, Any]:
         "two_workers_vs_batch_peer": (two, [Course(AIOKAFKA_BATCH, 2, few)]),
     }
     ran = pipeline.runs.keys()
+    found = {
+        name: pipeline.ratio(ours, peers) for name, (ours, peers) in ratios.items() if {ours, *peers} <= ran
+    }
     return {
         "pipeline": {
             name: round(pipeline.events_s(course)) for name, course in speeds.items() if course in ran
         }
-        | {
-            name: round(pipeline.ratio(ours, peers), 2)
-            for name, (ours, peers) in ratios.items()
-            if {ours, *peers} <= ran
-        },
+        | {name: round(ratio.value, 2) for name, ratio in found.items()},
+        "ratios": {name: asdict(ratio) for name, ratio in found.items()},
         "peers": {
             peer.name: {"events_s": round(pipeline.events_s(Course(peer, 1, few))), "words": peer.words}
             for peer in PEERS
@@ -214,6 +215,16 @@ def figures(pipeline: Pipeline, scale: Scale) -> dict[str, Any]:
         },
         "courses": [_course(course, runs) for course, runs in pipeline.runs.items()],
     }
+
+
+def speeds_of(report: Mapping[str, Any], variant: Variant, workers: int, partitions: int) -> list[float]:
+    """Return how many events a second each round of a course made, from a report."""
+    return [
+        each["events"] / each["commit_seconds"]
+        for course in report["courses"]
+        if (course["variant"], course["workers"], course["partitions"]) == (variant.name, workers, partitions)
+        for each in course["rounds"]
+    ]
 
 
 def _course(course: Course, runs: Sequence[Measured]) -> Mapping[str, Any]:

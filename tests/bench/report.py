@@ -7,6 +7,15 @@ from tests.bench.variants import PEERS
 
 SERVICES = ("referral", "assessment", "placement", "notify")
 
+RATIOS = (
+    "vs_best_per_event_peer",
+    "vs_best_batch_peer",
+    "two_workers_vs_batch_peer",
+    "share_of_limit",
+    "two_workers_share_of_limit",
+)
+"""What a run compares within itself, and with the landed run."""
+
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "pipeline": (
         "one_worker_events_s",
@@ -15,6 +24,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
         "vs_best_batch_peer",
         "share_of_limit",
     ),
+    **{f"ratios.{name}": ("value", "low", "high") for name in RATIOS},
     **{f"peers.{peer.name}": ("events_s",) for peer in PEERS},
     "latency_ms.50": ("p50", "p99", "p999"),
     "relay_ms": ("p50", "p99"),

@@ -336,7 +336,10 @@ async def test_open_deadlines_come_earliest_first_and_overdue_ones_are_marked(
     assert ["OVERDUE" in line for line in lines] == [True, False]
     late = json.loads((await cli("deadlines", "--state", "overdue", "--json")).stdout)
     assert [(line["service"], line["kind"]) for line in late] == [("referral", "triage_decision")]
-    assert (await cli("deadlines", "--kind", "nonsense")).stdout == "no open deadlines\n"
+    unknown = await cli("deadlines", "--kind", "nonsense", code=2)
+    assert "There are: " in unknown.stderr
+    assert "triage_decision" in unknown.stderr
+    assert (await cli("deadlines", "--kind", "exit_interview")).stdout == "no open deadlines\n"
 
 
 async def test_a_service_without_a_store_is_named_and_the_others_answer(
@@ -452,3 +455,29 @@ async def test_an_import_that_leaves_a_file_out_names_it_and_is_no_success(
     )
     with report.open(encoding="utf-8", newline="") as stream:
         assert list(csv.reader(stream))[1:] == [["2026-episodes.xlsx", "", reason]]
+
+
+ODD = ("'; DROP TABLE journal; --", "St Mary's \u2603", "%s $1 :key \\", "x" * 400)
+
+
+@pytest.mark.parametrize("text_", ODD, ids=["sql", "unicode", "placeholders", "long"])
+async def test_odd_text_reaches_a_store_as_text_or_is_refused_in_words(cli: Cli, text_: str) -> None:
+    """What a store could take is looked up and not there; nothing of it is a statement."""
+    assert (
+        "There is no agency with a key"
+        in (await cli("agency-keys", "list", "--agency", text_, code=2)).stderr
+    )
+    assert "No such key is in use" in (await cli("agency-keys", "revoke", text_, code=1)).stderr
+    assert "There is no kind of deadline" in (await cli("deadlines", "--kind", text_, code=2)).stderr
+    await cli("dead-letters", "replay", "--all", "--by", text_)
+    await cli("agency-keys", "issue", text_, code=2)
+
+
+async def test_positions_at_the_far_end_are_answers(cli: Cli, referral: Bench) -> None:
+    """The largest that a store knows; one more is wrong usage."""
+    await referral.deliver(made())
+    far = str(2**63 - 1)
+    assert (await cli("journal", "replay", "referral", "--since", far, "--yes")).stdout == "no events\n"
+    await cli("journal", "replay", "referral", "--since", str(2**63), "--yes", code=2)
+    assert (await cli("journal", "show", "referral", "--after", far)).stdout == "no events\n"
+    await cli("audit", "--service", "referral", "--since", far, "--grace", "0", code=0)

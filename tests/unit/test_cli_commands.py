@@ -37,7 +37,7 @@ def commands() -> Iterator[tuple[str, ...]]:
 
 def leadline(*arguments: str, **env: str) -> Result:
     """Run a command where no system runs and a terminal is 200 columns wide."""
-    names = ("LEADLINE_KAFKA", "LEADLINE_DATABASE", "LEADLINE_POLICY")
+    names = ("LEADLINE_KAFKA", "LEADLINE_DATABASE", "LEADLINE_POLICY", "LEADLINE_SYSTEM")
     environment: dict[str, str | None] = {**dict.fromkeys(names), "COLUMNS": "200", **env}
     return CliRunner().invoke(app, arguments, env=environment)
 
@@ -76,17 +76,17 @@ def test_the_version_is_told() -> None:
     [
         (("dead-letters", "replay"), "name either an ID or --all"),
         (("dead-letters", "replay", ID, "--all"), "name either an ID or --all"),
-        (("dead-letters", "show", "17"), "should be a valid UUID"),
+        (("dead-letters", "show", "17"), "must be an id, for example"),
         (("dead-letters", "list", "--state", "lost"), "'lost' is not one of"),
         (("dead-letters", "list", "--service", "billing"), "'billing' is not one of"),
-        (("deadlines", "--limit", "0"), "greater than or equal to 1"),
+        (("deadlines", "--limit", "0"), "must be at least 1"),
         (("deadlines", "--after", "x"), "This is no cursor of ours: send one as it came"),
         (("dead-letters", "list", "--after", DEADLINES_CURSOR), "This cursor is of another list"),
         (
             ("journal", "show", "referral", "--type", "referral.acepted.v1"),
             "mean referral.accepted.v1?",
         ),
-        (("journal", "replay", "referral", "--since", "-1"), "greater than or equal to 0"),
+        (("journal", "replay", "referral", "--since", "-1"), "must be at least 0"),
         (("import-ssda903", "no-such-directory"), "does not exist"),
         (("import-ssda903", ".", "--report", "refused.txt"), "name a .csv or .json file"),
     ],

@@ -82,7 +82,7 @@ def test_every_problem_names_file_line_and_field(tmp_path: Path) -> None:
         """,
     )
     assert problems(path) == [
-        "pack.yaml, line 9: shops.0.shelves is wrong: input should be a valid integer (found ['many']).",
+        "pack.yaml, line 9: shops.0.shelves must be a whole number (found ['many']).",
         "pack.yaml, line 10: shops.1.shelves is missing (is 'shelfs' a typing error?).",
         "pack.yaml, line 12: shops.1.shelfs is not a known field; did you mean 'shelves'?",
     ]
@@ -173,7 +173,7 @@ def test_a_problem_names_the_file_it_stands_in(tmp_path: Path) -> None:
     write(tmp_path, "shops: [{name: A, on: Monday}]\n", "base.yaml")
     path = write(tmp_path, "extends: base.yaml\npack:\n  version: a version\n", head="")
     told = problems(path)
-    assert told[0].startswith("pack.yaml, line 3: pack.version is wrong: ")
+    assert told[0].startswith("pack.yaml, line 3: pack.version must be a code without spaces")
     assert told[1:] == ["base.yaml, line 6: shops.0.shelves is missing."]
 
 
@@ -189,7 +189,7 @@ def test_a_wrong_key_is_told_where_it_stands(tmp_path: Path) -> None:
     write(tmp_path, "shops: []\n", "base.yaml")
     path = write(tmp_path, "extends: base.yaml\nlabels:\n  levels:\n    two: Two\n", head="")
     (problem,) = problems(path)
-    assert problem.startswith("pack.yaml, line 4: labels.levels.two is wrong: ")
+    assert problem.startswith("pack.yaml, line 4: labels.levels.two must be a whole number")
 
 
 def test_a_file_that_extends_itself_is_refused(tmp_path: Path) -> None:

@@ -403,7 +403,7 @@ def test_complex_safety_beside_another_complex_need_is_protection() -> None:
             "practitioners: [{id: W-1, role: a, capacity: 1}, {id: W-1, role: a, capacity: 2}]",
             "practitioners.1.id: W-1 is already taken by an earlier entry.",
         ),
-        (AssessmentPack, "caseload: {weights: {4: 0}}", "caseload.weights.4 is wrong: "),
+        (AssessmentPack, "caseload: {weights: {4: 0}}", "caseload.weights.4 must be at least 1 (found 0)"),
         (
             NotifyPack,
             "county_duty: {manager: W-9999}",

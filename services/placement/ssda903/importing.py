@@ -30,6 +30,8 @@ HANDLED_BY = "placement"
 LINGER_MS = 20
 BATCH_BYTES = 128 * 1024
 POLL_SECONDS = 0.1
+BOOTSTRAP_MS = 10_000
+"""A broker that runs answers in this time; a person waits."""
 
 Progress = Callable[[int, int], None]
 """Called with how many events are handled and how many there are in all."""
@@ -102,6 +104,7 @@ def _publish(facts: Sequence[Fact], settings: Settings) -> Mapping[TopicPartitio
         linger_ms=LINGER_MS,
         batch_size=BATCH_BYTES,
         allow_auto_create_topics=False,
+        bootstrap_timeout_ms=BOOTSTRAP_MS,
     )
     try:
         sent: list[FutureRecordMetadata] = []

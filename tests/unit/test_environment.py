@@ -1,0 +1,95 @@
+"""Settings that cannot be used are named with what to do about them, and without their values."""
+
+import json
+
+import pytest
+
+from services.kernel.environment import WrongSettings, read_settings, variable
+from services.kernel.settings import Settings
+
+SECRET = "hunter2 \u2603"
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+
+
+def problems(monkeypatch: pytest.MonkeyPatch, **settings: str) -> tuple[str, ...]:
+    """Return what is said about these settings; empty when they can be used."""
+    for name, value in settings.items():
+        monkeypatch.setenv(variable(name), value)
+    try:
+        read_settings()
+    except WrongSettings as wrong:
+        return wrong.problems
+    return ()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize("value", [SECRET, f'{{"{SECRET}', json.dumps([SECRET]), "-1", "nan", "1e999", ""])
+def test_a_wrong_value_is_never_shown_and_its_variable_is(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Whatever stands in whichever variable: one sentence that names it, in no library's words."""
+    told = problems(monkeypatch, **{name: value})
+    for sentence in told:
+        assert sentence.startswith(variable(name))
+        assert sentence.endswith(".")
+        assert "hunter2" not in sentence
+        assert "nput should" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("batch", "many", "must be a whole number."),
+        ("batch", "5001", "must be at most 5000."),
+        ("scan_seconds", "inf", "must be at most 3600."),
+        ("webhook_http", "perhaps", "must be true or false."),
+        ("sign_in", "everybody", "must be 'none' or 'demo'."),
+        ("metrics_port", "70000", "must be at most 65535."),
+        ("clock_start", "2026-09-07T09:00", "must be a moment with its distance from UTC"),
+        ("clock_start", "2026", "is wrong: a number is no moment"),
+        ("govuk_notify_templates", "{email}", "must be valid JSON."),
+        ("govuk_notify_templates", '{"email": 3}', ", email, must be text."),
+        ("kafka", "broker:here", "is wrong: name servers as host:port"),
+        ("kafka", "a:1,,b:2", "is wrong: name servers as host:port"),
+        ("database", "postgresql://u@h/leadline", "is wrong: put {service} where"),
+        ("database", "mysql://u@h/leadline_{service}", "is wrong: write it like postgresql+asyncpg://"),
+        ("database", "postgresql://u:p@h:port/l_{service}", "is wrong: write it like postgresql+asyncpg://"),
+        ("smtp", "mail server", "is wrong: name the mail server as host:port"),
+        ("site", "leadline.example", "is wrong: an address begins with https://"),
+        ("site", "http://[", "is wrong: an address begins with https://"),
+    ],
+)
+def test_the_sentence_says_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    """After the variable's name."""
+    (sentence,) = problems(monkeypatch, **{name: value})
+    assert sentence.removeprefix(variable(name)).strip().startswith(words)
+
+
+def test_every_wrong_variable_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody corrects one only to hear of the next."""
+    assert len(problems(monkeypatch, batch="x", port="y", log_level="z")) == 3
+
+
+def test_a_broker_that_asks_for_a_user_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said when the settings are read, and not by a client later."""
+    assert problems(monkeypatch, kafka_security="SASL_SSL") == (
+        "LEADLINE_KAFKA_SECURITY asks for SASL: set LEADLINE_KAFKA_USERNAME and _PASSWORD, too.",
+    )
+    assert problems(monkeypatch, kafka_username="u", kafka_password="p") == ()
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:9092", "kafka", "my_kafka-0.svc:9092, b:1", "[::1]:9092,[fe80::1]"]
+)
+def test_addresses_of_brokers_in_all_their_forms_are_taken(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """With and without a port, several, and those of IPv6."""
+    assert problems(monkeypatch, kafka=address) == ()

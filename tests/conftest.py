@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.embedded.engines import Engines, running_engines
 from deploy.embedded.errors import AlreadyRunningError
@@ -14,6 +15,10 @@ __all__ = ["_needs_kafka", "pytest_terminal_summary"]
 
 TESTS = Path(__file__).parent
 VAR = TESTS.parent / "var"
+
+# How long one example takes says how busy the machine is; a test that hangs is ended by its timeout.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 LONGEST = (
     "connected/test_restore.py",

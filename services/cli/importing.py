@@ -93,9 +93,7 @@ def _system() -> Iterator[Settings]:
             if settings is None:
                 settings = _started(stack)
             elif settings.clock_file is not None:
-                typer.echo(
-                    "Into a system of simulated time: what is imported into the demo ends with it.", err=True
-                )
+                typer.echo("Time is simulated here: what is imported into a demo ends with it.", err=True)
             now_of(settings)
         except (Unable, WrongSettings) as unable:
             fail(str(unable), code=2)

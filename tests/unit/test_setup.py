@@ -152,3 +152,21 @@ def test_node_comes_from_pypi_where_the_machines_own_is_too_old(
     assert ("node.txt" in calls) == fetched
     assert "npm ci" in calls
     assert "npm run" in calls
+
+
+def test_a_bare_machine_needs_root_and_debootstrap_and_says_so(tmp_path: Path) -> None:
+    """One sentence, before anything is made."""
+    for name in ("bash", "dirname", "id"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    done = subprocess.run(
+        [tmp_path / "bash", ROOT / "deploy" / "bare.sh"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    lacking = "debootstrap: apt-get install debootstrap" if os.geteuid() == 0 else "root, for it makes"
+    assert done.returncode == 1
+    assert re.fullmatch(rf"make bare needs {lacking}.*\.\n", done.stderr)
+    assert done.stdout == ""

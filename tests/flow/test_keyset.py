@@ -5,12 +5,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from services.kernel.connection import Connection
 from services.kernel.cursors import Key, Part
 from services.kernel.store.keyset import Column, Listing
+from services.notify.app import build as build_notify
+from services.notify.reading import LIST, AlertFilter, Sort
 from services.referral.app import build
-from tests.flow.conftest import MakeBench
+from tests.flow.conftest import MONDAY, MakeBench
 
 pytestmark = pytest.mark.connected
 
@@ -71,3 +74,23 @@ async def test_part_before_the_first_rows_is_the_beginning(bench: MakeBench) -> 
         assert (first.begins, [row[0] for row in first.items], first.passed) == (True, [2, 2], 0)
         beyond = await read(connection, rows, without=2, after=(2, "b", UUID(int=9)))
         assert (list(beyond.items), beyond.begins, beyond.ends, beyond.total) == ([], False, True, 3)
+
+
+@pytest.mark.parametrize(("sort", "index"), [("newest", "alerts_by_time"), ("due", "alerts_open_by_due")])
+async def test_page_of_alerts_begins_in_an_index_where_the_one_before_ended(
+    bench: MakeBench, sort: Sort, index: str
+) -> None:
+    """The table's indexes have the expressions of the list; without an index each page reads all alerts."""
+    made = await bench("notify", build_notify)
+    rows = LIST[sort]
+    key = (MONDAY, UUID(int=1)) if sort == "newest" else (MONDAY, MONDAY, UUID(int=1))
+    given = {**AlertFilter().parameters(), **rows._given(key), "limit": 50}
+    async with made.engine.begin() as connection:
+        # Of an empty table PostgreSQL would rather read everything.
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        await connection.execute(text("SET LOCAL enable_sort = off"))
+        lines = await connection.execute(text(f"EXPLAIN {rows._after.text}"), given)
+    plan = "\n".join(line[0] for line in lines)
+    assert f"Index Scan using {index}" in plan or f"Index Scan Backward using {index}" in plan
+    assert "Index Cond" in plan
+    assert "Sort" not in plan

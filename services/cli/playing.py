@@ -1,4 +1,4 @@
-"""`leadline demo`: a month of a small county on real engines, in about a minute."""
+"""`leadline demo`: a month of a small county on real engines, within a minute."""
 
 import os
 import threading
@@ -58,6 +58,9 @@ def demo(
             ) as system,
         ):
             assert system.site is not None  # noqa: S101 - started with pages
+            console.print(
+                f"Look around while the county lives: {system.site}/inbox", highlight=False, soft_wrap=True
+            )
             summary = run_demo(
                 site=system.site,
                 kafka=system.engines.kafka,

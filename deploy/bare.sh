@@ -73,7 +73,7 @@ play() { # what happens inside the namespaces
   [ -s "$root/root/leadline/services/notify/static/govuk/govuk-frontend.css" ] || echo "-- the pages are plain"
 
   [ -n "${TESTS+set}" ] || { say "tests"; timed "make test" || refuse "The tests failed."; return; }
-  [ -z "$TESTS" ] || { say "some tests"; timed ".venv/bin/pytest -q -rs $TESTS" || refuse "The tests failed."; }
+  [ -z "$TESTS" ] || { say "some tests"; timed "PATH=\$PWD/.venv/bin:\$PATH pytest -q -rs $TESTS" || refuse "The tests failed."; }
 }
 
 if [ "${1:-}" = inside ]; then

@@ -237,7 +237,7 @@ def test_metrics_keep_the_last_count_of_what_could_not_be_looked_at() -> None:
         (("--since", "5"), "name --service"),
         (("--service", "referral", "--since", "5", "--last", "9"), "either --since or --last"),
         (("--metrics-port", "9105"), "add --every"),
-        (("--grace", "-1"), "greater than or equal to 0"),
+        (("--grace", "-1"), "must be at least 0"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_looked_at(arguments: tuple[str, ...], words: str) -> None:

@@ -12,7 +12,7 @@ def held_time(clock: HeldClock) -> Mapping[str, str]:
     """
     return {
         "LEADLINE_CLOCK_FILE": str(clock.file),
-        "LEADLINE_SCAN_SECONDS": "0.05",
+        "LEADLINE_SCAN_SECONDS": "0.25",
         "LEADLINE_SEND_SECONDS": "0.05",
         "LEADLINE_COMMIT_SECONDS": "0.02",
     }

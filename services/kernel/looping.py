@@ -1,14 +1,20 @@
 """The one way in which a worker's parts do something again and again."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 from mode import Service
 
+from services.kernel.clock import Clock, HeldClock
 from services.kernel.database import is_transient
 from services.kernel.ending import never_silently
 
 log = structlog.get_logger()
+
+LOOK_SECONDS = 0.01
+"""How often a loop looks at a held clock: it costs the reading of eight bytes."""
 
 
 def _type(error: BaseException) -> str:
@@ -50,13 +56,19 @@ class Waiting:
 
 
 async def keep_doing(
-    part: Service, work: Callable[[], Awaitable[object]], *, pause_seconds: float, waiting: Waiting | None
+    part: Service,
+    work: Callable[[], Awaitable[object]],
+    *,
+    pause_seconds: float,
+    waiting: Waiting | None,
+    clock: Clock | None = None,
 ) -> None:
     """Do a part's work again and again, with a pause in between, until the part is told to stop.
 
     What passes by itself is waited for. Any other error crashes the worker, and so does a cancellation that
     is not the end of the part. Work that goes on for long calls `waiting.end` once it is well. `waiting` is
-    None where nothing outside this process is needed.
+    None where nothing outside this process is needed. Work that time brings names its `clock`: it is done at
+    once when somebody moves a held clock.
     """
     with never_silently(part):
         while not part.should_stop:
@@ -69,7 +81,17 @@ async def keep_doing(
             else:
                 if waiting is not None:
                     waiting.end()
-            await part.sleep(pause_seconds)
+            if isinstance(clock, HeldClock):
+                await _until_moved(part, clock, within_seconds=pause_seconds)
+            else:
+                await part.sleep(pause_seconds)
+
+
+async def _until_moved(part: Service, clock: HeldClock, *, within_seconds: float) -> None:
+    """Return when the clock shows another moment, when the time is up or when the part is to stop."""
+    give_up, before = time.monotonic() + within_seconds, clock.now()
+    while time.monotonic() < give_up and not part.should_stop and clock.now() == before:
+        await asyncio.sleep(min(LOOK_SECONDS, within_seconds))
 
 
 def worst(errors: Iterable[BaseException | None]) -> BaseException | None:

@@ -70,7 +70,9 @@ class Scanner(Service):
     @Service.task
     async def _scan(self) -> None:
         waiting = Waiting("database away, deadlines wait")
-        await keep_doing(self, self._raise_all, pause_seconds=self._interval, waiting=waiting)
+        await keep_doing(
+            self, self._raise_all, pause_seconds=self._interval, waiting=waiting, clock=self._clock
+        )
 
     async def _raise_all(self) -> None:
         """Raise what is due. While there is much, the database works on one transaction, we on another."""

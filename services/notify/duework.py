@@ -149,7 +149,7 @@ class DueWork(Part):
     @Part.task
     async def _look_for_ever(self) -> None:
         waiting = Waiting("what is due waits", passes=_passes)
-        await keep_doing(self, self.look, pause_seconds=self._interval, waiting=waiting)
+        await keep_doing(self, self.look, pause_seconds=self._interval, waiting=waiting, clock=self._clock)
 
     async def look(self) -> None:
         """Do all that is due now."""

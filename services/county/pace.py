@@ -13,6 +13,6 @@ def held_time(clock: HeldClock) -> Mapping[str, str]:
     return {
         "LEADLINE_CLOCK_FILE": str(clock.file),
         "LEADLINE_SCAN_SECONDS": "0.25",
-        "LEADLINE_SEND_SECONDS": "0.05",
+        "LEADLINE_SEND_SECONDS": "0.02",
         "LEADLINE_COMMIT_SECONDS": "0.02",
     }

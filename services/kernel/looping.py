@@ -90,7 +90,7 @@ async def keep_doing(
 async def _until_moved(part: Service, clock: HeldClock, *, within_seconds: float) -> None:
     """Return when the clock shows another moment, when the time is up or when the part is to stop."""
     give_up, before = time.monotonic() + within_seconds, clock.now()
-    while time.monotonic() < give_up and not part.should_stop and clock.now() == before:
+    while time.monotonic() < give_up and not part.should_stop and clock.now() == before:  # noqa: ASYNC110 - no event
         await asyncio.sleep(min(LOOK_SECONDS, within_seconds))
 
 

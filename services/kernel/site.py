@@ -18,7 +18,7 @@ from services.kernel.database import STORE_ERRORS, create_engine, is_transient, 
 from services.kernel.desk import Desk
 from services.kernel.service import Service
 from services.kernel.settings import Settings
-from services.kernel.store import dead_letters, deadlines, journal
+from services.kernel.store.standing import standing
 from services.kernel.web import install_errors, problem, problems
 
 Router = Callable[[Desk[Any]], APIRouter]
@@ -165,19 +165,18 @@ async def _status(desk: Desk[Any], bridge: Bridge) -> dict[str, Any]:
     more = desk.service.count_due
     # Unread events are counted before what came of them: what is read meanwhile is counted once at least.
     async with desk.engine.connect() as connection:
-        pending = await journal.pending(connection)
-        deadlines_due = await deadlines.count_due(connection, now=now)
         due = 0 if more is None else await more(connection, now)
-        parked = await dead_letters.count(connection)
-        return {
-            "service": desk.service.name,
-            "now": now,
-            "at_rest": lag is not None and not (sum(lag.values()) or pending or deadlines_due or due),
-            "lag": lag,
-            "outbox_pending": pending,
-            "deadlines_due": deadlines_due,
-            "due": due,
-            "parked": sum(count for (state, _), count in parked.items() if state == "parked"),
-            "waiting": sum(count for (state, _), count in parked.items() if state == "waiting"),
-            "events": await journal.count_by_type(connection),
-        }
+        stands = await standing(connection, now=now)
+    left = stands.pending or stands.deadlines_due or due
+    return {
+        "service": desk.service.name,
+        "now": now,
+        "at_rest": lag is not None and not (sum(lag.values()) or left),
+        "lag": lag,
+        "outbox_pending": stands.pending,
+        "deadlines_due": stands.deadlines_due,
+        "due": due,
+        "parked": stands.parked,
+        "waiting": stands.waiting,
+        "events": stands.events,
+    }

@@ -73,7 +73,7 @@ CLAIM_BEGINNING = text("""
     )
     RETURNING delegation_id, worker_id, to_id, starts_at, ends_at
 """)
-COUNT_BEGINNING = text("SELECT count(*) FROM delegations WHERE NOT begun AND starts_at <= :now")
+BEGINNING = "SELECT count(*) FROM delegations WHERE NOT begun AND starts_at <= :now"
 
 
 async def load(connection: Connection, known: Arrangements | None) -> Arrangements:
@@ -130,11 +130,6 @@ async def claim_beginning(connection: Connection, *, now: datetime) -> Delegatio
     """Return an absence that begins, marked as begun; those that another scanner holds are passed over."""
     row = (await connection.execute(CLAIM_BEGINNING, {"now": now})).one_or_none()
     return None if row is None else _delegation(row)
-
-
-async def count_beginning(connection: Connection, *, now: datetime) -> int:
-    """Return how many absences have begun and not been acted on."""
-    return int((await connection.execute(COUNT_BEGINNING, {"now": now})).scalar_one())
 
 
 def _delegation(row: Any) -> Delegation:

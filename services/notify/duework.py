@@ -51,7 +51,10 @@ HAVE_HEARD = text(f"""
     WHERE recipient_id = ANY(CAST(:recipients AS text[])) AND cause_id = ANY(CAST(:causes AS uuid[]))
 """)  # noqa: S608 - the columns are ours
 
-COUNT_DUE = text("SELECT count(*) FROM alerts WHERE next_escalation_at <= :now")
+COUNT_DUE = text(f"""
+    SELECT (SELECT count(*) FROM alerts WHERE next_escalation_at <= :now)
+         + ({arranging.BEGINNING}) + ({queue.HELD_TOO_LONG})
+""")  # noqa: S608 - the statements are ours
 
 
 async def escalate_once(
@@ -124,9 +127,7 @@ async def release_held(engine: Engine, clock: Clock) -> int:
 
 async def count_due(connection: Connection, now: datetime) -> int:
     """Return how much of all this is still to be done at a moment."""
-    alerts = (await connection.execute(COUNT_DUE, {"now": now})).scalar_one()
-    absences = await arranging.count_beginning(connection, now=now)
-    return int(alerts) + absences + await queue.count_due(connection, now=now)
+    return int((await connection.execute(COUNT_DUE, {"now": now})).scalar_one())
 
 
 def _passes(error: BaseException) -> bool:

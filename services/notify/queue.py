@@ -89,7 +89,7 @@ RELEASE = text("""
     FROM gathered WHERE deliveries.delivery_id = gathered.delivery_id
     RETURNING deliveries.delivery_id
 """)
-COUNT_DUE = text("SELECT count(*) FROM deliveries WHERE state = 'held' AND held_until <= :now")
+HELD_TOO_LONG = "SELECT count(*) FROM deliveries WHERE state = 'held' AND held_until <= :now"
 
 FIGURES = text("""
     SELECT channel, state, count(*) FROM deliveries GROUP BY channel, state ORDER BY channel, state
@@ -238,11 +238,6 @@ async def bounced(
 async def release(connection: Connection, *, now: datetime) -> int:
     """Let go what was held until now, what one person gets on one channel as one message; return how much."""
     return len(await connection.execute(RELEASE, {"now": now}))
-
-
-async def count_due(connection: Connection, *, now: datetime) -> int:
-    """Return how many deliveries are held longer than they should be."""
-    return int((await connection.execute(COUNT_DUE, {"now": now})).scalar_one())
 
 
 async def figures(connection: Connection) -> dict[str, dict[str, int]]:

@@ -30,8 +30,6 @@ APPEND = text("""
     SELECT pg_notify('outbox', '')
 """)
 
-COUNT = text("SELECT type, count(*) FROM journal GROUP BY type ORDER BY type")
-PENDING = text("SELECT count(*) FROM outbox")
 REQUEUE = text("""
     WITH added AS (
         INSERT INTO outbox (position) SELECT position FROM journal
@@ -67,16 +65,6 @@ async def append(connection: Connection, entries: Sequence[Entry], *, now: datet
         return
     columns = zip(*entries, strict=True)
     await connection.execute(APPEND, {"time": now, **dict(zip(Entry._fields, columns, strict=True))})
-
-
-async def count_by_type(connection: Connection) -> dict[str, int]:
-    """Return how many events of each wire type were ever published."""
-    return {row[0]: row[1] for row in await connection.execute(COUNT)}
-
-
-async def pending(connection: Connection) -> int:
-    """Return how many events are not yet on the bus."""
-    return int((await connection.execute(PENDING)).scalar_one())
 
 
 async def requeue(connection: Connection, *, since: int = 0) -> int:

@@ -1,0 +1,39 @@
+"""SQL about how far a service has come: one statement, for it is asked again and again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+
+from services.kernel.connection import Connection
+
+STANDING = text("""
+    SELECT (SELECT count(*) FROM outbox) AS pending,
+           (SELECT count(*) FROM deadlines WHERE next_at <= :now) AS deadlines_due,
+           (SELECT count(*) FROM dead_letters WHERE state = 'parked') AS parked,
+           (SELECT count(*) FROM dead_letters WHERE state = 'waiting') AS waiting,
+           (SELECT CAST(coalesce(json_object_agg(type, number ORDER BY type), '{}') AS text)
+            FROM (SELECT type, count(*) AS number FROM journal GROUP BY type) AS published) AS events
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a service has come, by its store."""
+
+    pending: int
+    """Events that are not yet on the bus."""
+    deadlines_due: int
+    parked: int
+    waiting: int
+    """Events that wait behind a parked one."""
+    events: Mapping[str, int]
+    """Events that it has ever published, by wire type."""
+
+
+async def standing(connection: Connection, *, now: datetime) -> Standing:
+    """Return how far the service has come at a moment of its clock."""
+    row = (await connection.execute(STANDING, {"now": now})).one()
+    return Standing(row.pending, row.deadlines_due, row.parked, row.waiting, json.loads(row.events))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 
 import structlog
 from mode import Service
@@ -70,8 +71,10 @@ async def keep_doing(
     None where nothing outside this process is needed. Work that time brings names its `clock`: it is done at
     once when somebody moves a held clock.
     """
+    held = clock if isinstance(clock, HeldClock) else None
     with never_silently(part):
         while not part.should_stop:
+            before = None if held is None else held.now()
             try:
                 await work()
             except Exception as error:
@@ -81,17 +84,19 @@ async def keep_doing(
             else:
                 if waiting is not None:
                     waiting.end()
-            if isinstance(clock, HeldClock):
-                await _until_moved(part, clock, within_seconds=pause_seconds)
-            else:
+            if held is None:
                 await part.sleep(pause_seconds)
+            else:
+                await _until_moved(part, held, since=before, within_seconds=pause_seconds)
 
 
-async def _until_moved(part: Service, clock: HeldClock, *, within_seconds: float) -> None:
+async def _until_moved(
+    part: Service, clock: HeldClock, *, since: datetime | None, within_seconds: float
+) -> None:
     """Return when the clock shows another moment, when the time is up or when the part is to stop."""
-    give_up, before = time.monotonic() + within_seconds, clock.now()
-    while time.monotonic() < give_up and not part.should_stop and clock.now() == before:  # noqa: ASYNC110 - no event
-        await asyncio.sleep(min(LOOK_SECONDS, within_seconds))
+    give_up = time.monotonic() + within_seconds
+    while time.monotonic() < give_up and not part.should_stop and clock.now() == since:  # noqa: ASYNC110
+        await asyncio.sleep(min(LOOK_SECONDS, within_seconds))  # a file tells nobody that it has changed
 
 
 def worst(errors: Iterable[BaseException | None]) -> BaseException | None:

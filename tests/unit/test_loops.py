@@ -3,6 +3,7 @@
 import ast
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from services.kernel.broker import ConnectionLost, is_away
+from services.kernel.clock import HeldClock
 from services.kernel.ending import CancelledInside, PartFailed, never_silently
 from services.kernel.looping import Waiting, keep_doing, worst
 
 SERVICES = Path(__file__).parents[2] / "services"
 PATIENCE_SECONDS = 10
+NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
 SECRET = "Zebedee Quillfeather"
 
 
@@ -58,6 +61,26 @@ async def crashed(part: Service) -> tuple[BaseException | None, list[EventDict]]
             await part.wait_until_stopped()
             reason = part.crash_reason  # forgotten when the context ends
     return reason, lines
+
+
+async def test_what_time_brings_is_done_at_once_when_a_held_clock_is_moved(tmp_path: Path) -> None:
+    """However long the pause; and nobody waits for it to end either."""
+    clock = HeldClock(tmp_path / "clock")
+    clock.set(NOON)
+    looks: asyncio.Queue[datetime] = asyncio.Queue()
+
+    class Raising(Service):
+        @Service.task
+        async def _raise(self) -> None:
+            await keep_doing(self, self._look, pause_seconds=3600, waiting=None, clock=clock)
+
+        async def _look(self) -> None:
+            looks.put_nowait(clock.now())
+
+    async with Raising(), asyncio.timeout(PATIENCE_SECONDS):
+        assert await looks.get() == NOON
+        clock.set(NOON + timedelta(hours=2))
+        assert await looks.get() == NOON + timedelta(hours=2)
 
 
 @pytest.mark.parametrize("kind", [Looking, Reading])

@@ -38,13 +38,15 @@ def demo(
 
     settings, home = settings_to_start(), home_of(Started.DEMO)
     clock = HeldClock((home / "clock").resolve())
-    clock.set(START)
     console = Console()
     try:
         # Embedded mode is an extra: without it the import itself says what to install.
+        from deploy.embedded.running import sole_owner  # noqa: PLC0415
         from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415
         from deploy.embedded.system import running_system  # noqa: PLC0415
 
+        with sole_owner(home):
+            clock.set(START)  # never the clock of a county that still lives here
         with (
             exit_on_signals(),
             running_system(

@@ -102,7 +102,7 @@ def complaint(details: ErrorDetails) -> str:
         return f"is wrong: {own_words(details)}"
     if kind == "string_pattern_mismatch" and context.get("pattern") in PATTERNS:
         return PATTERNS[context["pattern"]]
-    if kind == "string_too_short" and context.get("min_length") == 1:
+    if kind in {"string_too_short", "too_short"} and context.get("min_length") == 1:
         return "must not be empty"
     return WORDS.get(kind, ELSE).format_map(_Known(context))
 

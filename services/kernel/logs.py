@@ -37,11 +37,12 @@ def _errors_without_words(
     return line
 
 
-def configure_logs(settings: Settings, *, service: str) -> None:
+def configure_logs(settings: Settings, *, service: str, for_good: bool = True) -> None:
     """Send this process's logs, libraries' included, to standard error in the chosen format.
 
     Exceptions are logged with their type and place but without their message when it is not ours:
-    a database or validation message can quote the value it complains about.
+    a database or validation message can quote the value it complains about. `for_good`: a logger keeps this
+    configuration from its first line on, which is faster.
     """
     level = getattr(logging, settings.log_level.upper())
     shared: list[structlog.typing.Processor] = [
@@ -60,7 +61,7 @@ def configure_logs(settings: Settings, *, service: str) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_good,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

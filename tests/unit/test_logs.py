@@ -29,7 +29,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
 
 def test_our_own_errors_are_logged_without_their_message(capsys: pytest.CaptureFixture[str]) -> None:
     """Type and place are there, the words are not."""
-    configure_logs(Settings(), service="referral")
+    configure_logs(Settings(), service="referral", for_good=False)
     try:
         raise ValueError(MARKED)
     except ValueError:
@@ -42,7 +42,7 @@ def test_our_own_errors_are_logged_without_their_message(capsys: pytest.CaptureF
 
 def test_a_library_that_quotes_an_error_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     """Mode logs `Crashed reason=%r`: only who reports and what kind of error is kept."""
-    configure_logs(Settings(), service="referral")
+    configure_logs(Settings(), service="referral", for_good=False)
     try:
         raise ValueError(MARKED)
     except ValueError as error:
@@ -54,7 +54,7 @@ def test_a_library_that_quotes_an_error_is_not_repeated(capsys: pytest.CaptureFi
 
 def test_a_field_that_could_be_personal_loses_its_value(capsys: pytest.CaptureFixture[str]) -> None:
     """A slip in our own code shows as withheld."""
-    configure_logs(Settings(), service="referral")
+    configure_logs(Settings(), service="referral", for_good=False)
     structlog.get_logger().warning("look", name=MARKED, case_id="7")
     (line,) = lines(capsys)
     assert line["name"] == "[withheld]"

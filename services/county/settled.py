@@ -14,7 +14,7 @@ SERVICES = tuple(topic.owner for topic in TOPICS if topic.owner != "partners")
 """From upstream to downstream."""
 
 PATIENCE_SECONDS = 180.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.1
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.01, 0.03
 
 
 @dataclass(frozen=True)

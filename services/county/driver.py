@@ -101,7 +101,7 @@ class Play:
         after, waiting = before, list(plan)
         for number, moment in enumerate(moments, start=1):
             self._clock.set(moment)
-            after = await settled(self._site, moment, before=after)
+            after = await settled(self._site, moment)
             now_sent = [step for step in waiting if step.at <= moment]
             waiting = [step for step in waiting if step.at > moment]
             after = await self._at(moment, now_sent, after)
@@ -114,12 +114,12 @@ class Play:
     async def _at(self, moment: datetime, steps: Sequence[Step], standing: Standing) -> Standing:
         """Let everybody act at a moment, one group after the other; return where the system then stands."""
         if await self._partners(steps):
-            standing = await settled(self._site, moment, before=standing)
+            standing = await settled(self._site, moment)
         for turn in await self._decisions(moment):
             await self._send(turn)
-            standing = await settled(self._site, moment, before=standing)
+            standing = await settled(self._site, moment)
         if await self._everybody_else(moment):
-            standing = await settled(self._site, moment, before=standing)
+            standing = await settled(self._site, moment)
         return standing
 
     async def _partners(self, steps: Sequence[Step]) -> bool:

@@ -14,7 +14,7 @@ SERVICES = tuple(topic.owner for topic in TOPICS if topic.owner != "partners")
 """From upstream to downstream."""
 
 PATIENCE_SECONDS = 180.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.01, 0.03
+_ONE_WAIT_SECONDS, _PAUSE_SECONDS = 2.0, 0.01
 
 
 @dataclass(frozen=True)
@@ -66,48 +66,26 @@ class Standing:
         return sum((Counter(status.events) for status in self.services), Counter())
 
 
-async def settled(
-    site: Site,
-    moment: datetime,
-    *,
-    before: Standing | None = None,
-    patience_seconds: float = PATIENCE_SECONDS,
-) -> Standing:
+async def settled(site: Site, moment: datetime, *, patience_seconds: float = PATIENCE_SECONDS) -> Standing:
     """Wait until the system is at rest at a moment of its clock, and return how far it has come.
 
-    At rest means: seen so twice, with no event published between the two looks. One look could miss an event
-    that passes from a service asked later to one asked before; it would have published by the second look,
-    or it would still be unread. `before`, where the system last rested, counts as a look: what has happened
-    since then is done if nothing is left of it and nothing came of it.
+    The site waits for its services in the order of SERVICES: no service reads what one behind it publishes,
+    so what has come to rest stays at rest while the others are waited for.
     Raises PlayError, with what is left, when the patience is over.
     """
     loop = asyncio.get_running_loop()
     give_up = loop.time() + patience_seconds
-    pause = _FIRST_PAUSE_SECONDS
     while True:
-        busy, seen = await _look(site, moment)
-        if busy is None and before is not None and before.events == seen.events:
-            return seen
+        within = max(0.0, min(_ONE_WAIT_SECONDS, give_up - loop.time()))
+        shown = await site.get("/status", at_rest_within=str(within))
+        seen = tuple(Status.of(each) for each in shown["services"])
+        busy = next((each for each in seen if not each.at_rest or each.now != moment), None)
         if busy is None:
-            before = seen
-            continue
-        if loop.time() > give_up:
+            if tuple(each.service for each in seen) != SERVICES:
+                raise PlayError(f"the county needs a site that serves {', '.join(SERVICES)}, in this order")
+            return Standing(seen)
+        if loop.time() >= give_up:
             raise PlayError(
                 f"the system has not come to rest in {patience_seconds:.0f} seconds: {busy.words}"
             )
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
-
-
-async def _look(site: Site, moment: datetime) -> tuple[Status | None, Standing]:
-    """Return the first service that is not at rest, or None and how far all have come.
-
-    The site asks its services in the order of SERVICES, each when the one before has answered, and ends with
-    the first that is busy: a service reads what those before it publish.
-    """
-    shown = await site.get("/status", until_busy="true")
-    seen = tuple(Status.of(each) for each in shown["services"])
-    busy = next((each for each in seen if not each.at_rest or each.now != moment), None)
-    if busy is None and tuple(each.service for each in seen) != SERVICES:
-        raise PlayError(f"the county needs a site that serves {', '.join(SERVICES)}, in this order")
-    return busy, Standing(seen)
+        await asyncio.sleep(_PAUSE_SECONDS)

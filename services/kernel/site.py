@@ -1,24 +1,22 @@
 """The web process: the APIs and pages of one service or of all, on one port."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from aiokafka.errors import KafkaError
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from services.kernel import garbage
-from services.kernel.bus import Bus
 from services.kernel.clock import clock_of
 from services.kernel.database import STORE_ERRORS, create_engine, is_transient, open_store
 from services.kernel.desk import Desk
+from services.kernel.rest import Bridge, look, rested
 from services.kernel.service import Service
 from services.kernel.settings import Settings
-from services.kernel.store.standing import standing
 from services.kernel.web import install_errors, problem, problems
 
 Router = Callable[[Desk[Any]], APIRouter]
@@ -30,33 +28,6 @@ class Served:
 
     service: Service[Any]
     router: Router
-
-
-class Bridge:
-    """One connection to the bus for all questions of this process, made when first needed."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._bus: Bus | None = None
-
-    async def lag(self, service: Service[Any]) -> dict[str, int]:
-        """Return a service's lag by topic. Raises KafkaError while no broker answers."""
-        if self._bus is None:
-            bus = Bus(self._settings)
-            await bus.__aenter__()
-            self._bus = bus
-        try:
-            return await self._bus.lag(service.name, service.reads)
-        except KafkaError:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Disconnect."""
-        bus, self._bus = self._bus, None
-        if bus is not None:
-            with suppress(KafkaError):
-                await bus.__aexit__(None, None, None)
 
 
 def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
@@ -112,18 +83,21 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         summary="How far each service has come, in the order of a child's journey",
     )
     async def status(
-        until_busy: Annotated[
-            bool, Query(description="End with the first service that has something left to do.")
-        ] = False,
+        at_rest_within: Annotated[
+            float | None,
+            Query(
+                ge=0,
+                le=30,
+                description="Seconds to wait until no service has anything left to do. "
+                "The list then ends with the first service that still has.",
+            ),
+        ] = None,
     ) -> dict[str, Any]:
-        shown = []
-        for desk in desks:
-            # One after the other: what a service publishes while those before it are asked, the next has
-            # unread.
-            shown.append(await _status(desk, bridge))
-            if until_busy and not shown[-1]["at_rest"]:
-                break
-        return {"services": shown}
+        if at_rest_within is None:
+            stands = [await look(desk, bridge) for desk in desks]
+        else:
+            stands = await rested(desks, bridge, within_seconds=at_rest_within)
+        return {"services": [stand.shown() for stand in stands]}
 
     @app.get(
         "/metrics",
@@ -151,32 +125,6 @@ def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:
 
     @routes.get(f"/{name}/status", summary=f"How far the {name} service has come")
     async def status() -> dict[str, Any]:
-        return await _status(desk, bridge)
+        return (await look(desk, bridge)).shown()
 
     return routes
-
-
-async def _status(desk: Desk[Any], bridge: Bridge) -> dict[str, Any]:
-    now = desk.clock.now()
-    try:
-        lag: dict[str, int] | None = await bridge.lag(desk.service)
-    except (KafkaError, OSError):
-        lag = None  # unknown while no broker answers
-    more = desk.service.count_due
-    # Unread events are counted before what came of them: what is read meanwhile is counted once at least.
-    async with desk.engine.connect() as connection:
-        due = 0 if more is None else await more(connection, now)
-        stands = await standing(connection, now=now)
-    left = stands.pending or stands.deadlines_due or due
-    return {
-        "service": desk.service.name,
-        "now": now,
-        "at_rest": lag is not None and not (sum(lag.values()) or left),
-        "lag": lag,
-        "outbox_pending": stands.pending,
-        "deadlines_due": stands.deadlines_due,
-        "due": due,
-        "parked": stands.parked,
-        "waiting": stands.waiting,
-        "events": stands.events,
-    }

@@ -155,7 +155,7 @@ class People:
             while True:
                 before = await settled(self.site, self.now)
                 deliveries = (await self.site.get("/alerts/figures"))["deliveries"].values()
-                after = await settled(self.site, self.now, before=before)
+                after = await settled(self.site, self.now)
                 if not any(states.get("queued") for states in deliveries) and before.events == after.events:
                     return
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.county.settled import SERVICES, Standing, settled
+from services.county.settled import SERVICES, settled
 from services.county.site import PlayError, Site
 
 NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
@@ -48,15 +48,15 @@ class System:
 REST: dict[str, dict[str, Any]] = {}
 
 
-async def looks_until_settled(system: System, *, before: Standing | None = None) -> int:
+async def looks_until_settled(system: System) -> int:
     async with system.site() as site:
-        await settled(site, NOON, before=before)
+        await settled(site, NOON)
     return system.looks
 
 
-async def test_rest_is_seen_twice() -> None:
-    """One look is not believed."""
-    assert await looks_until_settled(System(REST)) == 2
+async def test_one_answer_at_rest_is_believed() -> None:
+    """The site itself has waited for its services one after the other."""
+    assert await looks_until_settled(System(REST)) == 1
 
 
 @pytest.mark.parametrize(
@@ -69,22 +69,7 @@ async def test_rest_is_seen_twice() -> None:
 )
 async def test_whatever_is_left_anywhere_is_waited_for(busy: dict[str, dict[str, Any]]) -> None:
     """Unread events, a silent broker, a clock that lags."""
-    assert await looks_until_settled(System(busy, busy, REST)) == 4
-
-
-async def test_an_event_between_two_looks_asks_for_another() -> None:
-    """Something was still on its way when the first look saw nothing."""
-    grown = {"placement": {"events": {"placement.requested.v1": 1}}}
-    assert await looks_until_settled(System(REST, grown)) == 3
-
-
-async def test_where_the_system_last_rested_counts_as_a_look() -> None:
-    """When nothing has been published since, one look is enough; when something was, it is not."""
-    async with System(REST).site() as site:
-        before = await settled(site, NOON)
-    assert await looks_until_settled(System(REST), before=before) == 1
-    grown = {"notify": {"events": {"alert.raised.v2": 1}}}
-    assert await looks_until_settled(System(grown), before=before) == 2
+    assert await looks_until_settled(System(busy, busy, REST)) == 3
 
 
 async def test_a_system_that_never_rests_is_given_up_with_what_is_left() -> None:

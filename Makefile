@@ -18,6 +18,9 @@ SEEDS ?= 500
 # Of the tests, each with engines of its own where it needs them. Two cores serve three: most of their time is waiting.
 PROCESSES ?= 3
 
+# Containers often forbid it; then every process of the system would compile the project again, for half a second.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo up styled test test-browser assets unit versions bench alerts chaos simulate bare lint format schemas sample-data clean
 
 help: ## list the verbs
@@ -52,7 +55,7 @@ up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops t
 	@$(BIN)/leadline up
 
 test: $(STAMP) styled sample-data ## every test: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
-	@$(WITH_NODE) $(BIN)/pytest -q -rs --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
+	@$(WITH_NODE) $(BIN)/pytest -q -rs $(if $(DURATIONS),--durations=$(DURATIONS)) --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
 
 test-browser: $(STAMP) assets ## the pages in a real Chromium, with axe; pictures in var/screens; CHROMIUM= names the browser
 	@command -v "$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" >/dev/null || \

@@ -4,11 +4,10 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from services.kernel.process import Build, Extras
-from services.kernel.service import Service
-from services.kernel.settings import Settings
-
 if TYPE_CHECKING:
+    from services.kernel.process import Build, Extras
+    from services.kernel.service import Service
+    from services.kernel.settings import Settings
     from services.kernel.site import Served
 
 
@@ -24,24 +23,24 @@ class ServiceName(StrEnum):
 SERVICES: tuple[ServiceName, ...] = tuple(ServiceName)
 
 
-def build_of(name: ServiceName) -> Build:
+def build_of(name: ServiceName) -> "Build":
     """Return the function that wires a service."""
     build: Build = import_module(f"services.{name}.app").build
     return build
 
 
-def extras_of(name: ServiceName) -> Extras | None:
+def extras_of(name: ServiceName) -> "Extras | None":
     """Return what a service's worker runs beside the kernel's parts, if anything."""
     extras: Extras | None = getattr(import_module(f"services.{name}.app"), "extras", None)
     return extras
 
 
-def service_of(name: ServiceName, settings: Settings) -> Service[Any]:
+def service_of(name: ServiceName, settings: "Settings") -> "Service[Any]":
     """Return a service, wired under the settings' policy pack. Raises PackError."""
     return build_of(name)(settings)
 
 
-def served(name: ServiceName, settings: Settings) -> "Served":
+def served(name: ServiceName, settings: "Settings") -> "Served":
     """Return a service with its routes. Raises PackError."""
     from services.kernel.site import Served  # noqa: PLC0415 - a worker starts sooner without a web framework
 

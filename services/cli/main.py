@@ -5,20 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import (
-    agency_keys,
-    audit,
-    dead_letters,
-    deadlines,
-    doctor,
-    importing,
-    journal,
-    playing,
-    rejoin,
-    run,
-    subscriptions,
-    topics,
-)
+from services.cli.loading import MARKUP
 from services.cli.running import CHOSEN, Started
 from services.cli.usage import Commands
 
@@ -28,23 +15,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",  # joins the lines of a docstring's paragraph
+    rich_markup_mode=MARKUP,
     help="Case coordination for children's services: no child falls through the net between agencies.",
 )
-app.command()(run.up)
-app.command()(playing.demo)
-app.command()(run.worker)
-app.command()(run.web)
-app.command()(doctor.doctor)
-app.command()(audit.audit)
-app.command()(rejoin.rejoin)
-app.command("deadlines")(deadlines.list_deadlines)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(agency_keys.app, name="agency-keys")
-app.add_typer(subscriptions.app, name="subscriptions")
-app.add_typer(journal.app, name="journal")
-app.add_typer(topics.app, name="topics")
-app.command("import-ssda903")(importing.import_ssda903)
 
 
 def _tell_version(asked: bool) -> None:

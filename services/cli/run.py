@@ -13,7 +13,6 @@ from services.cli.running import VAR, fail, own_settings, settings_to_start
 from services.kernel.environment import WrongSettings
 from services.kernel.logs import configure_logs
 from services.kernel.pack import PackError
-from services.kernel.process import run_worker
 
 STREAMS_END_SECONDS = 3
 """How long a stop waits for answers that are on their way: live pages have streams that never end."""
@@ -52,6 +51,8 @@ def worker(
 
     Example: leadline worker assessment
     """
+    from services.kernel.process import run_worker  # noqa: PLC0415 - pages start sooner without a worker's parts
+
     settings = own_settings()
     try:
         code = run_worker(service, build_of(service), settings, extras=extras_of(service))

@@ -1,12 +1,13 @@
 """How wrong usage is told: in the project's own words, and with the names that there are."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
+from services.cli.loading import Loading
 from services.kernel.complaints import complaint
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -15,6 +16,10 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 class Commands(TyperGroup):
     """The group of all commands. What a command's own parser refuses passes here on its way to the person."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast("dict[str, Any]", Loading())
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""

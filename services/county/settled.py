@@ -14,7 +14,7 @@ SERVICES = tuple(topic.owner for topic in TOPICS if topic.owner != "partners")
 """From upstream to downstream."""
 
 PATIENCE_SECONDS = 180.0
-_ONE_WAIT_SECONDS, _PAUSE_SECONDS = 2.0, 0.01
+_ONE_WAIT_SECONDS, _PAUSE_SECONDS = 1.0, 0.01
 
 
 @dataclass(frozen=True)

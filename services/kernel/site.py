@@ -87,7 +87,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
             float | None,
             Query(
                 ge=0,
-                le=30,
+                le=1,
                 description="Seconds to wait until no service has anything left to do. "
                 "The list then ends with the first service that still has.",
             ),

@@ -8,9 +8,12 @@ topics and offsets survive a restart.
 
 import base64
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -25,6 +28,9 @@ from deploy.embedded.ready import EndedEarlyError, kafka_answers, wait_until_rea
 
 DEFAULT_PORT = 29092
 _START_SECONDS = 90.0
+
+FORMATTED = "formatted"
+"""Beside the artifacts: a data directory as this version of Kafka formats it."""
 
 _JVM = (
     "-Xms256m",
@@ -137,20 +143,46 @@ def _spawn(children: Children, home: Path, *, java: Java, libs: Path, port: int,
     settings.write_text(server_properties(data, port=port, controller_port=free_port()), encoding="utf-8")
     base = (java.command, "-cp", f"{libs}{os.sep}*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
     if not (data / "meta.properties").exists():
-        _format(base, home, settings)
+        format_data(data, like=_formatted(base, libs))
     return children.spawn(Spec("kafka", (*base, *_JVM, "kafka.Kafka", str(settings)), log, cwd=home))
 
 
-def _format(base: tuple[str, ...], home: Path, settings: Path) -> None:
-    """Give the data directory a new cluster id."""
-    shutil.rmtree(home / "data", ignore_errors=True)  # what a format that was interrupted left
-    cluster = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")  # Kafka's own spelling of an id
-    cluster = "L" + cluster[1:]  # an id that starts with a dash would be read as an option
+def format_data(data: Path, *, like: Path) -> None:
+    """Make a data directory like another one, as a cluster and a directory of its own."""
+    shutil.rmtree(data, ignore_errors=True)  # what a format that was interrupted left
+    draft = data.with_name("data.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(like, draft)
+    names = draft / "meta.properties"
+    old = names.read_text(encoding="utf-8")
+    fresh = re.sub(r"(?m)^(cluster|directory)\.id=.*$", lambda line: f"{line[1]}.id={_new_id()}", old)
+    names.write_text(fresh, encoding="utf-8")
+    draft.replace(data)
+
+
+def _formatted(base: Sequence[str], libs: Path) -> Path:
+    """Return a data directory as Kafka formats it; made once for each version, for it takes a JVM's start."""
+    kept = libs / FORMATTED
+    if kept.is_dir():
+        return kept
+    draft = Path(tempfile.mkdtemp(dir=libs))
+    ours = draft / "server.properties"
+    ours.write_text(server_properties(draft / "data", port=0, controller_port=0), encoding="utf-8")
     argv = (*base, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool")
-    argv += ("format", "--cluster-id", cluster, "--config", str(settings))
+    argv += ("format", "--cluster-id", _new_id(), "--config", str(ours))
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_START_SECONDS, check=False)
     if done.returncode != 0:
         reason = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1][:300]
+        shutil.rmtree(draft)
         raise EngineError(
-            f"Apache Kafka could not prepare {home} ({reason}): remove that directory, start again."
+            f"Apache Kafka could not prepare {libs} ({reason}): remove that directory, start again."
         )
+    with suppress(OSError):  # another process was faster: its directory is as good
+        (draft / "data").rename(kept)
+    shutil.rmtree(draft)
+    return kept
+
+
+def _new_id() -> str:
+    """Return an id as Kafka itself spells them; one that starts with a dash would be read as an option."""
+    return "L" + base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")[1:]

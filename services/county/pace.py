@@ -14,5 +14,6 @@ def held_time(clock: HeldClock) -> Mapping[str, str]:
         "LEADLINE_CLOCK_FILE": str(clock.file),
         "LEADLINE_SCAN_SECONDS": "0.25",
         "LEADLINE_SEND_SECONDS": "0.02",
+        "LEADLINE_CLAIM_SECONDS": "10",
         "LEADLINE_COMMIT_SECONDS": "0.02",
     }

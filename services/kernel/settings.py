@@ -87,6 +87,12 @@ class Settings(BaseSettings):
         None, description="CSV file recipient_id,email,phone of the council's own people; texts need it."
     )
     send_seconds: float = Field(0.5, gt=0, le=HOUR, description="How often senders look for messages.")
+    claim_seconds: float = Field(
+        120.0,
+        ge=1,
+        le=HOUR,
+        description="After so long a message that is being sent is taken over: its sender has died.",
+    )
     govuk_notify_key: SecretStr | None = Field(
         None, description="API key of GOV.UK Notify; without it nothing goes that way."
     )

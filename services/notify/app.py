@@ -1,7 +1,7 @@
 """The notify service, wired."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import mode
 
@@ -18,16 +18,12 @@ from services.notify.book import NotifyBook
 from services.notify.channels.configured import Carriers, channels_of
 from services.notify.duework import DueWork, count_due
 from services.notify.handlers import COMMANDS, HANDLERS
-from services.notify.lane import LEASE
 from services.notify.pack import NotifyPack
 from services.notify.policy import unrouted
 from services.notify.rates import RatesMeasured
 from services.notify.receipts import ReceiptsAsked
 from services.notify.sending import Sending
 from services.notify.store import NotifyStore
-
-UNDER_WAY = timedelta(seconds=5)
-"""A message that was claimed no longer ago is taken for being sent; after that its sender may have died."""
 
 
 def build(settings: Settings) -> Service[NotifyBook]:
@@ -57,9 +53,7 @@ def build(settings: Settings) -> Service[NotifyBook]:
 def _counted(channels: Collection[Channel], *, real: Clock) -> CountDue:
     async def counted(connection: Connection, now: datetime) -> int:
         """Return how much time has brought and nobody has done yet: what is due, and messages to send."""
-        moment = real.now()
-        fresh = moment + LEASE - UNDER_WAY
-        under_way = await lanes.count_under_way(connection, channels=channels, now=moment, fresh=fresh)
+        under_way = await lanes.count_under_way(connection, channels=channels, now=real.now())
         return await count_due(connection, now) + under_way
 
     return counted

@@ -26,8 +26,6 @@ REFUSALS_ALLOWED = 3
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 
-LEASE = timedelta(minutes=2)
-"""After so long a claim counts for nothing: its sender has died. Longer than any batch takes."""
 BATCH_SECONDS = 45.0
 """After so long no further message of a batch begins."""
 
@@ -63,7 +61,7 @@ class Lane:
         *,
         clock: Clock,
         real: Clock,
-        lease: timedelta = LEASE,
+        lease: timedelta,
         new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self.key = key

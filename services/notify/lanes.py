@@ -38,7 +38,7 @@ UNDER_WAY = text("""
     SELECT count(*) FROM deliveries
     WHERE state = 'queued' AND message_id = delivery_id AND channel = ANY(CAST(:channels AS text[]))
       AND (next_attempt_at IS NULL OR next_attempt_at <= :now
-           OR (claim IS NOT NULL AND next_attempt_at > :fresh))
+           OR claim IS NOT NULL)
 """)
 
 
@@ -101,15 +101,12 @@ async def busy(
     return [LaneKey(Channel(row.channel), row.subscription_id) for row in rows]
 
 
-async def count_under_way(
-    connection: Connection, *, channels: Iterable[Channel], now: datetime, fresh: datetime
-) -> int:
+async def count_under_way(connection: Connection, *, channels: Iterable[Channel], now: datetime) -> int:
     """Return how many messages of these channels are to be sent now, or are being sent.
 
-    Those that wait for another attempt do not count, nor do claims that end before `fresh`: their sender may
-    have died. Both times are real.
+    Those that wait for another attempt do not count; those whose sender has died do. `now` is real time.
     """
-    parameters = {"channels": [each.value for each in channels], "now": now, "fresh": fresh}
+    parameters = {"channels": [each.value for each in channels], "now": now}
     return int((await connection.execute(UNDER_WAY, parameters)).scalar_one())
 
 

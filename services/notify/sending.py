@@ -16,7 +16,7 @@ from services.kernel.settings import Settings
 from services.notify import endpoints, lanes, metrics
 from services.notify.channels.carrier import Carrier
 from services.notify.channels.configured import DIRECT, SUBSCRIBED, Carriers, channels_of
-from services.notify.lane import LEASE, Lane
+from services.notify.lane import Lane
 from services.notify.lanes import LaneKey
 
 log = structlog.get_logger()
@@ -40,7 +40,6 @@ class Sending(Part):
         *,
         real: Clock | None = None,
         carriers: Carriers | None = None,
-        lease: timedelta = LEASE,
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -48,7 +47,7 @@ class Sending(Part):
         self._clock = clock
         self._real = real or SystemClock()
         self._carriers = carriers or Carriers(settings, real=self._real)
-        self._lease = lease
+        self._lease = timedelta(seconds=settings.claim_seconds)
         self._channels = channels_of(settings)
         self._lanes: dict[LaneKey, Lane] = {}
         self._running: dict[LaneKey, asyncio.Task[int]] = {}

@@ -30,10 +30,9 @@ from services.notify.app import build
 from services.notify.channels.carrier import Carrier, Outcome
 from services.notify.channels.configured import Carriers
 from services.notify.endpoints import Endpoint
-from services.notify.lane import LEASE
 from services.notify.queue import Message
 from services.notify.sending import Sending
-from tests.connected.notify_rig import REAL, case_overdue, received
+from tests.connected.notify_rig import LEASE, REAL, case_overdue, received
 from tests.flow.conftest import Bench, MovableClock
 
 MOST_STEPS = 30

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ from tests.counterparts.webhook_receiver import Receiver
 from tests.flow.conftest import MONDAY, TABLES, Bench, MovableClock
 from tests.flow.notify_events import assigned, overdue, started
 
+LEASE = timedelta(seconds=Settings().claim_seconds)
 REAL = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "a-signing-key-of-some-length"
 TOKEN = "a-token-that-notify-was-given"

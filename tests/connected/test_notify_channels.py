@@ -17,11 +17,20 @@ from services.kernel.web import install_errors
 from services.notify import endpoints
 from services.notify.channels.breaker import FAILURES_IN_A_ROW, LONGEST_PAUSE
 from services.notify.channels.webhook import ATTEMPTS_ALLOWED, WebhookCarrier
-from services.notify.lane import ASK_FIRST_AFTER, ASK_FOR, LEASE, REFUSALS_ALLOWED, pause_after
+from services.notify.lane import ASK_FIRST_AFTER, ASK_FOR, REFUSALS_ALLOWED, pause_after
 from services.notify.model import AcknowledgeAlert
 from services.notify.receipts import ASK_AGAIN_AFTER
 from services.notify.web import router_under
-from tests.connected.notify_rig import AGENCY, BY_NOTIFY, TOKEN, Rig, case_overdue, notify_rig, received
+from tests.connected.notify_rig import (
+    AGENCY,
+    BY_NOTIFY,
+    LEASE,
+    TOKEN,
+    Rig,
+    case_overdue,
+    notify_rig,
+    received,
+)
 from tests.counterparts.webhook_receiver import said
 
 pytestmark = pytest.mark.connected

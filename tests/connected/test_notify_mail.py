@@ -22,9 +22,10 @@ from services.notify.app import build, extras
 from services.notify.channels.breaker import FIRST_PAUSE as FIRST_REST
 from services.notify.channels.breaker import LONGEST_PAUSE as LONGEST_REST
 from services.notify.channels.smtp import AT_ONCE
-from services.notify.lane import LEASE, LONGEST_PAUSE, REFUSALS_ALLOWED, pause_after
+from services.notify.lane import LONGEST_PAUSE, REFUSALS_ALLOWED, pause_after
 from services.notify.model import AcknowledgeAlert
 from services.notify.sending import Sending
+from tests.connected.notify_rig import LEASE
 from tests.counterparts.post_office import TAKEN, PostOffice, listening
 from tests.flow.conftest import MONDAY, TABLES, Bench, MovableClock
 

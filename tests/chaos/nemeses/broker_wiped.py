@@ -6,6 +6,7 @@ what they had published.
 """
 
 import asyncio
+import os
 import shutil
 import time
 from pathlib import Path
@@ -57,16 +58,10 @@ def act(target: Target, _chance: Random) -> None:
 def _formatted(home: Path, broker: psutil.Process) -> Path:
     """Return an empty data directory with an own cluster id, for a broker that still runs on another."""
     argv = broker.cmdline()
-    command, settings = tuple(argv[: argv.index("kafka.Kafka")]), Path(argv[-1])
+    artifact, *_ = argv[argv.index("-cp") + 1].split(os.pathsep)
     fresh = home / "fresh"
-    fresh.mkdir(exist_ok=True)
-    ours = f"log.dirs={home / 'data'}\n"
-    text = settings.read_text(encoding="utf-8")
-    assert ours in text
-    own = fresh / "server.properties"
-    own.write_text(text.replace(ours, f"log.dirs={fresh / 'data'}\n"), encoding="utf-8")
-    kafka._format(command, fresh, own)
-    return fresh / "data"
+    kafka.format_data(fresh, like=Path(artifact).parent / kafka.FORMATTED)
+    return fresh
 
 
 async def _apply_topics(address: str) -> None:

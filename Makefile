@@ -55,7 +55,7 @@ up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops t
 	@$(BIN)/leadline up
 
 test: $(STAMP) styled sample-data ## every test: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
-	@$(WITH_NODE) $(BIN)/pytest -q -rs $(if $(DURATIONS),--durations=$(DURATIONS)) --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
+	@$(WITH_NODE) $(BIN)/pytest -q -rs $(if $(DURATIONS),--durations=$(DURATIONS)) --numprocesses=$(PROCESSES) --dist=loadscope --no-loadscope-reorder
 
 test-browser: $(STAMP) assets ## the pages in a real Chromium, with axe; pictures in var/screens; CHROMIUM= names the browser
 	@command -v "$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" >/dev/null || \

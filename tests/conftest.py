@@ -10,6 +10,7 @@ from hypothesis import settings
 from deploy.embedded.engines import Engines, running_engines
 from deploy.embedded.errors import AlreadyRunningError
 from tests.needs_kafka import _needs_kafka, pytest_terminal_summary
+from tests.sharing import OWN_ENGINES, Parts, turn_of
 
 __all__ = ["_needs_kafka", "pytest_terminal_summary"]
 
@@ -20,22 +21,18 @@ VAR = TESTS.parent / "var"
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-LONGEST = (
-    "connected/test_restore.py",
-    "connected/test_killed_workers.py",
-    "connected/test_fallback_broker.py",
-    "connected/test_nothing_personal.py",
-    "connected/test_killed_notifier.py",
-)
-"""The files that take longest: processes that share the tests begin with them, so that none ends alone."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, then all that starts engines; the order within a file stays."""
-    turns = {TESTS / name: number for number, name in enumerate(LONGEST)}
-    if missing := [str(path) for path in turns if not path.exists()]:
-        raise pytest.UsageError(f"tests/conftest.py names files that have gone: {missing}")
-    items.sort(key=lambda item: (turns.get(item.path, len(turns)), not item.get_closest_marker("connected")))
+    """Put what begins first to the front; the order within a file stays."""
+    if missing := [path for path in OWN_ENGINES if not (TESTS.parent / path).exists()]:
+        raise pytest.UsageError(f"tests/sharing.py names files that have gone: {missing}")
+    items.sort(key=lambda item: turn_of(item.path.relative_to(TESTS.parent).as_posix()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Parts:
+    """Let processes share the tests part by part."""
+    return Parts(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,8 @@ def server_properties(data: Path, *, port: int, controller_port: int) -> str:
         "num.network.threads": "1",
         "num.io.threads": "2",
         "background.threads": "2",
+        "group.coordinator.threads": "1",
+        "metadata.max.idle.interval.ms": "0",  # an idle broker writes that it is idle, twice a second
         "group.min.session.timeout.ms": "1000",  # tests and the demo want a dead worker noticed fast
         # A broker that was killed may come back only when its former self has timed out (default: 9 s).
         "broker.heartbeat.interval.ms": "500",

@@ -14,7 +14,7 @@ from services.kernel.ending import never_silently
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 0.01
+LOOK_SECONDS = 0.02
 """How often a loop looks at a held clock: it costs the reading of eight bytes."""
 
 

@@ -105,8 +105,8 @@ def _apply_topics(env: Mapping[str, str]) -> None:
     """Create the topics before anybody reads them."""
     import asyncio  # noqa: PLC0415 - the only asynchronous moment of this module
 
-    from services.kernel.bus import Bus  # noqa: PLC0415 - as above
-    from services.kernel.settings import Settings  # noqa: PLC0415 - as above
+    from services.kernel.base.settings import Settings  # noqa: PLC0415 - as above
+    from services.kernel.kafka.admin import Bus  # noqa: PLC0415 - as above
 
     async def apply() -> None:
         async with Bus(Settings(kafka=env["LEADLINE_KAFKA"])) as bus:

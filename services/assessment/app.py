@@ -4,9 +4,9 @@ from services.assessment.book import CaseBook
 from services.assessment.handlers import COMMANDS, HANDLERS
 from services.assessment.pack import AssessmentPack
 from services.assessment.store import CaseStore
-from services.kernel.pack import load_pack
-from services.kernel.service import Service
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import load_pack
+from services.kernel.processing.service import Service
 
 
 def build(settings: Settings) -> Service[CaseBook]:

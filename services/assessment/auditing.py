@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 
 LED = """
     SELECT case_id AS key, version,

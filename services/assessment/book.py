@@ -11,7 +11,7 @@ from services.assessment.allocation import Candidates, Roster
 from services.assessment.model import Case, Caseload
 from services.assessment.pack import AssessmentPack
 from services.assessment.policy import CaseEvent, evolve
-from services.kernel.faults import Refused
+from services.kernel.messages.faults import Refused
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from schemas.events.codes import Level, NeedDomain
-from services.kernel.pack import Section
+from services.kernel.pack.model import Section
 
 
 class AtLeast(Section):

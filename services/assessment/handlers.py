@@ -6,7 +6,7 @@ from schemas.events import Event, ReferralAccepted
 from services.assessment import policy
 from services.assessment.book import CaseBook
 from services.assessment.model import CompleteAssessment, ReviewPlan
-from services.kernel.service import Command, Handler, Occasion, Produced
+from services.kernel.processing.service import Command, Handler, Occasion, Produced
 
 
 def on_referral_accepted(book: CaseBook, event: ReferralAccepted, occasion: Occasion) -> Sequence[Produced]:

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from services.assessment.model import Case, Caseload
 from services.assessment.rows import COLUMNS, case_of
-from services.kernel.connection import Connection
-from services.kernel.cursors import Key, Part
+from services.kernel.postgres.connection import Connection
+from services.kernel.store.cursors import Key, Part
 from services.kernel.store.keyset import Column, Listing
 
 FILTER = """

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from schemas.events import Code, DomainNeed, RuleFired
 from schemas.events.codes import NeedDomain
-from services.kernel.service import Command
+from services.kernel.processing.service import Command
 
 Outcome = Literal["continue", "step_up", "step_down", "close"]
 CloseReason = Literal["threshold_not_met", "outcomes_met"]

@@ -10,15 +10,15 @@ from pydantic import Field
 from schemas.events.base import Code, RuleFired
 from schemas.events.codes import Level, NeedDomain
 from services.assessment.conditions import ThresholdCondition, matches
-from services.kernel.deadline_rules import DeadlineRule
-from services.kernel.organisation import (
+from services.kernel.deadlines.rules import DeadlineRule
+from services.kernel.pack.model import Contradiction, Deadlines, Pack, Section, Words, repeated
+from services.kernel.pack.organisation import (
     Locality,
     Practitioner,
     Team,
     locality_contradictions,
     staff_contradictions,
 )
-from services.kernel.pack import Contradiction, Deadlines, Pack, Section, Words, repeated
 
 
 class Reason(Section):

@@ -9,11 +9,11 @@ from schemas import events as e
 from services.assessment.allocation import Candidates, least_loaded
 from services.assessment.model import Case, CaseStatus, CloseReason, CompleteAssessment, ReviewPlan
 from services.assessment.pack import AssessmentPack
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.deadline_rules import schedule
-from services.kernel.deadlines import Meet, Schedule
-from services.kernel.faults import InvalidMessage, Refused
-from services.kernel.service import Produced
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.deadlines.policy import Meet, Schedule
+from services.kernel.deadlines.rules import schedule
+from services.kernel.messages.faults import InvalidMessage, Refused
+from services.kernel.processing.service import Produced
 
 ASSESSMENT = "assessment"
 """Conclude the assessment within 45 working days of the referral (DOMAIN.md, deadline 2)."""

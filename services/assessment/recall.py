@@ -9,9 +9,9 @@ from schemas.events import Event, LeadProfessionalAssigned
 from services.assessment.book import CaseBook
 from services.assessment.model import Caseload, ReviewPlan
 from services.assessment.store import ADD_CASELOADS, LOAD_CASELOADS, CaseStore
-from services.kernel.connection import Connection
-from services.kernel.recall import Recall
-from services.kernel.service import Message
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.service import Message
+from services.kernel.rejoin.recall import Recall
 
 
 class CaseRecall(Recall[CaseBook]):

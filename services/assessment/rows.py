@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.events import DomainNeed, RuleFired
 from services.assessment.model import Case, CaseStatus
-from services.kernel.connection import Row
+from services.kernel.postgres.connection import Row
 
 COLUMNS = """
     case_id, version, status, child_id, family_id, referral_id, locality, team, lead_professional_id,

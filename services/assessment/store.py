@@ -11,8 +11,8 @@ from services.assessment.book import CaseBook
 from services.assessment.model import Case, Caseload, CompleteAssessment, ReviewPlan
 from services.assessment.pack import AssessmentPack
 from services.assessment.rows import COLUMNS, case_of
-from services.kernel.connection import Connection
-from services.kernel.service import Message
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.service import Message
 
 CHILD_LOCKS = 7_301_946
 """The space of advisory locks in which children stand; no other lock of ours uses two numbers."""

@@ -14,13 +14,13 @@ from services.assessment.book import CaseBook
 from services.assessment.lists import CaseFilter, Sort
 from services.assessment.model import Case, Caseload, CompleteAssessment, Findings, Review, ReviewPlan
 from services.assessment.store import CaseStore
-from services.kernel.bodies import BodyRoute
-from services.kernel.cursors import Cursors, Key, Kind, part_of
-from services.kernel.desk import Desk
-from services.kernel.faults import Refused
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.commands import Desk
 from services.kernel.store import deadlines
+from services.kernel.store.cursors import Cursors, Key, Kind, part_of
 from services.kernel.store.deadlines import OpenDeadline
-from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
+from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
+from services.kernel.web.bodies import BodyRoute
 
 SETTLED = frozenset({"met", "waived"})
 

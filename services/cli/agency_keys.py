@@ -12,8 +12,8 @@ from services.cli.dead_letters import os_user
 from services.cli.output import london, show_json, show_rows
 from services.cli.running import answered, current_settings, fail, refuse
 from services.cli.stores import store_of
-from services.kernel.clock import clock_of
-from services.kernel.settings import Settings
+from services.kernel.base.clock import clock_of
+from services.kernel.base.settings import Settings
 from services.notify import agency_keys
 from services.notify.agency_keys import AgencyKey
 

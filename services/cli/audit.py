@@ -15,11 +15,11 @@ from services.cli.audited import audited_stores
 from services.cli.catalogue import ServiceName
 from services.cli.output import counted, printable, show_json, show_rows
 from services.cli.running import answered, current_settings, fail
-from services.kernel.audit import Scope
-from services.kernel.audit import audit as look_at
-from services.kernel.audit_findings import Line, exit_code
-from services.kernel.clock import clock_of
-from services.kernel.settings import Settings
+from services.kernel.audit.checker import Scope
+from services.kernel.audit.checker import audit as look_at
+from services.kernel.audit.findings import Line, exit_code
+from services.kernel.base.clock import clock_of
+from services.kernel.base.settings import Settings
 
 OUTCOMES = ("clean", "findings", "could not look")
 """By exit code."""

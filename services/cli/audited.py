@@ -8,11 +8,11 @@ from services.assessment import auditing as assessment
 from services.assessment.lists import count_net as count_cases
 from services.assessment.store import CaseStore
 from services.cli.catalogue import SERVICES, ServiceName, service_of
-from services.kernel.audit_findings import Check
-from services.kernel.audit_within import Audited, Net, Own
-from services.kernel.connection import Connection, Engine
-from services.kernel.settings import Settings
-from services.kernel.store.auditing import Aggregate, Copied
+from services.kernel.audit.findings import Check
+from services.kernel.audit.queries import Aggregate, Copied
+from services.kernel.audit.within import Audited, Net, Own
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.connection import Connection, Engine
 from services.notify import auditing as notify
 from services.placement import auditing as placement
 from services.referral.net import count_net as count_referrals

@@ -5,10 +5,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from services.kernel.process import Build, Extras
-    from services.kernel.service import Service
-    from services.kernel.settings import Settings
-    from services.kernel.site import Served
+    from services.kernel.base.settings import Settings
+    from services.kernel.processing.service import Service
+    from services.kernel.web.site import Served
+    from services.kernel.worker.process import Build, Extras
 
 
 class ServiceName(StrEnum):
@@ -42,7 +42,7 @@ def service_of(name: ServiceName, settings: "Settings") -> "Service[Any]":
 
 def served(name: ServiceName, settings: "Settings") -> "Served":
     """Return a service with its routes. Raises PackError."""
-    from services.kernel.site import Served  # noqa: PLC0415 - a worker starts sooner without a web framework
+    from services.kernel.web.site import Served  # noqa: PLC0415 - a worker starts sooner without a web framework
 
     web = import_module(f"services.{name}.web")
     # Routes that need the settings, such as a token, are made under them.

@@ -16,10 +16,10 @@ from services.cli.catalogue import SERVICES, ServiceName, service_of
 from services.cli.output import counted, london
 from services.cli.running import VAR, Unable, now_of
 from services.cli.stores import missing_migrations, outbox, store_of
-from services.kernel.bus import Bus
-from services.kernel.clock import HeldClock, ScaledClock, SystemClock, clock_of
-from services.kernel.pack import PackError
-from services.kernel.settings import Settings
+from services.kernel.base.clock import HeldClock, ScaledClock, SystemClock, clock_of
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
+from services.kernel.pack.model import PackError
 from services.kernel.store import dead_letters
 
 PYTHON = ((3, 11), (3, 15))

@@ -27,14 +27,14 @@ from services.cli.output import (
 )
 from services.cli.running import answered, current_settings
 from services.cli.stores import ask_each, store_of, waiting
-from services.kernel.clock import clock_of
-from services.kernel.connection import Connection, Engine
-from services.kernel.cursors import Cursors
-from services.kernel.faults import Refused
-from services.kernel.replay import Replay, Settled
-from services.kernel.service import Service
-from services.kernel.settings import Settings
+from services.kernel.base.clock import clock_of
+from services.kernel.base.settings import Settings
+from services.kernel.messages.faults import Refused
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.processing.replay import Replay, Settled
+from services.kernel.processing.service import Service
 from services.kernel.store import dead_letters
+from services.kernel.store.cursors import Cursors
 from services.kernel.store.dead_letters import Letter, State
 
 OUR_HEADERS = frozenset({*REQUIRED, *REQUIRED_OF_SERVICES, "ce_traceparent"})

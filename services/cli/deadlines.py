@@ -11,11 +11,11 @@ from services.cli.catalogue import SERVICES
 from services.cli.output import counted, key_of, london, more_rows, show_json, show_rows
 from services.cli.running import answered, current_settings, fail, now_of, refuse
 from services.cli.stores import ask_each
-from services.kernel.connection import Connection
-from services.kernel.cursors import Part
-from services.kernel.pack import Deadlines, Pack, PackError, load_pack
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import Deadlines, Pack, PackError, load_pack
+from services.kernel.postgres.connection import Connection
 from services.kernel.store import deadlines
+from services.kernel.store.cursors import Part
 from services.kernel.store.deadlines import OpenDeadline
 
 HOUR, DAY = 3600, 86400

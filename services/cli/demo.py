@@ -22,10 +22,10 @@ from services.county.plan import county_month
 from services.county.practitioners import Practitioners
 from services.county.site import Site
 from services.county.timetable import moments
-from services.kernel.calendar import LONDON
-from services.kernel.clock import HeldClock
-from services.kernel.pack import load_pack
-from services.kernel.settings import Settings
+from services.kernel.base.clock import HeldClock
+from services.kernel.base.settings import Settings
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.pack.model import load_pack
 
 START = datetime(2026, 9, 7, tzinfo=LONDON)
 """A Monday at the beginning of a school year."""

@@ -12,8 +12,8 @@ from services.cli.catalogue import SERVICES
 from services.cli.checks import Check
 from services.cli.output import counted, show_json, show_line
 from services.cli.running import Unable, answered, find_settings
-from services.kernel.environment import WrongSettings, read_settings
-from services.kernel.settings import Settings
+from services.kernel.base.environment import WrongSettings, read_settings
+from services.kernel.base.settings import Settings
 
 OF_SYSTEM = ("broker", "topics", "lag", "stores", "outboxes", "dead letters")
 

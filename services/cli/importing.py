@@ -15,9 +15,9 @@ from services.cli.arguments import plain
 from services.cli.catalogue import ServiceName
 from services.cli.output import counted, printable, progress_bar, show_json, show_rows
 from services.cli.running import VAR, Unable, fail, find_settings, now_of, quiet_clients, refuse
-from services.kernel.environment import WrongSettings, read_settings
-from services.kernel.pack import Pack, PackError, load_pack
-from services.kernel.settings import Settings
+from services.kernel.base.environment import WrongSettings, read_settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import Pack, PackError, load_pack
 from services.placement.ssda903.reading import ReturnsUnreadable, read_returns
 from services.placement.ssda903.report import Report
 

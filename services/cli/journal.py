@@ -16,8 +16,8 @@ from services.cli.catalogue import ServiceName
 from services.cli.output import counted, london, more_rows, progress_bar, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import JournalLine, extent, list_journal, pending_up_to, store_of
-from services.kernel.connection import Engine
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.connection import Engine
 from services.kernel.store.journal import requeue
 
 PATIENCE_SECONDS = 10.0

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from services.kernel.calendar import LONDON
-from services.kernel.cursors import Cursors, Key, WrongCursor
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.store.cursors import Cursors, Key, WrongCursor
 
 
 def show_rows(headers: Sequence[str], rows: Sequence[Sequence[object]], *, title: str) -> None:

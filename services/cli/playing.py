@@ -11,8 +11,8 @@ from deploy.embedded.errors import EngineError
 from services.cli.arguments import finite
 from services.cli.catalogue import SERVICES
 from services.cli.running import VAR, Started, fail, home_of, settings_to_start
-from services.kernel.clock import HeldClock
-from services.kernel.pack import PackError
+from services.kernel.base.clock import HeldClock
+from services.kernel.pack.model import PackError
 
 
 def demo(

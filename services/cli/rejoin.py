@@ -10,12 +10,12 @@ from services.cli.catalogue import ServiceName, service_of
 from services.cli.output import counted, printable, show_json, show_rows
 from services.cli.running import answered, current_settings
 from services.cli.stores import store_of
-from services.kernel.clock import clock_of
-from services.kernel.connection import Engine
-from services.kernel.database import open_store
-from services.kernel.recall import Recall
-from services.kernel.rejoin import APPLICATION, Rejoin, Report
-from services.kernel.settings import Settings
+from services.kernel.base.clock import clock_of
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.connection import Engine
+from services.kernel.postgres.database import open_store
+from services.kernel.rejoin.recall import Recall
+from services.kernel.rejoin.rejoining import APPLICATION, Rejoin, Report
 from services.notify.recall import NotifyRecall
 from services.placement.recall import PlacementRecall
 from services.referral.recall import ReferralRecall

@@ -10,9 +10,9 @@ import typer
 from deploy.embedded.errors import EngineError
 from services.cli.catalogue import SERVICES, ServiceName, build_of, extras_of, served
 from services.cli.running import VAR, fail, own_settings, settings_to_start
-from services.kernel.environment import WrongSettings
-from services.kernel.logs import configure_logs
-from services.kernel.pack import PackError
+from services.kernel.base.environment import WrongSettings
+from services.kernel.base.logs import configure_logs
+from services.kernel.pack.model import PackError
 
 STREAMS_END_SECONDS = 3
 """How long a stop waits for answers that are on their way: live pages have streams that never end."""
@@ -51,7 +51,7 @@ def worker(
 
     Example: leadline worker assessment
     """
-    from services.kernel.process import run_worker  # noqa: PLC0415 - pages start sooner without a worker's parts
+    from services.kernel.worker.process import run_worker  # noqa: PLC0415 - pages start sooner without a worker's parts
 
     settings = own_settings()
     try:
@@ -73,7 +73,7 @@ def web(
     import uvicorn  # noqa: PLC0415 - a worker starts sooner without a web framework
     from fastapi.responses import RedirectResponse  # noqa: PLC0415 - as above
 
-    from services.kernel.site import create_site  # noqa: PLC0415 - as above
+    from services.kernel.web.site import create_site  # noqa: PLC0415 - as above
 
     settings = own_settings()
     configure_logs(settings, service="web")

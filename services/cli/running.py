@@ -20,12 +20,12 @@ from aiokafka.errors import BrokerResponseError, KafkaError
 from deploy.embedded.errors import EngineError
 from services.cli.catalogue import SERVICES, service_of
 from services.cli.output import printable
-from services.kernel.clock import clock_of
-from services.kernel.environment import WrongSettings, read_settings
-from services.kernel.faults import Refused
-from services.kernel.pack import PackError
-from services.kernel.parking import TooManyFailed
-from services.kernel.settings import Settings
+from services.kernel.base.clock import clock_of
+from services.kernel.base.environment import WrongSettings, read_settings
+from services.kernel.base.settings import Settings
+from services.kernel.messages.faults import Refused
+from services.kernel.pack.model import PackError
+from services.kernel.processing.parking import TooManyFailed
 
 VAR = Path("var")
 NO_BROKER = "No broker answers at LEADLINE_KAFKA: is it running?"

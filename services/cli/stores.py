@@ -19,9 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.cli.catalogue import ServiceName
 from services.cli.running import Unable
-from services.kernel.connection import Connection, Engine
-from services.kernel.database import STORE_ERRORS, create_engine, synchronously
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.postgres.database import STORE_ERRORS, create_engine, synchronously
 
 NO_TABLE, NO_DATABASE = "42P01", "3D000"
 

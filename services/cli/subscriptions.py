@@ -16,9 +16,9 @@ from services.cli.catalogue import ServiceName
 from services.cli.output import show_json, show_rows
 from services.cli.running import answered, current_settings, fail, refuse
 from services.cli.stores import store_of
-from services.kernel.clock import clock_of
-from services.kernel.pack import PackError, load_pack
-from services.kernel.settings import Settings
+from services.kernel.base.clock import clock_of
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import PackError, load_pack
 from services.notify import endpoints
 from services.notify.arrangements import ChosenKind
 from services.notify.endpoints import Endpoint, OwnerKind, subscription_id

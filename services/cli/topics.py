@@ -8,8 +8,8 @@ from schemas.topics import read_by
 from services.cli.catalogue import SERVICES
 from services.cli.output import show_rows
 from services.cli.running import answered, current_settings
-from services.kernel.bus import Bus
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
 
 app = typer.Typer(no_args_is_help=True, help="The topics on the bus: create, list, lag.")
 

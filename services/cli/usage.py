@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from services.cli.loading import Loading
-from services.kernel.complaints import complaint
+from services.kernel.base.complaints import complaint
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises for all wrong usage; it exports only this child of it."""

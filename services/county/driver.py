@@ -13,7 +13,7 @@ from services.county.practitioners import Practitioners
 from services.county.seen import AlertSeen, CaseSeen, PlacementDetail, PlacementSeen, ReferralSeen
 from services.county.settled import Standing, settled
 from services.county.site import PlayError, Site, together
-from services.kernel.clock import HeldClock
+from services.kernel.base.clock import HeldClock
 
 COUNTED: dict[str, tuple[str, ...]] = {
     "referral": ("referral.received",),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from services.kernel.clock import HeldClock
+from services.kernel.base.clock import HeldClock
 
 
 def held_time(clock: HeldClock) -> Mapping[str, str]:

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from functools import cached_property
 
-from services.kernel.organisation import CountyDuty, Locality, Practitioner, Team
-from services.kernel.pack import Pack
+from services.kernel.pack.model import Pack
+from services.kernel.pack.organisation import CountyDuty, Locality, Practitioner, Team
 
 
 class CountyPack(Pack):

@@ -12,7 +12,7 @@ from schemas.events.base import dataschema_uri
 from schemas.topics import PARTNER
 from services.county.plan import Step
 from services.county.site import PATIENCE_SECONDS, PlayError
-from services.kernel.envelope import Envelope, Headers, encode
+from services.kernel.messages.envelope import Envelope, Headers, encode
 
 _PAUSE_SECONDS = 0.5
 

@@ -10,7 +10,7 @@ from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
 from services.county.draws import counted, county_id, draw
 from services.county.people import Agency, Channel, County, Family
-from services.kernel.calendar import LONDON, WorkingCalendar
+from services.kernel.deadlines.calendar import LONDON, WorkingCalendar
 
 Repeats = Literal["nothing", "delivery", "entry"]
 """`delivery`: the same message once more. `entry`: the same referral typed in again, as a new message."""

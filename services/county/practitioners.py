@@ -18,7 +18,7 @@ from services.county.placing import placing, request_of
 from services.county.present import Present
 from services.county.seen import AlertSeen, CaseSeen, PlacementSeen, ReferralSeen
 from services.county.triage import decisions
-from services.kernel.calendar import WorkingCalendar
+from services.kernel.deadlines.calendar import WorkingCalendar
 
 _ACKNOWLEDGED_SHARE = {Role.REFERRER: 0.15, Role.OPERATIONS: 0.0}
 """The share of alerts that somebody acknowledges, by role."""

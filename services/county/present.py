@@ -6,7 +6,7 @@ from random import Random
 
 from services.county import timetable
 from services.county.draws import draw
-from services.kernel.calendar import WorkingCalendar
+from services.kernel.deadlines.calendar import WorkingCalendar
 
 
 @dataclass(frozen=True, slots=True)

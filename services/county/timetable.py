@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.kernel.calendar import LONDON, WorkingCalendar
+from services.kernel.deadlines.calendar import LONDON, WorkingCalendar
 
 WORKING_HOURS = (9, 11, 13, 15, 17)
 """London time. Together with every midnight, at which deadlines pass."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection, Engine
+from services.kernel.postgres.connection import Connection, Engine
 
 PREFIX = "leadline-agency-"
 """How a key begins, so that whoever finds one, or a scanner of code, can tell what it is."""

@@ -12,8 +12,8 @@ from schemas.events import (
     AlertSnoozed,
     NotificationEscalated,
 )
-from services.kernel.faults import Refused
-from services.kernel.service import Occasion
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.service import Occasion
 from services.notify.council import Council
 from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert
 

@@ -7,12 +7,12 @@ import mode
 
 from schemas.events.codes import Channel
 from schemas.topics import read_by
-from services.kernel.arrivals import Arrival
-from services.kernel.clock import Clock, SystemClock
-from services.kernel.connection import Connection, Engine
-from services.kernel.pack import PackError, load_pack
-from services.kernel.service import CountDue, Projection, Service
-from services.kernel.settings import Settings
+from services.kernel.base.clock import Clock, SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.messages.arrivals import Arrival
+from services.kernel.pack.model import PackError, load_pack
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.processing.service import CountDue, Projection, Service
 from services.notify import chronology, lanes, referrer_rows
 from services.notify.book import NotifyBook
 from services.notify.channels.configured import Carriers, channels_of

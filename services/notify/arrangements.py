@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 
 from schemas.events import Code, Moment
 from schemas.events.codes import Channel
-from services.kernel.service import Command
+from services.kernel.processing.service import Command
 from services.notify.hours import TimeOfDay
 
 Choice = Literal["at_once", "digest", "off"]

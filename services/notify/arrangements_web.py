@@ -10,9 +10,9 @@ from pydantic_core import to_jsonable_python
 
 from schemas.events import Code, Event, Moment
 from schemas.events.codes import Channel
-from services.kernel.desk import Desk
-from services.kernel.service import Command
-from services.kernel.web import TO_COMMANDS, IdempotencyKey, problems
+from services.kernel.processing.commands import Desk
+from services.kernel.processing.service import Command
+from services.kernel.web.api import TO_COMMANDS, IdempotencyKey, problems
 from services.notify import arranging
 from services.notify.arrangements import (
     Choice,

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from schemas.events.codes import Channel
-from services.kernel.connection import Connection
-from services.kernel.faults import Refused
+from services.kernel.messages.faults import Refused
+from services.kernel.postgres.connection import Connection
 from services.notify.arrangements import (
     Arrangements,
     ChoosePreference,

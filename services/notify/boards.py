@@ -7,8 +7,8 @@ from typing import Literal
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
-from services.kernel.cursors import Key, Part
+from services.kernel.postgres.connection import Connection
+from services.kernel.store.cursors import Key, Part
 from services.kernel.store.keyset import Column, Listing
 from services.notify.model import Alert
 from services.notify.reading import DUE, URGENCY

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
-from services.kernel.cursors import Key, Part
+from services.kernel.postgres.connection import Connection
+from services.kernel.store.cursors import Key, Part
 from services.kernel.store.keyset import Column, Listing
 
 # What happens at one moment stands in the order in which one thing leads to another: services hear of each

@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events import Event
-from services.kernel.arrivals import Arrival
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.connection import Connection
-from services.kernel.envelope import Envelope
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.messages.arrivals import Arrival
+from services.kernel.messages.envelope import Envelope
+from services.kernel.postgres.connection import Connection
 
 WITHOUT_SEQUENCE = 0
 """Where an event stands among those of its aggregate when its producer does not say."""

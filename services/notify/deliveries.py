@@ -18,7 +18,7 @@ from schemas.events import (
     NotificationWithdrawn,
 )
 from schemas.events.codes import Channel
-from services.kernel.ids import derived
+from services.kernel.messages.ids import derived
 
 DeliveryState = Literal["absent", "held", "queued", "sent", "delivered", "failed", "not_needed"]
 WAITING: frozenset[str] = frozenset({"held", "queued"})

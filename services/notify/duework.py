@@ -9,12 +9,12 @@ from mode import Service as Part
 from sqlalchemy import text
 
 from schemas.events import AlertRaised, AlertReassigned, Event, NotificationEscalated
-from services.kernel.clock import Clock
-from services.kernel.connection import Connection, Engine
-from services.kernel.database import is_conflict, is_transient
-from services.kernel.looping import Waiting, keep_doing
-from services.kernel.publishing import number, publish
-from services.kernel.service import Occasion, Produced, Service
+from services.kernel.base.clock import Clock
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.postgres.database import is_conflict, is_transient
+from services.kernel.processing.loops import Waiting, keep_doing
+from services.kernel.processing.publication import number, publish
+from services.kernel.processing.service import Occasion, Produced, Service
 from services.notify import arranging, metrics, people_rows, queue
 from services.notify.book import NotifyBook
 from services.notify.escalation import (

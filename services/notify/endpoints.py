@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from schemas.events.codes import Channel
-from services.kernel.connection import Connection
-from services.kernel.envelope import MESSAGES
-from services.kernel.ids import derived
+from services.kernel.messages.envelope import MESSAGES
+from services.kernel.messages.ids import derived
+from services.kernel.postgres.connection import Connection
 
 COLUMNS = "subscription_id, owner_kind, owner_id, channel, url, secret_reference, kinds, active"
 

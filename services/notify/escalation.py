@@ -8,9 +8,9 @@ from uuid import UUID
 from schemas import events as e
 from schemas.events import AlertRaised, AlertReassigned, Event, NotificationEscalated
 from schemas.events.codes import Role
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.ids import derived
-from services.kernel.service import Occasion
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.messages.ids import derived
+from services.kernel.processing.service import Occasion
 from services.notify.council import Council
 from services.notify.hours import after_working_hours
 from services.notify.model import Address, Alert, People

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from schemas import events as e
 from schemas.events import AlertRaised, AlertReassigned, Event
-from services.kernel.faults import Refused
-from services.kernel.service import Command, Handler, Occasion, Produced
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.service import Command, Handler, Occasion, Produced
 from services.notify import alert_life, policy
 from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 from services.notify.book import NotifyBook

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from services.kernel.calendar import LONDON, WorkingCalendar
+from services.kernel.deadlines.calendar import LONDON, WorkingCalendar
 
 _DAY = timedelta(days=1)
 

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from services.kernel.clock import Clock
-from services.kernel.connection import Connection, Engine
-from services.kernel.database import is_transient
+from services.kernel.base.clock import Clock
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.postgres.database import is_transient
 from services.notify import lanes, metrics, queue
 from services.notify.channels.breaker import Breaker
 from services.notify.channels.carrier import Away, Carrier, Later, Outcome, Refused, Taken

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 from services.notify import referrer_rows
 from services.notify.queue import Message, Part
 from services.notify.referrers import Update

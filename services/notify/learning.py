@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from schemas import events as e
 from schemas.events import Event
-from services.kernel.faults import Refused
-from services.kernel.service import Occasion
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.service import Occasion
 from services.notify.council import Council
 from services.notify.model import AssignKeyWorker, Case, KeyWorker, People, Referrer, ReviewingOfficer
 

@@ -5,7 +5,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from urllib.parse import quote
 
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from services.notify.queue import Message, Part
 from services.notify.wording import due_words, kind_words
 

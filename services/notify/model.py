@@ -7,7 +7,7 @@ from uuid import UUID
 
 from schemas.events import AlertRaised, Code, Moment
 from schemas.events.codes import Role
-from services.kernel.service import Command
+from services.kernel.processing.service import Command
 from services.notify.referrers import Heard
 
 AlertStatus = Literal["absent", "open", "acknowledged"]

@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.events.codes import Channel, Urgency
-from services.kernel.pack import Section, Words
+from services.kernel.pack.model import Section, Words
 from services.notify.arrangements import Digest, QuietHours
 from services.notify.hours import TimeOfDay
 

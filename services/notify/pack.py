@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 from schemas.events import Code, NotificationFailed
 from schemas.events.codes import Channel, Origin, Role, Urgency
 from schemas.topics import DEADLINES, TOPICS
-from services.kernel.organisation import (
+from services.kernel.pack.model import Contradiction, Deadlines, Pack, Section, Words
+from services.kernel.pack.organisation import (
     CountyDuty,
     Locality,
     Practitioner,
@@ -20,7 +21,6 @@ from services.kernel.organisation import (
     locality_contradictions,
     staff_contradictions,
 )
-from services.kernel.pack import Contradiction, Deadlines, Pack, Section, Words
 from services.notify.notifications import NotificationRules
 from services.notify.referrers import ReferrerRules
 

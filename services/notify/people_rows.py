@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 from services.notify.book import NotifyBook
 from services.notify.model import Case, KeyWorker, People, Referrer, ReviewingOfficer
 

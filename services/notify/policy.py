@@ -5,8 +5,8 @@ from uuid import UUID
 
 from schemas.events import AlertRaised, AlertRepeated, AlertSettled, Event
 from schemas.events.codes import Urgency
-from services.kernel.deadlines import DeadlineEvent
-from services.kernel.service import Occasion
+from services.kernel.deadlines.policy import DeadlineEvent
+from services.kernel.processing.service import Occasion
 from services.notify.council import Council
 from services.notify.model import Address, Alert, People
 from services.notify.pack import RECIPIENT_MISSING, AlertRule, NotifyPack

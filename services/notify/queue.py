@@ -15,10 +15,10 @@ from sqlalchemy import text
 
 from schemas.events import Event, NotificationDelivered, NotificationFailed, NotificationSent
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.connection import Connection
-from services.kernel.publishing import entry
-from services.kernel.service import Occasion
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.publication import entry
+from services.kernel.processing.service import Occasion
 from services.kernel.store import journal
 from services.notify.referrers import Update
 

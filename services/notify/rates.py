@@ -7,10 +7,10 @@ from datetime import date, datetime, timedelta
 from mode import Service as Part
 from sqlalchemy import text
 
-from services.kernel.calendar import LONDON
-from services.kernel.clock import Clock
-from services.kernel.connection import Connection, Engine
-from services.kernel.looping import Waiting, keep_doing
+from services.kernel.base.clock import Clock
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.processing.loops import Waiting, keep_doing
 from services.notify import metrics
 
 WEEK = timedelta(days=7)

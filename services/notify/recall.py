@@ -21,10 +21,10 @@ from schemas.events import (
     NotificationSent,
 )
 from schemas.events.codes import Role
-from services.kernel.connection import Connection, Row
-from services.kernel.recall import Loss, Recall
-from services.kernel.rejoin_plan import Own
-from services.kernel.service import Message
+from services.kernel.postgres.connection import Connection, Row
+from services.kernel.processing.service import Message
+from services.kernel.rejoin.plan import Own
+from services.kernel.rejoin.recall import Loss, Recall
 from services.notify.book import NotifyBook
 from services.notify.deliveries import ChannelEvent, DeliveryEvent
 from services.notify.lane import ASK_FOR

@@ -10,11 +10,11 @@ from uuid import UUID
 from mode import Service as Part
 from sqlalchemy import text
 
-from services.kernel.clock import Clock, SystemClock
-from services.kernel.connection import Connection, Engine
-from services.kernel.database import is_transient
-from services.kernel.looping import Waiting, keep_doing
-from services.kernel.settings import Settings
+from services.kernel.base.clock import Clock, SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.postgres.database import is_transient
+from services.kernel.processing.loops import Waiting, keep_doing
 from services.notify import queue
 from services.notify.channels.govuk_notify import PROVIDER, Answers, NotifyApi, text_of
 

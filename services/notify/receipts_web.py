@@ -10,9 +10,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from starlette.exceptions import HTTPException
 
-from services.kernel import ids
-from services.kernel.desk import Desk
-from services.kernel.web import problems
+from services.kernel.messages import ids
+from services.kernel.processing.commands import Desk
+from services.kernel.web.api import problems
 from services.notify import receipts
 from services.notify.book import NotifyBook
 

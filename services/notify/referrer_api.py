@@ -9,8 +9,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
 from schemas.events import Code
-from services.kernel.desk import Desk
-from services.kernel.web import problems
+from services.kernel.processing.commands import Desk
+from services.kernel.web.api import problems
 from services.notify import referrer_rows
 from services.notify.agency_keys import Doorkeeper, KeyTable
 from services.notify.book import NotifyBook

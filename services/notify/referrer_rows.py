@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from schemas.events import REGISTRY
-from services.kernel.arrivals import Arrival
-from services.kernel.connection import Connection, Row
+from services.kernel.messages.arrivals import Arrival
+from services.kernel.postgres.connection import Connection, Row
 from services.notify.referrers import TELLING, Heard, ReferrerRules, Update, updates
 
 # Two workers may read one child's events on two topics at once, and neither sees what the other has not

@@ -14,8 +14,8 @@ from pydantic_core import to_jsonable_python
 
 from schemas import events as e
 from schemas.events import Event
-from services.kernel.ids import derived
-from services.kernel.pack import Section
+from services.kernel.messages.ids import derived
+from services.kernel.pack.model import Section
 
 State = Literal["received", "accepted", "redirected", "lead_professional_assigned", "closed"]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import Role
-from services.kernel.organisation import Team
+from services.kernel.pack.organisation import Team
 from services.notify.council import Council
 from services.notify.model import Address, People
 from services.notify.pack import AlertRule, NotifyPack

@@ -7,12 +7,12 @@ from datetime import timedelta
 import structlog
 from mode import Service as Part
 
-from services.kernel.clock import Clock, SystemClock
-from services.kernel.connection import Engine
-from services.kernel.database import is_transient
-from services.kernel.ending import CancelledInside, kind_of, place_of
-from services.kernel.looping import Waiting, keep_doing, worst
-from services.kernel.settings import Settings
+from services.kernel.base.clock import Clock, SystemClock
+from services.kernel.base.ending import CancelledInside, kind_of, place_of
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.connection import Engine
+from services.kernel.postgres.database import is_transient
+from services.kernel.processing.loops import Waiting, keep_doing, worst
 from services.notify import endpoints, lanes, metrics
 from services.notify.channels.carrier import Carrier
 from services.notify.channels.configured import DIRECT, SUBSCRIBED, Carriers, channels_of

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from schemas.events import AlertRaised, Event, LeadProfessionalAssigned
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.connection import Connection, Row
-from services.kernel.service import Message
+from services.kernel.postgres.connection import Connection, Row
+from services.kernel.processing.service import Message
 from services.notify import arranging, people_rows, referrer_rows
 from services.notify.arrangements import Arrangements
 from services.notify.book import NotifyBook

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from schemas.events import AlertRaised, NotificationQueued
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.faults import Refused
-from services.kernel.service import Occasion
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.service import Occasion
 from services.notify.arrangements import PERSONAL, ChoosePreference, Subscription
 from services.notify.council import Council
 from services.notify.deliveries import delivery_id

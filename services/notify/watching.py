@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 
 OPEN = text("""
     SELECT recipient_id, alert_id, version FROM alerts

@@ -11,13 +11,13 @@ from pydantic_core import to_jsonable_python
 
 from schemas.events import Code, Event, Moment
 from schemas.events.codes import Urgency
-from services.kernel.bodies import BodyRoute
-from services.kernel.desk import Desk, Respond
-from services.kernel.faults import Refused
-from services.kernel.service import Command
-from services.kernel.settings import Settings
-from services.kernel.site import Router
-from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
+from services.kernel.base.settings import Settings
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.commands import Desk, Respond
+from services.kernel.processing.service import Command
+from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
+from services.kernel.web.bodies import BodyRoute
+from services.kernel.web.site import Router
 from services.notify import arrangements_web, queue, rates, reading, receipts_web, referrer_api
 from services.notify.book import NotifyBook
 from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from services.kernel.calendar import LONDON
+from services.kernel.deadlines.calendar import LONDON
 
 _MOMENT = timedelta(microseconds=1)
 _DAY = timedelta(days=1)

@@ -1,8 +1,8 @@
 """The placement service, wired."""
 
-from services.kernel.pack import load_pack
-from services.kernel.service import Service
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import load_pack
+from services.kernel.processing.service import Service
 from services.placement.book import PlacementBook
 from services.placement.handlers import HANDLERS, commands
 from services.placement.pack import PlacementPack

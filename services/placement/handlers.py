@@ -6,7 +6,7 @@ from functools import partial
 
 from schemas import events as e
 from schemas.events import Event
-from services.kernel.service import Command, Handler, Occasion, Produced
+from services.kernel.processing.service import Command, Handler, Occasion, Produced
 from services.placement import cases, history, policy
 from services.placement.book import PlacementBook
 from services.placement.model import (

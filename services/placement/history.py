@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from schemas import events as e
 from schemas.events.codes import Location, PlacementKind
-from services.kernel.service import Produced
+from services.kernel.processing.service import Produced
 from services.placement.model import Episode, LookedAfterReview, MissingEpisode
 
 KINDS: dict[str, PlacementKind] = {

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.events.base import Code, Day
 from schemas.events.codes import Location, NeedDomain, PlacementKind
-from services.kernel.service import Command
+from services.kernel.processing.service import Command
 
 Status = Literal["absent", "requested", "started", "ended"]
 LIVE: frozenset[Status] = frozenset({"requested", "started"})

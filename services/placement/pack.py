@@ -1,7 +1,7 @@
 """What the placement service reads of a policy pack."""
 
-from services.kernel.deadline_rules import DeadlineRule
-from services.kernel.pack import Deadlines, Pack
+from services.kernel.deadlines.rules import DeadlineRule
+from services.kernel.pack.model import Deadlines, Pack
 
 
 class PlacementDeadlines(Deadlines):

@@ -6,11 +6,11 @@ from datetime import date, datetime
 from uuid import UUID, uuid5
 
 from schemas import events as e
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.deadline_rules import schedule
-from services.kernel.deadlines import Meet, Schedule, Waive
-from services.kernel.faults import Refused
-from services.kernel.service import Produced
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.deadlines.policy import Meet, Schedule, Waive
+from services.kernel.deadlines.rules import schedule
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.service import Produced
 from services.placement.model import (
     LIVE,
     CompleteExitInterview,

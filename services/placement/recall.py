@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events import Event
-from services.kernel.connection import Connection
-from services.kernel.recall import Loss, Recall
-from services.kernel.service import Message
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.service import Message
+from services.kernel.rejoin.recall import Loss, Recall
 from services.placement.book import PlacementBook
 from services.placement.model import Episode, LookedAfterReview, MissingEpisode
 from services.placement.store import PlacementStore

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events.codes import Location, NeedDomain, PlacementKind
-from services.kernel.connection import Connection, Row
-from services.kernel.service import Message
+from services.kernel.postgres.connection import Connection, Row
+from services.kernel.processing.service import Message
 from services.placement.book import PlacementBook
 from services.placement.model import (
     Episode,

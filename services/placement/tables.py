@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection, Row
+from services.kernel.postgres.connection import Connection, Row
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from fastapi import APIRouter
 
 from schemas.events import Event
 from schemas.events.codes import Location
-from services.kernel.bodies import BodyRoute
-from services.kernel.desk import Desk
-from services.kernel.faults import Refused
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.commands import Desk
 from services.kernel.store import deadlines
-from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
+from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
+from services.kernel.web.bodies import BodyRoute
 from services.placement import lists
 from services.placement.book import PlacementBook
 from services.placement.lists import PlacementFilter

@@ -1,9 +1,9 @@
 """The referral service, wired."""
 
 from schemas.topics import PARTNER
-from services.kernel.pack import load_pack
-from services.kernel.service import Service
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import load_pack
+from services.kernel.processing.service import Service
 from services.referral.book import ReferralBook
 from services.referral.handlers import COMMANDS, HANDLERS
 from services.referral.pack import ReferralPack

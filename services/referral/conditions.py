@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.pack import Section
+from services.kernel.pack.model import Section
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from schemas.events import Event, ReferralMade
-from services.kernel.faults import Refused
-from services.kernel.service import Command, Handler, Occasion, Produced
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.service import Command, Handler, Occasion, Produced
 from services.referral import policy
 from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral, Intake, ReceiveReferral

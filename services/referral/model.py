@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from schemas.events import Code
 from schemas.events.codes import AgencyKind, Concern
 from schemas.events.fields import Flag
-from services.kernel.service import Command
+from services.kernel.processing.service import Command
 
 Outcome = Literal["accept", "redirect", "close"]
 CloseReason = Literal["no_further_action", "information_only", "duplicate"]

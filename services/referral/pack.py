@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 
 from schemas.events.base import Code, RuleFired
 from schemas.events.codes import Level
-from services.kernel.deadline_rules import DeadlineRule
-from services.kernel.organisation import Locality, locality_contradictions
-from services.kernel.pack import Contradiction, Deadlines, Pack, Section, Words, repeated
+from services.kernel.deadlines.rules import DeadlineRule
+from services.kernel.pack.model import Contradiction, Deadlines, Pack, Section, Words, repeated
+from services.kernel.pack.organisation import Locality, locality_contradictions
 from services.referral.conditions import ReferralFacts, TriageCondition, matches
 
 

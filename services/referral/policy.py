@@ -5,11 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from schemas import events as e
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.deadline_rules import schedule
-from services.kernel.deadlines import Meet, Schedule
-from services.kernel.faults import Refused
-from services.kernel.service import Produced
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.deadlines.policy import Meet, Schedule
+from services.kernel.deadlines.rules import schedule
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.service import Produced
 from services.referral.conditions import ReferralFacts
 from services.referral.model import DecideReferral, Intake, Referral
 from services.referral.pack import ReferralPack, TriageAdvice

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from schemas.events import Event
-from services.kernel.connection import Connection
-from services.kernel.recall import Recall
-from services.kernel.service import Message
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.service import Message
+from services.kernel.rejoin.recall import Recall
 from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral
 from services.referral.store import ReferralStore

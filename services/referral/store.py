@@ -9,9 +9,9 @@ from sqlalchemy import text
 
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.connection import Connection, Row
-from services.kernel.cursors import Key, Part
-from services.kernel.service import Message
+from services.kernel.postgres.connection import Connection, Row
+from services.kernel.processing.service import Message
+from services.kernel.store.cursors import Key, Part
 from services.kernel.store.keyset import Column, Listing
 from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral, Intake, ReceiveReferral, Referral

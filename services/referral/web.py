@@ -9,12 +9,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from schemas.events import Code, Event
-from services.kernel.bodies import BodyRoute
-from services.kernel.desk import Desk
-from services.kernel.faults import Refused
-from services.kernel.service import Command
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.commands import Desk
+from services.kernel.processing.service import Command
 from services.kernel.store import deadlines
-from services.kernel.web import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
+from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
+from services.kernel.web.bodies import BodyRoute
 from services.referral import policy, store
 from services.referral.book import ReferralBook
 from services.referral.model import CloseReason, DecideReferral, Outcome, ReceiveReferral, Referral

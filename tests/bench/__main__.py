@@ -5,8 +5,8 @@ import json
 import logging
 
 from deploy.embedded.supervisor import exit_on_signals
-from services.kernel.logs import configure_logs
-from services.kernel.settings import Settings
+from services.kernel.base.logs import configure_logs
+from services.kernel.base.settings import Settings
 from tests.bench import landing
 from tests.bench.command import choose
 from tests.bench.parts import bench

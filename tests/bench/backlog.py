@@ -9,7 +9,7 @@ from uuid import UUID
 from schemas.events import ReferralAccepted, RuleFired
 from schemas.events.base import dataschema_uri
 from schemas.events.codes import Concern
-from services.kernel.envelope import Envelope, Headers, encode, message_id
+from services.kernel.messages.envelope import Envelope, Headers, encode, message_id
 
 START = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 """The moment at which the workers' clocks begin. Every referral was received before it."""

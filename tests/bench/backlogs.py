@@ -11,7 +11,7 @@ from schemas.events import Event
 from schemas.topics import ASSESSMENT, DEADLINES, PARTNER, PLACEMENT, REFERRAL
 from services.county.partner_bus import message_of
 from services.county.plan import county_month
-from services.kernel.envelope import message_id
+from services.kernel.messages.envelope import message_id
 from services.notify.handlers import HANDLERS as NOTIFY_HANDLERS
 from services.notify.pack import NotifyPack
 from services.placement.handlers import HANDLERS as PLACEMENT_HANDLERS

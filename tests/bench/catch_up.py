@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.topics import ASSESSMENT, REFERRAL
 from services.assessment.pack import AssessmentPack
-from services.kernel.bus import Bus
+from services.kernel.kafka.admin import Bus
 from tests.bench.recount import recount
 from tests.bench.run import Work
 from tests.bench.say import table

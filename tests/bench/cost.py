@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from schemas.topics import TOPICS, published_by, read_by
-from services.kernel.bus import Bus
+from services.kernel.kafka.admin import Bus
 from tests.bench.backlogs import Backlog
 from tests.bench.cpu import CpuMeter
 from tests.bench.run import Measured

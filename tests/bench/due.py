@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from schemas.topics import REFERRAL
-from services.kernel.database import create_engine
+from services.kernel.postgres.database import create_engine
 from services.kernel.store import deadlines
 from tests.bench.backlog import START
 from tests.bench.say import table

@@ -18,8 +18,8 @@ from sqlalchemy.engine import make_url
 
 from deploy.embedded.system import running_system
 from schemas.topics import ASSESSMENT, REFERRAL, TOPICS, read_by
-from services.kernel.bus import Bus
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
 from tests.bench.backlog import START
 from tests.bench.cpu import CpuMeter
 from tests.bench.percentiles import percentile, summary

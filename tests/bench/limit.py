@@ -15,12 +15,12 @@ from asyncpg.prepared_stmt import PreparedStatement
 from schemas.topics import ASSESSMENT, REFERRAL
 from services.assessment.app import build
 from services.assessment.pack import AssessmentPack
-from services.kernel.clock import clock_of
-from services.kernel.database import create_engine
-from services.kernel.delivery import Delivery
-from services.kernel.outgoing import Encoder
-from services.kernel.record import Record
-from services.kernel.relay import BATCH as RELAY_BATCH
+from services.kernel.base.clock import clock_of
+from services.kernel.messages.record import Record
+from services.kernel.postgres.database import create_engine
+from services.kernel.processing.batches import Delivery
+from services.kernel.processing.outgoing import Encoder
+from services.kernel.processing.relay import BATCH as RELAY_BATCH
 from services.kernel.store.relaying import PENDING, Pending, Relaying
 from tests.bench.backlog import Message
 from tests.bench.recount import recount

@@ -9,7 +9,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # ships no types
 
 from deploy.embedded.engines import Engines
-from services.kernel.clock import SystemClock
+from services.kernel.base.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from schemas.events import Event
 from schemas.events.base import dataschema_uri
 from schemas.events.codes import AgencyKind, Location, NeedDomain, PlacementKind
 from schemas.topics import ASSESSMENT, DEADLINES, PLACEMENT, REFERRAL, Topic
-from services.kernel.envelope import Envelope, encode
+from services.kernel.messages.envelope import Envelope, encode
 from tests.bench.backlog import RULES, START, Message, Referral, event_of, message
 
 ACCEPTED = 112

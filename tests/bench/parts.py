@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from services.assessment.pack import AssessmentPack
-from services.kernel.pack import load_pack
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import load_pack
 from services.notify.pack import NotifyPack
 from tests.bench import (
     backlogs,

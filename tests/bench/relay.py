@@ -12,11 +12,11 @@ from aiokafka import AIOKafkaConsumer
 
 from schemas.events import AssessmentStarted
 from schemas.topics import ASSESSMENT
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.connection import Engine
-from services.kernel.database import create_engine
-from services.kernel.publishing import entry
-from services.kernel.service import Occasion
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.postgres.connection import Engine
+from services.kernel.postgres.database import create_engine
+from services.kernel.processing.publication import entry
+from services.kernel.processing.service import Occasion
 from services.kernel.store import journal
 from tests.bench.backlog import START
 from tests.bench.percentiles import summary

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from schemas.topics import ASSESSMENT, REFERRAL
 from services.assessment.pack import AssessmentPack
-from services.kernel.bus import Bus
+from services.kernel.kafka.admin import Bus
 from tests.bench.backlog import Message, Referral, firsts, message
 from tests.bench.cpu import CpuMeter, resident_mb
 from tests.bench.mixture import mixed

@@ -35,9 +35,9 @@ from faust.app import BootStrategy
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
-from services.kernel.envelope import decode, encode
-from services.kernel.intake import Intake
-from services.kernel.record import Record
+from services.kernel.kafka.consumer import Intake
+from services.kernel.messages.envelope import decode, encode
+from services.kernel.messages.record import Record
 
 TOPIC = "spike-intake"
 EVENTS = 200_000
@@ -289,14 +289,14 @@ def envelope() -> None:
     cases: dict[str, Callable[[], object]] = {
         "decode, SDK with its JSON": lambda: sdk_decode(json_format),
         "decode, SDK, data untouched": lambda: sdk_decode(untouched),
-        "decode, services.kernel.envelope": lambda: decode(record),
+        "decode, services.kernel.messages.envelope": lambda: decode(record),
         "encode, SDK with its JSON": lambda: kafka.to_binary(
             CloudEvent(dict(sdk_attributes), data), json_format
         ),
         "encode, SDK, data untouched": lambda: kafka.to_binary(
             CloudEvent(dict(sdk_attributes), body), untouched
         ),
-        "encode, services.kernel.envelope": lambda: encode(ours),
+        "encode, services.kernel.messages.envelope": lambda: encode(ours),
     }
     for name, call in cases.items():
         say(f"{name:34} {cost(call):6.2f} us an event")

@@ -9,15 +9,15 @@ from schemas.events import ReferralAccepted
 from schemas.topics import REFERRAL
 from services.assessment.app import build
 from services.assessment.model import Caseload
-from services.kernel import garbage
-from services.kernel.arrivals import Arrival, Reception
-from services.kernel.clock import clock_of
-from services.kernel.database import create_engine
-from services.kernel.delivery import Delivery
-from services.kernel.intake import Intake
-from services.kernel.record import Record
-from services.kernel.relay import Relay
-from services.kernel.settings import Settings
+from services.kernel.base import garbage
+from services.kernel.base.clock import clock_of
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.consumer import Intake
+from services.kernel.messages.arrivals import Arrival, Reception
+from services.kernel.messages.record import Record
+from services.kernel.postgres.database import create_engine
+from services.kernel.processing.batches import Delivery
+from services.kernel.processing.relay import Relay
 from tests.bench.peers.deciding import Decider, Incoming
 from tests.bench.run import Work
 from tests.bench.say import table

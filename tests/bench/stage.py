@@ -19,10 +19,10 @@ from sqlalchemy.engine import make_url
 from deploy.embedded.engines import Engines, running_engines
 from deploy.embedded.processes import Child, Children, Spec, read_run_file
 from schemas.topics import ASSESSMENT, REFERRAL, Topic
-from services.kernel.bus import Bus
-from services.kernel.clock import SystemClock
-from services.kernel.database import create_engine, migrate
-from services.kernel.settings import Settings
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
+from services.kernel.postgres.database import create_engine, migrate
 from tests.bench.backlog import START, Message
 from tests.bench.say import say
 from tests.homes import free_home

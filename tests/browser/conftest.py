@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from deploy.embedded.system import running_system
-from services.kernel.calendar import LONDON
-from services.kernel.clock import HeldClock
+from services.kernel.base.clock import HeldClock
+from services.kernel.deadlines.calendar import LONDON
 from services.notify.web_pages.rendering import STATIC, STYLE
 from tests.browser.county import County
 from tests.browser.windows import AXE

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from deploy.embedded.mail import messages
-from services.kernel.clock import HeldClock
+from services.kernel.base.clock import HeldClock
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import logging
 import sys
 
 from deploy.embedded.supervisor import exit_on_signals
-from services.kernel.logs import configure_logs
-from services.kernel.settings import Settings
+from services.kernel.base.logs import configure_logs
+from services.kernel.base.settings import Settings
 from tests.chaos.choice import choose, file_of
 from tests.chaos.feed import start_of
 from tests.chaos.home import VAR, own_system

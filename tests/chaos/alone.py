@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from services.kernel.logs import configure_logs
-from services.kernel.settings import Settings
+from services.kernel.base.logs import configure_logs
+from services.kernel.base.settings import Settings
 from tests.bench.say import say
 from tests.bench.stage import VAR
 from tests.chaos.home import NOT_OURS_TO_BREAK

@@ -13,9 +13,9 @@ from mmap import mmap
 from pathlib import Path
 from typing import Any, Final
 
-from services.kernel.arrivals import Arrival
-from services.kernel.connection import Connection, Engine
-from services.kernel.delivery import Delivery, Tally
+from services.kernel.messages.arrivals import Arrival
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.processing.batches import Delivery, Tally
 
 VARIABLE = "LEADLINE_CHAOS_WORK"
 """The directory of the files."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from deploy.embedded.system import System, running_system
-from services.kernel.clock import HeldClock
+from services.kernel.base.clock import HeldClock
 from tests.chaos import at_work, inside, joined, points
 from tests.chaos.feed import START
 from tests.chaos.target import JOINED, POINTS, SERVICES, WORK

@@ -6,7 +6,7 @@ A process that is still starting has nothing that a rebalance could disturb.
 import os
 from pathlib import Path
 
-from services.kernel.intake import Intake
+from services.kernel.kafka.consumer import Intake
 
 VARIABLE = "LEADLINE_CHAOS_JOINED"
 """The directory in which each process that has joined leaves a file, named by its pid."""

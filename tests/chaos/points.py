@@ -20,8 +20,8 @@ from weakref import WeakSet
 
 from aiokafka import AIOKafkaConsumer
 
-from services.kernel.connection import Connection, Engine
-from services.kernel.publisher import Publisher
+from services.kernel.kafka.producer import Publisher
+from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.store import inbox, journal
 from services.kernel.store.journal import Entry
 from services.kernel.store.relaying import Relaying

@@ -12,8 +12,8 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from schemas.topics import NOTIFY, read_by
-from services.kernel.bus import Bus
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
 from tests.chaos.target import SERVICES, Target
 
 PATIENCE_SECONDS = 120.0

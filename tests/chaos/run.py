@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from services.kernel.clock import HeldClock
+from services.kernel.base.clock import HeldClock
 from tests.chaos import feed, storms
 from tests.chaos.canary import AFTER, ANSWER_SECONDS, BEFORE, Canary
 from tests.chaos.checks import CHECKS

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.engines import Engines
-from services.kernel.bus import Bus
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
 from tests.flow.conftest import bench
 
 __all__ = ["bench"]

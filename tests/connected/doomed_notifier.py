@@ -23,9 +23,9 @@ from typing import Any
 
 from schemas.events import Event
 from schemas.events.codes import Channel
-from services.kernel.clock import SystemClock
-from services.kernel.connection import Connection, Engine
-from services.kernel.settings import Settings
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.connection import Connection, Engine
 from services.notify.app import build
 from services.notify.channels.carrier import Carrier, Outcome
 from services.notify.channels.configured import Carriers

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.kernel.intake import Intake
-from services.kernel.record import Record
-from services.kernel.worker import create_app, run
+from services.kernel.kafka.consumer import Intake
+from services.kernel.messages.record import Record
+from services.kernel.worker.faust_worker import create_app, run
 
 
 def commit(store: Path, records: Sequence[Record]) -> None:

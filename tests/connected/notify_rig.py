@@ -14,9 +14,9 @@ from sqlalchemy import text
 from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import AgencyKind, Channel, Concern
-from services.kernel.clock import SystemClock
-from services.kernel.database import create_engine, migrate
-from services.kernel.settings import Settings
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.database import create_engine, migrate
 from services.notify import endpoints
 from services.notify.app import build
 from services.notify.channels.configured import Carriers

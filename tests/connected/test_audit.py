@@ -22,14 +22,14 @@ from deploy.embedded.engines import Engines
 from schemas.events.codes import Channel
 from schemas.topics import published_by
 from services.cli.catalogue import ServiceName, build_of
-from services.kernel import audit_passing
-from services.kernel.audit_between import Crossing
-from services.kernel.outgoing import Encoder
-from services.kernel.record import Record
-from services.kernel.service import Service
-from services.kernel.settings import Settings
-from services.kernel.store import auditing
-from services.kernel.store.auditing import looking
+from services.kernel.audit import passing as audit_passing
+from services.kernel.audit import queries as auditing
+from services.kernel.audit.between import Crossing
+from services.kernel.audit.queries import looking
+from services.kernel.base.settings import Settings
+from services.kernel.messages.record import Record
+from services.kernel.processing.outgoing import Encoder
+from services.kernel.processing.service import Service
 from services.kernel.store.relaying import Relaying
 from services.notify import lanes, queue
 from services.notify.lanes import LaneKey

@@ -7,7 +7,7 @@ import pytest
 from schemas.events import DomainNeed
 from schemas.events.codes import NeedDomain
 from services.assessment.model import CompleteAssessment, ReviewPlan
-from services.kernel.audit_copies import Copies
+from services.kernel.audit.copies import Copies
 from tests.connected.test_audit import Auditor, Stores, auditor, carry, damage, stores
 
 pytestmark = pytest.mark.connected

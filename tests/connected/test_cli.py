@@ -20,9 +20,9 @@ from schemas.topics import TOPICS
 from services.assessment.app import build as build_assessment
 from services.cli import dead_letters, journal
 from services.cli.main import app
-from services.kernel.database import create_engine, migrate
-from services.kernel.delivery import Delivery
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.database import create_engine, migrate
+from services.kernel.processing.batches import Delivery
 from services.referral.app import build as build_referral
 from tests.connected.conftest import worker
 from tests.flow.conftest import MONDAY, Bench, MakeBench

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from deploy.embedded.engines import Engines
-from services.kernel.database import is_transient
+from services.kernel.postgres.database import is_transient
 from services.kernel.store import inbox
 from tests.chaos.full_disk import Disk, NoSmallDiskError, on_disk, own_disk
 from tests.flow import ledger

@@ -16,13 +16,13 @@ from sqlalchemy import text
 
 from deploy.embedded.engines import Engines
 from schemas.topics import PARTNER
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.clock import SystemClock
-from services.kernel.connection import Engine
-from services.kernel.database import create_engine, migrate
-from services.kernel.delivery import Delivery
-from services.kernel.intake import Intake
-from services.kernel.settings import Settings
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.kafka.consumer import Intake
+from services.kernel.postgres.connection import Engine
+from services.kernel.postgres.database import create_engine, migrate
+from services.kernel.processing.batches import Delivery
 from services.placement.app import build
 from services.placement.ssda903.importing import import_returns
 from services.placement.ssda903.report import Report

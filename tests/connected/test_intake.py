@@ -18,9 +18,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.embedded.engines import Engines
 from deploy.embedded.ports import free_port
-from services.kernel.ending import PartFailed
-from services.kernel.intake import Intake
-from services.kernel.record import Record
+from services.kernel.base.ending import PartFailed
+from services.kernel.kafka.consumer import Intake
+from services.kernel.messages.record import Record
 
 pytestmark = pytest.mark.connected
 

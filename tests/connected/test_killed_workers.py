@@ -16,8 +16,8 @@ from deploy.embedded.system import System, running_system
 from services.cli.catalogue import SERVICES
 from services.cli.demo import START, run_demo
 from services.county.pace import held_time
-from services.kernel.clock import HeldClock
-from services.kernel.settings import Settings
+from services.kernel.base.clock import HeldClock
+from services.kernel.base.settings import Settings
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(400)]
 

@@ -35,9 +35,9 @@ from schemas.example_files import example
 from schemas.topics import PARTNER, TOPICS
 from services.cli.catalogue import SERVICES
 from services.county.pace import held_time
-from services.kernel.clock import HeldClock
-from services.kernel.database import create_engine
-from services.kernel.settings import Settings
+from services.kernel.base.clock import HeldClock
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.database import create_engine
 from services.placement.ssda903.importing import import_returns
 from tests.connected.planted import (
     ADDRESS,

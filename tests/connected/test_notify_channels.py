@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import Channel
-from services.kernel.web import install_errors
+from services.kernel.web.api import install_errors
 from services.notify import endpoints
 from services.notify.channels.breaker import FAILURES_IN_A_ROW, LONGEST_PAUSE
 from services.notify.channels.webhook import ATTEMPTS_ALLOWED, WebhookCarrier

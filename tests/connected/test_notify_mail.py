@@ -16,8 +16,8 @@ from sqlalchemy import text
 from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.database import create_engine, migrate
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.database import create_engine, migrate
 from services.notify.app import build, extras
 from services.notify.channels.breaker import FIRST_PAUSE as FIRST_REST
 from services.notify.channels.breaker import LONGEST_PAUSE as LONGEST_REST

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from deploy.embedded.engines import Engines
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.envelope import Envelope, Headers, encode
+from services.kernel.messages.envelope import Envelope, Headers, encode
 from services.referral.app import build
 from tests.connected.conftest import worker
 from tests.flow.conftest import Bench, MakeBench

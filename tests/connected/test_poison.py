@@ -12,8 +12,8 @@ from aiokafka.admin import NewTopic
 from kafka import KafkaProducer
 
 from deploy.embedded.engines import Engines
-from services.kernel.envelope import Headers
-from services.kernel.record import Record, Unreadable
+from services.kernel.messages.envelope import Headers
+from services.kernel.messages.record import Record, Unreadable
 from services.referral.app import build
 from tests.connected.conftest import ROOT, worker
 from tests.connected.test_intake import Bus, Collected, admin_of, running, until

@@ -11,10 +11,10 @@ from deploy.embedded.engines import Engines
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import REFERRAL
-from services.kernel.broker import Broker, ConnectionLost
-from services.kernel.publisher import Publisher
-from services.kernel.relay import Relay
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.clients import Broker, ConnectionLost
+from services.kernel.kafka.producer import Publisher
+from services.kernel.processing.relay import Relay
 from services.referral.app import build
 from tests.flow.conftest import Bench, MakeBench
 

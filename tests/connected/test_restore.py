@@ -29,13 +29,13 @@ from services.county.practitioners import Practitioners
 from services.county.settled import settled
 from services.county.site import Site
 from services.county.timetable import moments
-from services.kernel.bus import Bus
-from services.kernel.clock import HeldClock
-from services.kernel.desk import request_id
-from services.kernel.envelope import Envelope, encode
-from services.kernel.pack import load_pack
-from services.kernel.publisher import Publisher
-from services.kernel.settings import Settings
+from services.kernel.base.clock import HeldClock
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
+from services.kernel.kafka.producer import Publisher
+from services.kernel.messages.envelope import Envelope, encode
+from services.kernel.pack.model import load_pack
+from services.kernel.processing.commands import request_id
 from tests.connected.conftest import ROOT
 from tests.connected.restoring import Tables, Town, differences, living, mail_server, partners
 from tests.needs_kafka import needs_kafka

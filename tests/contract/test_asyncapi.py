@@ -15,7 +15,7 @@ import yaml
 
 from schemas.headers import MESSAGE_IDS
 from schemas.topics import TOPICS, Topic
-from services.kernel.envelope import message_id
+from services.kernel.messages.envelope import message_id
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "schemas" / "asyncapi.yaml"

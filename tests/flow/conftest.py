@@ -13,17 +13,17 @@ from sqlalchemy import text
 from deploy.embedded.engines import Engines
 from schemas.events import REGISTRY, Event
 from schemas.topics import TOPICS
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.connection import Engine
-from services.kernel.database import create_engine, migrate
-from services.kernel.delivery import Delivery
-from services.kernel.desk import Desk
-from services.kernel.envelope import Envelope, encode
-from services.kernel.record import Record
-from services.kernel.replay import Replay
-from services.kernel.scanner import scan_once
-from services.kernel.service import Command, Service
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.messages.envelope import Envelope, encode
+from services.kernel.messages.record import Record
+from services.kernel.postgres.connection import Engine
+from services.kernel.postgres.database import create_engine, migrate
+from services.kernel.processing.batches import Delivery
+from services.kernel.processing.commands import Desk
+from services.kernel.processing.due_scanner import scan_once
+from services.kernel.processing.replay import Replay
+from services.kernel.processing.service import Command, Service
 
 MONDAY = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 TESTS = UUID("5a1f3c5e-0000-4000-8000-000000000000")

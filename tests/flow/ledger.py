@@ -9,10 +9,10 @@ from sqlalchemy import text
 
 from schemas.events import Event, PlanReviewed, ReferralAccepted, ReferralMade
 from schemas.topics import PARTNER
-from services.kernel.connection import Connection
-from services.kernel.faults import InvalidMessage
-from services.kernel.service import Message, Occasion, Produced, Service
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.messages.faults import InvalidMessage
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.service import Message, Occasion, Produced, Service
 
 LEVEL_THAT_FAILS_IN_THE_HANDLER = 3
 LEVEL_THAT_THE_DATABASE_REFUSES = 4

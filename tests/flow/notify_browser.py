@@ -9,7 +9,7 @@ from html import unescape
 import httpx
 from fastapi import FastAPI
 
-from services.kernel.web import install_errors
+from services.kernel.web.api import install_errors
 from services.notify.web_pages import pages
 from tests.flow.conftest import Bench
 

@@ -16,8 +16,8 @@ from services.assessment import lists
 from services.assessment.app import build
 from services.assessment.model import CompleteAssessment, Outcome, ReviewPlan
 from services.assessment.store import LOAD_OF_CHILDREN, CaseStore
-from services.kernel.delivery import Delivery
-from services.kernel.faults import Refused
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.batches import Delivery
 from tests.builders import referral_accepted
 
 pytestmark = pytest.mark.connected

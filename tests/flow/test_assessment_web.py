@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from services.assessment.app import build
 from services.assessment.web import router
-from services.kernel.web import PROBLEM, install_errors
+from services.kernel.web.api import PROBLEM, install_errors
 from tests.builders import referral_accepted
 
 pytestmark = pytest.mark.connected

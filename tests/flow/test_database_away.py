@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 from tests.flow import ledger
 from tests.flow.conftest import Bench, MakeBench
 from tests.flow.test_delivery import accepted, children_done

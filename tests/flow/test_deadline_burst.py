@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel.clock import SystemClock
-from services.kernel.database import create_engine
-from services.kernel.deadline_rules import Schedule as Dates
-from services.kernel.deadlines import Deadline
-from services.kernel.scanner import Scanner
+from services.kernel.base.clock import SystemClock
+from services.kernel.deadlines.policy import Deadline
+from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.postgres.database import create_engine
+from services.kernel.processing.due_scanner import Scanner
 from services.kernel.store import deadlines as deadline_store
 from services.referral.app import build
 from tests.flow.conftest import Bench, MakeBench

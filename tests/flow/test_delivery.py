@@ -11,9 +11,9 @@ from asyncpg import CannotConnectNowError, UniqueViolationError
 
 from schemas.events import Event, EventParked, PlanReviewed, ReferralAccepted, RuleFired
 from schemas.events.codes import Concern
-from services.kernel.delivery import PART, letter_of
-from services.kernel.record import Record
-from services.kernel.service import Handler, Occasion, Produced
+from services.kernel.messages.record import Record
+from services.kernel.processing.batches import PART, letter_of
+from services.kernel.processing.service import Handler, Occasion, Produced
 from services.kernel.store import dead_letters
 from tests.flow import ledger
 from tests.flow.conftest import Bench, MakeBench

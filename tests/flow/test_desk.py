@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
-from services.kernel.database import STORE_ERRORS, is_transient
-from services.kernel.faults import Refused
-from services.kernel.service import Message
+from services.kernel.messages.faults import Refused
+from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.database import STORE_ERRORS, is_transient
+from services.kernel.processing.service import Message
 from services.referral.app import build
 from services.referral.model import DecideReferral, ReceiveReferral
 from tests.flow.conftest import Bench, MakeBench

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
-from services.kernel.cursors import Key, Part
+from services.kernel.postgres.connection import Connection
+from services.kernel.store.cursors import Key, Part
 from services.kernel.store.keyset import Column, Listing
 from services.notify.app import build as build_notify
 from services.notify.reading import LIST, AlertFilter, Sort

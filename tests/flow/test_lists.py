@@ -16,10 +16,10 @@ from schemas.events.codes import AgencyKind, Concern, Location, NeedDomain, Plac
 from services.assessment.app import build as build_assessment
 from services.assessment.model import CompleteAssessment
 from services.assessment.web import router as assessment_routes
-from services.kernel.desk import Desk
-from services.kernel.service import Service
-from services.kernel.settings import Settings
-from services.kernel.web import PROBLEM, install_errors
+from services.kernel.base.settings import Settings
+from services.kernel.processing.commands import Desk
+from services.kernel.processing.service import Service
+from services.kernel.web.api import PROBLEM, install_errors
 from services.notify.app import build as build_notify
 from services.notify.model import AcknowledgeAlert
 from services.notify.web import router as notify_routes

@@ -16,10 +16,10 @@ from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import Location, PlacementKind
 from schemas.example_files import example
-from services.kernel.delivery import Delivery
-from services.kernel.envelope import message_id
-from services.kernel.record import Record
-from services.kernel.service import Produced
+from services.kernel.messages.envelope import message_id
+from services.kernel.messages.record import Record
+from services.kernel.processing.batches import Delivery
+from services.kernel.processing.service import Produced
 from services.notify import chronology
 from services.notify.app import build
 from services.notify.chronology import OCCURRED, occurred_at

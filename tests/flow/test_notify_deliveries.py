@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events.codes import Channel
-from services.kernel.calendar import LONDON
-from services.kernel.connection import Connection
-from services.kernel.faults import Refused
-from services.kernel.web import install_errors
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.messages.faults import Refused
+from services.kernel.postgres.connection import Connection
+from services.kernel.web.api import install_errors
 from services.notify import lanes, queue
 from services.notify.app import build
 from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from schemas import events as e
-from services.kernel.calendar import LONDON
+from services.kernel.deadlines.calendar import LONDON
 from services.notify import metrics
 from services.notify.app import build
 from services.notify.arrangements import DeclareAbsence

@@ -15,10 +15,10 @@ from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import AgencyKind, Concern, Location
 from schemas.example_files import example
-from services.kernel.delivery import Delivery
-from services.kernel.faults import Refused
-from services.kernel.settings import Settings
-from services.kernel.web import install_errors
+from services.kernel.base.settings import Settings
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.batches import Delivery
+from services.kernel.web.api import install_errors
 from services.notify.app import build, extras
 from services.notify.duework import DueWork
 from services.notify.handlers import HANDLERS

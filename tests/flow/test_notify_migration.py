@@ -11,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 
 from schemas.events.codes import Channel
-from services.kernel.database import migrate, synchronously
+from services.kernel.postgres.database import migrate, synchronously
 from services.notify import lanes, queue
 from services.notify.app import build
 from services.notify.lanes import LaneKey

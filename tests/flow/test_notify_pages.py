@@ -10,7 +10,7 @@ import pytest
 
 from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.calendar import LONDON
+from services.kernel.deadlines.calendar import LONDON
 from services.notify import reading
 from services.notify.app import build
 from services.notify.duework import escalate_once

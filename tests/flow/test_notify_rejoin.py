@@ -14,15 +14,15 @@ from sqlalchemy import text
 from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import AgencyKind, Channel, Concern, FirstRole, Urgency
-from services.kernel import rejoin
-from services.kernel.connection import Engine
-from services.kernel.outgoing import Encoder
-from services.kernel.publishing import entry
-from services.kernel.record import Record
-from services.kernel.rejoin import APPLICATION, Rejoin, Report
-from services.kernel.rejoin_reading import Read
-from services.kernel.service import Occasion
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.messages.record import Record
+from services.kernel.postgres.connection import Engine
+from services.kernel.processing.outgoing import Encoder
+from services.kernel.processing.publication import entry
+from services.kernel.processing.service import Occasion
+from services.kernel.rejoin import rejoining as rejoin
+from services.kernel.rejoin.reading import Read
+from services.kernel.rejoin.rejoining import APPLICATION, Rejoin, Report
 from services.kernel.store import journal
 from services.kernel.store.relaying import Pending
 from services.notify import endpoints, lanes, queue

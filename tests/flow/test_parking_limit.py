@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from schemas.events import Event, ReferralAccepted, ReferralMade
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.delivery import Delivery
-from services.kernel.parking import CHILDREN, TooManyFailed
-from services.kernel.service import Handler, Occasion, Produced
+from services.kernel.processing.batches import Delivery
+from services.kernel.processing.parking import CHILDREN, TooManyFailed
+from services.kernel.processing.service import Handler, Occasion, Produced
 from tests.flow import ledger
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.test_delivery import DATABASE_REFUSES, HANDLER_BREAKS, HANDLER_FAILS, accepted, children_done

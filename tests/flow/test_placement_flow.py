@@ -11,10 +11,10 @@ from fastapi import FastAPI
 
 from schemas import events as e
 from schemas.events.codes import Location, NeedDomain, PlacementKind
-from services.kernel.connection import Connection
-from services.kernel.faults import Refused
-from services.kernel.settings import Settings
-from services.kernel.web import install_errors
+from services.kernel.base.settings import Settings
+from services.kernel.messages.faults import Refused
+from services.kernel.postgres.connection import Connection
+from services.kernel.web.api import install_errors
 from services.placement.app import build
 from services.placement.book import PlacementBook
 from services.placement.model import (

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.faults import Refused
-from services.kernel.web import install_errors
+from services.kernel.messages.faults import Refused
+from services.kernel.web.api import install_errors
 from services.referral.app import build
 from services.referral.model import DecideReferral, ReceiveReferral
 from services.referral.web import router

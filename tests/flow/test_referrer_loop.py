@@ -17,9 +17,9 @@ from sqlalchemy import text
 from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import AgencyKind, Channel, Concern
-from services.kernel.delivery import Delivery
-from services.kernel.settings import Settings
-from services.kernel.web import install_errors
+from services.kernel.base.settings import Settings
+from services.kernel.processing.batches import Delivery
+from services.kernel.web.api import install_errors
 from services.notify import agency_keys, lanes, referrer_api, referrer_rows
 from services.notify.app import build
 from services.notify.channels.content import body

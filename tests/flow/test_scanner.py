@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from asyncpg import UniqueViolationError
 
-from services.kernel.deadline_rules import Schedule as Dates
-from services.kernel.deadlines import Deadline
-from services.kernel.scanner import LIMIT, Scanner, scan_once
+from services.kernel.deadlines.policy import Deadline
+from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.processing.due_scanner import LIMIT, Scanner, scan_once
 from services.kernel.store import deadlines as deadline_store
 from services.referral.app import build
 from tests.flow.conftest import MONDAY, Bench, MakeBench

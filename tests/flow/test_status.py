@@ -13,9 +13,9 @@ from sqlalchemy import text
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
 from services.cli.catalogue import ServiceName, served
-from services.kernel.clock import HeldClock
-from services.kernel.rest import Bridge
-from services.kernel.site import create_site
+from services.kernel.base.clock import HeldClock
+from services.kernel.web.site import create_site
+from services.kernel.web.status import Bridge
 from services.referral.app import build
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 

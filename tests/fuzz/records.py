@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from schemas.events import REGISTRY, Event
 from schemas.topics import Topic
-from services.kernel.envelope import Envelope, encode
-from services.kernel.record import Record
+from services.kernel.messages.envelope import Envelope, encode
+from services.kernel.messages.record import Record
 from tests.fuzz import spoilt
 from tests.fuzz.effort import MARKER
 from tests.fuzz.event_data import data_of

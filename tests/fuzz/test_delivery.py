@@ -15,8 +15,8 @@ from schemas.events import Event
 from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import read_by
 from services.assessment.app import build as build_assessment
-from services.kernel.arrivals import Arrival
-from services.kernel.record import Record
+from services.kernel.messages.arrivals import Arrival
+from services.kernel.messages.record import Record
 from services.kernel.store.dead_letters import list_letters
 from services.notify.app import build as build_notify
 from services.placement.app import build as build_placement

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from schemas.events import Event
 from schemas.topics import PARTNER, TOPICS, read_by
 from services.assessment.handlers import HANDLERS as ASSESSMENT
-from services.kernel.arrivals import Arrival, Reception
-from services.kernel.envelope import Envelope, decode, encode
-from services.kernel.faults import InvalidMessage, Reason
-from services.kernel.record import Record
+from services.kernel.messages.arrivals import Arrival, Reception
+from services.kernel.messages.envelope import Envelope, decode, encode
+from services.kernel.messages.faults import InvalidMessage, Reason
+from services.kernel.messages.record import Record
 from services.notify.handlers import HANDLERS as NOTIFY
 from services.placement.handlers import HANDLERS as PLACEMENT
 from services.referral.handlers import HANDLERS as REFERRAL

@@ -18,7 +18,7 @@ from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern, Location, NeedDomain, PlacementKind
 from services.assessment.app import build as build_assessment
 from services.assessment.web import router as assessment_routes
-from services.kernel.web import PROBLEM, install_errors
+from services.kernel.web.api import PROBLEM, install_errors
 from services.notify.app import build as build_notify
 from services.notify.web import router as notify_routes
 from services.notify.web_pages import pages as notify_pages

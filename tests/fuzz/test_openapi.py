@@ -24,9 +24,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from services.cli.catalogue import SERVICES, served
-from services.kernel import garbage
-from services.kernel.settings import Settings
-from services.kernel.site import create_site
+from services.kernel.base import garbage
+from services.kernel.base.settings import Settings
+from services.kernel.web.site import create_site
 from tests.fuzz.effort import effort
 from tests.fuzz.test_http import Site, site
 

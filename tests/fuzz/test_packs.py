@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.assessment.app import build as build_assessment
-from services.kernel.pack import Pack, PackError, Section, load_pack
-from services.kernel.service import Service
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import Pack, PackError, Section, load_pack
+from services.kernel.processing.service import Service
 from services.notify.app import build as build_notify
 from services.notify.pack import NotifyPack
 from services.placement.app import build as build_placement

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.envelope import decode, encode
-from services.kernel.record import Record
+from services.kernel.messages.envelope import decode, encode
+from services.kernel.messages.record import Record
 from services.placement.ssda903 import codes
 from services.placement.ssda903.checking import Checked, check
 from services.placement.ssda903.importing import envelope_of

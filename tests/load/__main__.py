@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from deploy.embedded.engines import running_engines
-from services.kernel.logs import configure_logs
-from services.kernel.settings import Settings
+from services.kernel.base.logs import configure_logs
+from services.kernel.base.settings import Settings
 from tests.bench.percentiles import percentile
 from tests.load.play import Played, play
 

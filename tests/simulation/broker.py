@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
-from services.kernel.publisher import partition_of
-from services.kernel.record import Record
+from services.kernel.kafka.producer import partition_of
+from services.kernel.messages.record import Record
 from tests.simulation.world import World
 
 PARTITIONS = 4

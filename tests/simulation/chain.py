@@ -16,11 +16,11 @@ from sqlalchemy import text
 
 from schemas.events import Event, PlanReviewed, ReferralAccepted, ReferralMade
 from schemas.events.codes import Concern
-from services.kernel.connection import Connection
-from services.kernel.deadline_rules import Schedule as Dates
-from services.kernel.deadlines import Meet, Schedule
-from services.kernel.faults import InvalidMessage
-from services.kernel.service import Message, Occasion, Produced, Service
+from services.kernel.deadlines.policy import Meet, Schedule
+from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.messages.faults import InvalidMessage
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.service import Message, Occasion, Produced, Service
 from tests.simulation.database import Row, Transaction
 from tests.simulation.statements import means
 

@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
 
-from services.kernel.record import Record
+from services.kernel.messages.record import Record
 from tests.simulation.broker import Member, MemoryBroker
 from tests.simulation.world import PART, Fault, connected
 

@@ -18,7 +18,7 @@ from asyncpg import (
     TooManyConnectionsError,
 )
 
-from services.kernel.connection import Engine
+from services.kernel.postgres.connection import Engine
 from services.kernel.store.relaying import Relaying
 from tests.simulation.database import Database, Row, Transaction
 from tests.simulation.statements import Statement, known

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.envelope import Envelope, encode
+from services.kernel.messages.envelope import Envelope, encode
 from tests.simulation.chain import BROKEN, REFUSED, REJECTED
 from tests.simulation.world import MONDAY
 

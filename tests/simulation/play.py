@@ -13,11 +13,17 @@ from unittest.mock import patch
 
 import structlog
 
-from services.kernel import buswatch, delivery, ending, intake, looping, relay, scanner
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.replay import Replay
-from services.kernel.settings import Settings
+from services.kernel.base import ending
+from services.kernel.base.settings import Settings
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.kafka import consumer as intake
+from services.kernel.processing import batches as delivery
+from services.kernel.processing import due_scanner as scanner
+from services.kernel.processing import loops as looping
+from services.kernel.processing import relay
+from services.kernel.processing.replay import Replay
 from services.kernel.store import dead_letters
+from services.kernel.worker import watch as buswatch
 from tests.simulation import chain
 from tests.simulation.broker import MemoryBroker
 from tests.simulation.database import Database

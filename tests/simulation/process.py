@@ -8,14 +8,14 @@ from typing import Any
 
 from mode import Service as Part
 
-from services.kernel.buswatch import BusWatch
-from services.kernel.connection import Engine
-from services.kernel.delivery import Delivery
-from services.kernel.intake import Intake
-from services.kernel.relay import Relay
-from services.kernel.scanner import Scanner
-from services.kernel.service import Service
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.consumer import Intake
+from services.kernel.postgres.connection import Engine
+from services.kernel.processing.batches import Delivery
+from services.kernel.processing.due_scanner import Scanner
+from services.kernel.processing.relay import Relay
+from services.kernel.processing.service import Service
+from services.kernel.worker.watch import BusWatch
 from tests.simulation.broker import MemoryBroker
 from tests.simulation.consumer import MemoryConsumer
 from tests.simulation.database import Database
@@ -96,7 +96,7 @@ class Slot:
         await engine.dispose()
 
     def _parts(self, engine: Engine) -> list[tuple[str, Part]]:
-        """Return what `services.kernel.process.parts_of` does, on fakes."""
+        """Return what `services.kernel.worker.process.parts_of` does, on fakes."""
         service, broker, world, settings = self.service, self.broker, self.world, self.settings
         delivery = Delivery(
             service, engine, world, calendar=service.calendar, retry_seconds=self.patience_seconds

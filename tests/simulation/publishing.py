@@ -7,10 +7,10 @@ from typing import Self
 
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
-from services.kernel.broker import Broker, ConnectionLost
-from services.kernel.bus import Bus
-from services.kernel.outgoing import Message
-from services.kernel.publisher import Publisher, Receipt, partition_of
+from services.kernel.kafka.admin import Bus
+from services.kernel.kafka.clients import Broker, ConnectionLost
+from services.kernel.kafka.producer import Publisher, Receipt, partition_of
+from services.kernel.processing.outgoing import Message
 from tests.simulation.broker import PARTITIONS, MemoryBroker
 from tests.simulation.world import Fault
 

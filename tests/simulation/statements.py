@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import TextClause
 
-from services.kernel.connection import _compiled
+from services.kernel.postgres.connection import _compiled
 from services.kernel.store import dead_letters, deadlines, inbox, journal, relaying
 from tests.simulation.database import Row, Transaction, Values
 

@@ -7,8 +7,8 @@ from random import Random
 
 from aiokafka import TopicPartition
 
-from services.kernel.intake import Intake
-from services.kernel.record import Record
+from services.kernel.kafka.consumer import Intake
+from services.kernel.messages.record import Record
 from tests.simulation.broker import MemoryBroker
 from tests.simulation.consumer import MemoryConsumer
 from tests.simulation.virtual import VirtualLoop

@@ -19,8 +19,8 @@ from services.county.pack import CountyPack
 from services.county.plan import Step
 from services.county.practitioners import Practitioners
 from services.county.seen import Advice, CaseSeen, PlacementSeen, ReferralSeen
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.pack import load_pack
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.pack.model import load_pack
 from services.referral.conditions import ReferralFacts
 from services.referral.pack import ReferralPack
 

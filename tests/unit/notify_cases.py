@@ -9,9 +9,9 @@ from uuid import UUID
 from schemas import events as e
 from schemas.events import AlertRaised, Event
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.pack import load_pack
-from services.kernel.service import Occasion
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.pack.model import load_pack
+from services.kernel.processing.service import Occasion
 from services.notify.alert_life import evolve
 from services.notify.arrangements import Arrangements, Delegation, QuietHours, Subscription
 from services.notify.council import Council

@@ -15,11 +15,11 @@ from services.assessment.book import CaseBook
 from services.assessment.handlers import complete_assessment, on_referral_accepted, review_plan
 from services.assessment.model import Caseload, CaseStatus, CompleteAssessment, ReviewPlan
 from services.assessment.pack import AssessmentPack
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.faults import Refused
-from services.kernel.pack import load_pack
-from services.kernel.publishing import number
-from services.kernel.service import Occasion
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.messages.faults import Refused
+from services.kernel.pack.model import load_pack
+from services.kernel.processing.publication import number
+from services.kernel.processing.service import Occasion
 from tests.builders import referral_accepted
 
 NOW = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)

@@ -19,11 +19,11 @@ from services.assessment.policy import (
     decide_review,
     evolve,
 )
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.deadlines import Meet, Schedule
-from services.kernel.faults import InvalidMessage, Refused
-from services.kernel.pack import load_pack
-from services.kernel.service import Produced
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.deadlines.policy import Meet, Schedule
+from services.kernel.messages.faults import InvalidMessage, Refused
+from services.kernel.pack.model import load_pack
+from services.kernel.processing.service import Produced
 from tests.builders import referral_accepted
 
 NOW = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)

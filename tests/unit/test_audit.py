@@ -14,10 +14,11 @@ from schemas.events import AlertRaised, DeadlineMet, DeadlineOverdue, EventParke
 from schemas.topics import REFERRAL
 from services.cli import running
 from services.cli.catalogue import ServiceName, service_of
-from services.kernel import audit_passing
-from services.kernel.audit import Scope, measure
-from services.kernel.audit_between import handled
-from services.kernel.audit_findings import (
+from services.kernel.audit import passing as audit_passing
+from services.kernel.audit import queries as auditing
+from services.kernel.audit.between import handled
+from services.kernel.audit.checker import Scope, measure
+from services.kernel.audit.findings import (
     EXAMPLES,
     NUMBERS,
     Found,
@@ -29,12 +30,11 @@ from services.kernel.audit_findings import (
     gaps,
     strays,
 )
-from services.kernel.audit_passing import outlast
-from services.kernel.ids import derived
-from services.kernel.service import Service
-from services.kernel.settings import Settings
-from services.kernel.store import auditing
-from services.kernel.store.auditing import Extent, History, Queued, Standing, Written
+from services.kernel.audit.passing import outlast
+from services.kernel.audit.queries import Extent, History, Queued, Standing, Written
+from services.kernel.base.settings import Settings
+from services.kernel.messages.ids import derived
+from services.kernel.processing.service import Service
 from tests.unit.test_cli_commands import leadline
 
 ONE, TWO = UUID(int=1), UUID(int=2)

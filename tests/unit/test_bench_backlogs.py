@@ -4,8 +4,8 @@ import pytest
 
 from schemas import events as e
 from schemas.topics import ASSESSMENT, PLACEMENT, REFERRAL, Topic
-from services.kernel.pack import load_pack
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import load_pack
 from services.notify.pack import NotifyPack
 from tests.bench.backlog import Referral, backlog, message
 from tests.bench.backlogs import Backlog, identity, of_notify, of_placement, of_referral

@@ -5,9 +5,9 @@ import gc
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from services.kernel.broker import Broker
-from services.kernel.publisher import Publisher
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.clients import Broker
+from services.kernel.kafka.producer import Publisher
 
 NOBODY = Settings(kafka="127.0.0.1:1")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.calendar import WorkingCalendar
+from services.kernel.deadlines.calendar import WorkingCalendar
 
 CALENDAR = WorkingCalendar()
 DAYS = st.dates(min_value=date(2010, 1, 1), max_value=date(2040, 12, 31))

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.events.codes import Channel
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from services.notify.channels.addresses import AddressBook
 from services.notify.channels.carrier import Away, Later, Outcome, Refused, Taken
 from services.notify.channels.govuk_notify import (

@@ -9,7 +9,7 @@ import trustme
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import SecretStr
 
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from services.notify.channels.addresses import AddressBook
 from services.notify.channels.carrier import Away, Later, Outcome, Refused, Taken
 from services.notify.channels.smtp import SmtpCarrier

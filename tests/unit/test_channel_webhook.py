@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from schemas.events.codes import Channel
-from services.kernel.clock import SystemClock
-from services.kernel.settings import Settings
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
 from services.notify.channels import webhook
 from services.notify.channels.carrier import Later, Outcome, Refused, Taken
 from services.notify.channels.webhook import ChatCarrier, WebhookCarrier

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.kernel.connection import Engine
-from services.kernel.delivery import Delivery
+from services.kernel.postgres.connection import Engine
+from services.kernel.processing.batches import Delivery
 from tests.chaos import at_work
 from tests.chaos.at_work import Work, work_of
 

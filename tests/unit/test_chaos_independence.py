@@ -45,7 +45,7 @@ def test_the_recount_imports_no_project_code_but_the_schemas(file: Path) -> None
 
 def test_an_import_of_the_product_is_noticed() -> None:
     """The rule above would see one."""
-    assert not is_allowed("services.kernel.envelope.message_id")
+    assert not is_allowed("services.kernel.messages.envelope.message_id")
     assert not is_allowed("tests.chaos.target.Target")
     assert is_allowed("schemas.topics.TOPICS")
     assert is_allowed("tests.chaos.evidence.Evidence")

@@ -10,8 +10,8 @@ import pytest
 from aiokafka import TopicPartition
 from sqlalchemy import TextClause
 
-from services.kernel.connection import Connection, Rows
-from services.kernel.intake import Intake
+from services.kernel.kafka.consumer import Intake
+from services.kernel.postgres.connection import Connection, Rows
 from services.kernel.store import inbox, journal
 from services.kernel.store.journal import Entry
 from tests.chaos.choice import choose

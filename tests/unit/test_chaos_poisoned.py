@@ -6,8 +6,8 @@ import pytest
 
 from schemas.events import ReferralMade
 from schemas.topics import PARTNER
-from services.kernel.arrivals import Reception
-from services.kernel.record import Record
+from services.kernel.messages.arrivals import Reception
+from services.kernel.messages.record import Record
 from tests.chaos.partner_journal import Published
 from tests.chaos.poisoned import poisoned
 

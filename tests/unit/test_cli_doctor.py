@@ -12,8 +12,8 @@ import pytest
 from services.cli import running
 from services.cli.catalogue import ServiceName
 from services.cli.checks import Check, of_clock, of_machine, of_outbox, of_policy
-from services.kernel.clock import HeldClock, SystemClock
-from services.kernel.settings import Settings
+from services.kernel.base.clock import HeldClock, SystemClock
+from services.kernel.base.settings import Settings
 from tests.unit.test_cli_commands import leadline
 
 

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails, core_schema
 
 from schemas.events import Code
 from services.cli.catalogue import ServiceName
-from services.kernel.complaints import LIBRARYS, WORDS, complaint
+from services.kernel.base.complaints import LIBRARYS, WORDS, complaint
 
 KINDS = get_args(core_schema.ErrorType)
 

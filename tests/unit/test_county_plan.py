@@ -12,9 +12,9 @@ from services.county.partner_bus import message_of
 from services.county.people import County
 from services.county.plan import NO_LOCALITY, Step, county_month
 from services.county.timetable import moments
-from services.kernel.calendar import LONDON
-from services.kernel.envelope import decode
-from services.kernel.record import Record
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.messages.envelope import decode
+from services.kernel.messages.record import Record
 from tests.unit.county_lists import CALENDAR, COUNTY
 
 MONDAY = datetime(2026, 9, 7, tzinfo=LONDON)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.cursors import LONGEST, LONGEST_TEXT, Cursors, Key, Kind, WrongCursor, part_of
+from services.kernel.store.cursors import LONGEST, LONGEST_TEXT, Cursors, Key, Kind, WrongCursor, part_of
 
 ALL: tuple[Kind, ...] = ("boolean", "integer", "text", "uuid", "moment")
 CURSORS = Cursors.of("things, newest first", ALL, {"status": "open"})

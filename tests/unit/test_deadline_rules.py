@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.events.base import Code
-from services.kernel.calendar import LONDON, WorkingCalendar
-from services.kernel.deadline_rules import DeadlineRule, schedule, schedule_to
+from services.kernel.deadlines.calendar import LONDON, WorkingCalendar
+from services.kernel.deadlines.rules import DeadlineRule, schedule, schedule_to
 
 CALENDAR = WorkingCalendar()
 

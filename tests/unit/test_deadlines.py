@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from schemas import events as e
-from services.kernel.deadline_rules import Schedule as Dates
-from services.kernel.deadlines import STATE_AFTER, Deadline, DeadlineEvent, State, evolve, raise_due
+from services.kernel.deadlines.policy import STATE_AFTER, Deadline, DeadlineEvent, State, evolve, raise_due
+from services.kernel.deadlines.rules import Schedule as Dates
 
 SOON = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -88,7 +88,7 @@ class TestDatabase:
 
 
 def test_child_processes_learn_the_engines_from_their_environment() -> None:
-    """The variables that services/kernel/settings.py reads, and nothing else."""
+    """The variables that services/kernel/base/settings.py reads, and nothing else."""
     engines = Engines(
         "127.0.0.1:1", "name", "reason", False, 25, "postgresql+asyncpg:///x_{service}", "pg", "r"
     )

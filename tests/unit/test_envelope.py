@@ -10,9 +10,9 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.envelope import Envelope, decode, encode, message_id
-from services.kernel.faults import InvalidMessage
-from services.kernel.record import Record
+from services.kernel.messages.envelope import Envelope, decode, encode, message_id
+from services.kernel.messages.faults import InvalidMessage
+from services.kernel.messages.record import Record
 
 words = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=40)
 moments = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis takes naive bounds

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from services.kernel.environment import WrongSettings, read_settings, variable
-from services.kernel.settings import Settings
+from services.kernel.base.environment import WrongSettings, read_settings, variable
+from services.kernel.base.settings import Settings
 
 SECRET = "hunter2 \u2603"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.ids import derived, read
+from services.kernel.messages.ids import derived, read
 
 
 @given(st.uuids(), st.text(st.characters(exclude_categories=["Cs"])))

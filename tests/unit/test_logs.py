@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from services.kernel.logs import configure_logs
-from services.kernel.settings import Settings
+from services.kernel.base.logs import configure_logs
+from services.kernel.base.settings import Settings
 
 MARKED = "Marked Name of 1 Example Street"
 

@@ -18,10 +18,10 @@ from mode import Service
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from services.kernel.broker import ConnectionLost, is_away
-from services.kernel.clock import HeldClock
-from services.kernel.ending import CancelledInside, PartFailed, never_silently
-from services.kernel.looping import Waiting, keep_doing, worst
+from services.kernel.base.clock import HeldClock
+from services.kernel.base.ending import CancelledInside, PartFailed, never_silently
+from services.kernel.kafka.clients import ConnectionLost, is_away
+from services.kernel.processing.loops import Waiting, keep_doing, worst
 
 SERVICES = Path(__file__).parents[2] / "services"
 PATIENCE_SECONDS = 10
@@ -271,11 +271,11 @@ def test_every_loop_of_a_worker_is_held() -> None:
     ]
     assert [name for name, held in found if not held] == []
     assert {name.partition(":")[0] for name, _ in found} == {
-        "kernel/buswatch.py",
-        "kernel/intake.py",
-        "kernel/process.py",
-        "kernel/relay.py",
-        "kernel/scanner.py",
+        "kernel/worker/watch.py",
+        "kernel/kafka/consumer.py",
+        "kernel/worker/process.py",
+        "kernel/processing/relay.py",
+        "kernel/processing/due_scanner.py",
         "notify/duework.py",
         "notify/rates.py",
         "notify/receipts.py",

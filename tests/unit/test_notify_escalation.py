@@ -17,8 +17,8 @@ from schemas.events import (
     NotificationEscalated,
 )
 from schemas.events.codes import Role, Urgency
-from services.kernel.calendar import LONDON
-from services.kernel.faults import Refused
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.messages.faults import Refused
 from services.notify.alert_life import decide_acknowledgement, decide_snooze, evolve
 from services.notify.book import NotifyBook
 from services.notify.council import Council

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.calendar import LONDON, WorkingCalendar
+from services.kernel.deadlines.calendar import LONDON, WorkingCalendar
 from services.notify.hours import after_working_hours, next_digest, peace_ends
 
 CALENDAR = WorkingCalendar()

@@ -9,8 +9,8 @@ import pytest
 from asyncpg import CannotConnectNowError
 from structlog.testing import capture_logs
 
-from services.kernel.clock import SystemClock
-from services.kernel.connection import Engine
+from services.kernel.base.clock import SystemClock
+from services.kernel.postgres.connection import Engine
 from services.notify.web_pages import live
 from services.notify.web_pages.live import Live
 

@@ -9,8 +9,8 @@ from fastapi import Request, Response
 from starlette.datastructures import FormData
 
 from schemas.events.codes import Channel, Urgency
-from services.kernel.cursors import Cursors, Part
-from services.kernel.pack import load_pack
+from services.kernel.pack.model import load_pack
+from services.kernel.store.cursors import Cursors, Part
 from services.notify.arrangements import Arrangements
 from services.notify.pack import NotifyPack
 from services.notify.watching import Standing

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from schemas.events import AlertRaised
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.clock import SystemClock
-from services.kernel.pack import load_pack
-from services.kernel.settings import Settings
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import load_pack
 from services.notify.arrangements import Arrangements, Delegation
 from services.notify.boards import Workload
 from services.notify.chronicle import Entry

@@ -10,9 +10,9 @@ import pytest
 from fastapi import Response
 
 from services.cli.catalogue import ServiceName, served
-from services.kernel.clock import SystemClock
-from services.kernel.settings import Settings
-from services.kernel.site import Served, create_site
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.web.site import Served, create_site
 from services.notify.web_pages.session import COOKIE, Sessions
 
 SECRET = "a secret of the tests"

@@ -13,11 +13,11 @@ from schemas.events import AlertRaised, Event
 from schemas.events.codes import AgencyKind, Location, NeedDomain, PlacementKind, Role, Urgency
 from schemas.example_files import example
 from schemas.topics import ALERTS, NOTIFICATIONS, read_by
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.faults import Refused
-from services.kernel.pack import PackError, load_pack
-from services.kernel.service import Occasion
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.messages.faults import Refused
+from services.kernel.pack.model import PackError, load_pack
+from services.kernel.processing.service import Occasion
 from services.notify.alert_life import decide_acknowledgement, evolve
 from services.notify.app import build
 from services.notify.council import Council

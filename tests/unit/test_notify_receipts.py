@@ -8,10 +8,10 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 
-from services.kernel import bodies
-from services.kernel.bodies import BodyRoute
-from services.kernel.desk import Desk
-from services.kernel.web import PROBLEM, install_errors
+from services.kernel.processing.commands import Desk
+from services.kernel.web import bodies
+from services.kernel.web.api import PROBLEM, install_errors
+from services.kernel.web.bodies import BodyRoute
 from services.notify import receipts_web
 from services.notify.book import NotifyBook
 

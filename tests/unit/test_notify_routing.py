@@ -9,7 +9,7 @@ import pytest
 from schemas import events as e
 from schemas.events import AlertRepeated, Event
 from schemas.events.codes import AgencyKind, Role, Urgency
-from services.kernel.faults import Refused
+from services.kernel.messages.faults import Refused
 from services.notify.alert_life import evolve
 from services.notify.council import Council
 from services.notify.learning import decide_key_worker, learn

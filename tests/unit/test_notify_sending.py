@@ -9,10 +9,10 @@ import pytest
 from asyncpg import AdminShutdownError
 
 from schemas.events.codes import Channel
-from services.kernel.clock import SystemClock
-from services.kernel.connection import Engine
-from services.kernel.ending import CancelledInside, PartFailed
-from services.kernel.settings import Settings
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.ending import CancelledInside, PartFailed
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.connection import Engine
 from services.notify import lanes
 from services.notify.lane import Lane
 from services.notify.lanes import LaneKey

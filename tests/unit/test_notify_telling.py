@@ -8,8 +8,8 @@ import pytest
 
 from schemas.events import AlertAcknowledged, AlertReassigned, NotificationQueued
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.calendar import LONDON
-from services.kernel.faults import Refused
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.messages.faults import Refused
 from services.notify.arrangements import Arrangements, ChoosePreference, QuietHours, Subscription, widening
 from services.notify.council import Council
 from services.notify.deliveries import Delivery, decide_proof, decide_withdrawal, evolve

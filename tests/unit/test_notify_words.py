@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from services.notify.letter import compose
 from services.notify.queue import Message, Part
 from services.notify.wording import due_words, kind_words, moment_words

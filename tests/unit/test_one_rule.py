@@ -13,12 +13,12 @@ from schemas import events as e
 from schemas.events import Day, Moment
 from schemas.events.fields import Flag
 from schemas.example_files import example
-from services.kernel import bodies
-from services.kernel.arrivals import Reception
-from services.kernel.bodies import BodyRoute
-from services.kernel.record import Record
-from services.kernel.service import Command
-from services.kernel.web import PROBLEM, install_errors
+from services.kernel.messages.arrivals import Reception
+from services.kernel.messages.record import Record
+from services.kernel.processing.service import Command
+from services.kernel.web import bodies
+from services.kernel.web.api import PROBLEM, install_errors
+from services.kernel.web.bodies import BodyRoute
 
 HEADERS: Mapping[str, bytes] = {
     "ce_specversion": b"1.0",

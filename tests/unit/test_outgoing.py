@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from schemas.events import REGISTRY
 from schemas.events.base import dataschema_uri
-from services.kernel.envelope import MESSAGES, Envelope, encode
-from services.kernel.outgoing import Encoder
-from services.kernel.publisher import partition_of
+from services.kernel.kafka.producer import partition_of
+from services.kernel.messages.envelope import MESSAGES, Envelope, encode
+from services.kernel.processing.outgoing import Encoder
 from services.kernel.store.relaying import Pending
 
 NINE = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)

@@ -5,8 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from services.kernel.deadline_rules import DeadlineRule
-from services.kernel.pack import Deadlines, Pack, PackError, Section, load_pack
+from services.kernel.deadlines.rules import DeadlineRule
+from services.kernel.pack.model import Deadlines, Pack, PackError, Section, load_pack
 
 HEAD = """\
 pack: {council: test, name: Test, version: test-1}

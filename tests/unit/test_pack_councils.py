@@ -11,8 +11,8 @@ from schemas.events.codes import AgencyKind, Concern, NeedDomain, Role
 from schemas.topics import DEADLINES, TOPICS
 from services.assessment.conditions import ThresholdCondition
 from services.assessment.pack import AssessmentPack
-from services.kernel.deadline_rules import DeadlineRule
-from services.kernel.pack import Pack, PackError, load_pack
+from services.kernel.deadlines.rules import DeadlineRule
+from services.kernel.pack.model import Pack, PackError, load_pack
 from services.notify.pack import NotifyPack
 from services.placement.pack import PlacementPack
 from services.referral.conditions import ReferralFacts, TriageCondition

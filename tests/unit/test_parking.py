@@ -4,7 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel.parking import (
+from services.kernel.base.settings import Settings
+from services.kernel.messages.record import Record
+from services.kernel.processing.parking import (
     CHILDREN,
     LIMIT,
     OUR_TOPICS,
@@ -16,8 +18,6 @@ from services.kernel.parking import (
     judge,
     numbered,
 )
-from services.kernel.record import Record
-from services.kernel.settings import Settings
 from services.kernel.store.dead_letters import Letter
 
 OURS, PARTNERS = "referral-events", "partner-events"

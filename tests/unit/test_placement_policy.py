@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from schemas import events as e
 from schemas.events.codes import Location, NeedDomain, PlacementKind
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.deadlines import Meet, Schedule, Waive
-from services.kernel.faults import Refused
-from services.kernel.pack import load_pack
-from services.kernel.service import Produced
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.deadlines.policy import Meet, Schedule, Waive
+from services.kernel.messages.faults import Refused
+from services.kernel.pack.model import load_pack
+from services.kernel.processing.service import Produced
 from services.placement import cases, policy
 from services.placement.model import (
     CompleteExitInterview,

@@ -8,10 +8,10 @@ import pytest
 
 from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.calendar import WorkingCalendar
-from services.kernel.deadlines import Meet, Schedule
-from services.kernel.faults import Refused
-from services.kernel.pack import load_pack
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.deadlines.policy import Meet, Schedule
+from services.kernel.messages.faults import Refused
+from services.kernel.pack.model import load_pack
 from services.referral.model import DecideReferral, Intake, Referral
 from services.referral.pack import ReferralPack
 from services.referral.policy import decide_receipt, decide_triage, evolve

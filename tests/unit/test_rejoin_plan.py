@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from schemas.events import AlertAcknowledged, Event
-from services.kernel.arrivals import Arrival
-from services.kernel.faults import InvalidMessage
-from services.kernel.record import Record
-from services.kernel.rejoin_plan import Horizon, Incoming, Learn, Own, Redo, Step, TakeBack, headless, plan
+from services.kernel.messages.arrivals import Arrival
+from services.kernel.messages.faults import InvalidMessage
+from services.kernel.messages.record import Record
+from services.kernel.rejoin.plan import Horizon, Incoming, Learn, Own, Redo, Step, TakeBack, headless, plan
 from services.kernel.store.journal import Entry
 
 IDS = UUID("0f0e0d0c-0000-4000-8000-000000000000")

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
-from services.kernel.relay import Relay
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.processing.relay import Relay
 from services.kernel.store.relaying import Relaying
 
 

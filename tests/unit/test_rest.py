@@ -11,11 +11,11 @@ import pytest
 from schemas.topics import TOPICS
 from services.cli.catalogue import SERVICES, served
 from services.county import settled
-from services.kernel import rest
-from services.kernel.desk import Desk
-from services.kernel.rest import Bridge, Stand, look, rested
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.processing.commands import Desk
 from services.kernel.store.standing import Standing
+from services.kernel.web import status as rest
+from services.kernel.web.status import Bridge, Stand, look, rested
 
 NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
 IDLE = Standing(pending=0, deadlines_due=0, parked=0, waiting=0, events={"alert.raised.v2": 7})

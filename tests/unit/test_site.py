@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from services.cli.catalogue import SERVICES, served
-from services.kernel.settings import Settings
-from services.kernel.site import create_site
+from services.kernel.base.settings import Settings
+from services.kernel.web.site import create_site
 
 NOWHERE = Settings(
     database="postgresql+asyncpg://nobody@127.0.0.1:1/leadline_{service}",

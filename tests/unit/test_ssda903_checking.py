@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 
 from schemas import events as e
-from services.kernel.envelope import decode, encode
-from services.kernel.record import Record
+from services.kernel.messages.envelope import decode, encode
+from services.kernel.messages.record import Record
 from services.placement.ssda903 import codes
 from services.placement.ssda903.checking import Checked, Reported, check, child_id_of
 from services.placement.ssda903.codes import CodeList

@@ -10,9 +10,9 @@ from aiokafka.record import default_records
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from services.kernel import unreadable
-from services.kernel.record import Unreadable
-from services.kernel.unreadable import BROKEN, Fetched, ReadOn
+from services.kernel.kafka import unreadable
+from services.kernel.kafka.unreadable import BROKEN, Fetched, ReadOn
+from services.kernel.messages.record import Unreadable
 
 PLACE = TopicPartition("partner-events", 0)
 ATTRIBUTES_AT = 21

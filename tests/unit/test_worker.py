@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mode import Service
 
-from services.kernel.worker import create_app, run
+from services.kernel.worker.faust_worker import create_app, run
 
 
 class Part(Service):

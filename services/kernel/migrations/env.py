@@ -1,4 +1,4 @@
-"""Alembic's environment: runs on the connection that `services.kernel.database.migrate` hands over."""
+"""Alembic's environment: runs on the connection that `migrate` in `postgres/database.py` hands over."""
 
 from alembic import context
 

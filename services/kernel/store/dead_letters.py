@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection, Row
-from services.kernel.record import Record
+from services.kernel.messages.record import Record
+from services.kernel.postgres.connection import Connection, Row
 
 PARK = text("""
     INSERT INTO dead_letters

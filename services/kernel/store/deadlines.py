@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
-from services.kernel.cursors import Key, Part
-from services.kernel.deadline_rules import Schedule as Dates
-from services.kernel.deadlines import Deadline
+from services.kernel.deadlines.policy import Deadline
+from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.postgres.connection import Connection
+from services.kernel.store.cursors import Key, Part
 from services.kernel.store.keyset import Column, Listing
 
 COLUMNS = """

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 
 CLAIM = text("""
     INSERT INTO inbox (message_id, received_at)

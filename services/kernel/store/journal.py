@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 
 OUTBOX_CHANNEL = "outbox"
 

@@ -1,4 +1,4 @@
-"""The SQL of lists that are read part by part, by key; what that promises is said in `kernel.cursors`."""
+"""The SQL of lists that are read part by part, by key; what that promises is said in `cursors`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection, Row
-from services.kernel.cursors import Cursors, Key, Kind, Part
+from services.kernel.postgres.connection import Connection, Row
+from services.kernel.store.cursors import Cursors, Key, Kind, Part
 
 TYPES: Mapping[Kind, str] = {
     "boolean": "boolean",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 
 # A store that was restored knows requests of which it has only the id that their events carry as cause.
 KEEP = text("""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 
 STANDING = text("""
     SELECT (SELECT count(*) FROM outbox) AS pending,

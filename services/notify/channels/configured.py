@@ -1,8 +1,8 @@
 """Which channels an installation has, and the carrier of each lane, under the settings."""
 
 from schemas.events.codes import Channel
-from services.kernel.clock import Clock
-from services.kernel.settings import Settings
+from services.kernel.base.clock import Clock
+from services.kernel.base.settings import Settings
 from services.notify.channels.addresses import AddressBook
 from services.notify.channels.carrier import Carrier
 from services.notify.channels.govuk_notify import NotifyApi, NotifyCarrier

@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.events.codes import Role
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from services.notify.letter import PREFIXES, inbox, link, reference
 from services.notify.queue import Message, Part
 from services.notify.wording import due_words, kind_words

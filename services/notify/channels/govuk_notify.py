@@ -18,8 +18,8 @@ from notifications_python_client.errors import APIError
 from notifications_python_client.notifications import NotificationsAPIClient
 
 from schemas.events.codes import Channel
-from services.kernel.clock import Clock
-from services.kernel.settings import Settings
+from services.kernel.base.clock import Clock
+from services.kernel.base.settings import Settings
 from services.notify.channels.addresses import AddressBook
 from services.notify.channels.carrier import Away, Later, Outcome, Refused, Taken
 from services.notify.channels.content import personalisation

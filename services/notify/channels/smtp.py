@@ -11,7 +11,7 @@ from email.headerregistry import Address
 import aiosmtplib
 from aiosmtplib import SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPSenderRefused
 
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from services.notify.channels.addresses import AddressBook
 from services.notify.channels.carrier import Away, Later, Outcome, Refused, Taken
 from services.notify.letter import compose

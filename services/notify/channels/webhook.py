@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.kernel.clock import Clock
-from services.kernel.settings import Settings
+from services.kernel.base.clock import Clock
+from services.kernel.base.settings import Settings
 from services.notify.channels.carrier import Later, Outcome, Refused, Taken
 from services.notify.channels.content import body, sentence, where
 from services.notify.channels.signing import headers, key_of

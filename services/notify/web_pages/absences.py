@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
-from services.kernel.calendar import LONDON
+from services.kernel.deadlines.calendar import LONDON
 from services.notify import arranging
 from services.notify.arrangements import Arrangements, DeclareAbsence, EndAbsence
 from services.notify.pack import NotifyPack

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from schemas.events import Code
-from services.kernel.calendar import LONDON
+from services.kernel.deadlines.calendar import LONDON
 from services.notify import boards, rates
 from services.notify.boards import Which
 from services.notify.rates import Rate

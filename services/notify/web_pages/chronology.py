@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from schemas.events import times
-from services.kernel.calendar import LONDON
-from services.kernel.connection import Connection
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.postgres.connection import Connection
 from services.notify import chronicle
 from services.notify.chronicle import ChronologyFilter
 from services.notify.hours import at

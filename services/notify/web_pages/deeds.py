@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from schemas.events import Event
-from services.kernel.desk import Respond
-from services.kernel.faults import Refused
-from services.kernel.service import Command
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.commands import Respond
+from services.kernel.processing.service import Command
 from services.notify import reading
 from services.notify.book import NotifyBook
 from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert

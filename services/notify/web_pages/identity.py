@@ -7,7 +7,7 @@ from typing import Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.events import Code
-from services.kernel.connection import Engine
+from services.kernel.postgres.connection import Engine
 from services.notify import reading
 from services.notify.pack import NotifyPack
 from services.notify.web_pages.people import Person, agency, find_person

@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 
 from schemas.events import Code
 from schemas.events.codes import Urgency
-from services.kernel.faults import Refused
+from services.kernel.messages.faults import Refused
 from services.notify import reading, watching
 from services.notify.model import AcknowledgeAlert
 from services.notify.reading import AlertFilter, Sort

@@ -16,10 +16,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from schemas.events import Code
-from services.kernel.clock import Clock, SystemClock
-from services.kernel.connection import Engine
-from services.kernel.ending import kind_of, place_of
-from services.kernel.looping import Waiting
+from services.kernel.base.clock import Clock, SystemClock
+from services.kernel.base.ending import kind_of, place_of
+from services.kernel.postgres.connection import Engine
+from services.kernel.processing.loops import Waiting
 from services.notify import watching
 from services.notify.watching import Ear, Standing
 from services.notify.web_pages.visiting import Forbidden, NotSignedIn, Reception

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from services.kernel.organisation import Practitioner, Team
+from services.kernel.pack.organisation import Practitioner, Team
 from services.notify.pack import NotifyPack
 
 Kind = Literal["practitioner", "shared_inbox", "operations", "agency"]

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
 from schemas.events.codes import Channel
-from services.kernel.faults import Refused
+from services.kernel.messages.faults import Refused
 from services.notify import arranging
 from services.notify.arrangements import (
     PERSONAL,

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from services.kernel.calendar import LONDON, WorkingCalendar
+from services.kernel.deadlines.calendar import LONDON, WorkingCalendar
 from services.notify.hours import at
 from services.notify.notifications import UrgencyRules
 from services.notify.pack import NotifyPack

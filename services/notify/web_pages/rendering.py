@@ -10,7 +10,7 @@ import structlog
 from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, Undefined
 
-from services.kernel.cursors import Cursors, Part
+from services.kernel.store.cursors import Cursors, Part
 from services.notify.wording import sentence
 
 HERE = Path(__file__).parents[1]

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from services.kernel.desk import Desk
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.processing.commands import Desk
 from services.notify.book import NotifyBook
 from services.notify.web_pages import (
     absences,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi import Request, Response
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from services.kernel.clock import Clock
+from services.kernel.base.clock import Clock
 
 COOKIE = "leadline_session"
 LASTS = timedelta(hours=12)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from services.kernel.cursors import LONGEST, Cursors, Key
-from services.kernel.web import mistake, read_cursor
+from services.kernel.store.cursors import LONGEST, Cursors, Key
+from services.kernel.web.api import mistake, read_cursor
 
 After = Annotated[str | None, Query(max_length=LONGEST, description="Where the page before ended.")]
 Before = Annotated[str | None, Query(max_length=LONGEST, description="Where the page behind begins.")]

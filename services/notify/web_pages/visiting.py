@@ -16,11 +16,11 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
 from schemas.events.codes import Channel
-from services.kernel.clock import SystemClock
-from services.kernel.database import is_transient
-from services.kernel.desk import Desk
-from services.kernel.faults import Refused
-from services.kernel.settings import Settings
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.messages.faults import Refused
+from services.kernel.postgres.database import is_transient
+from services.kernel.processing.commands import Desk
 from services.notify.book import NotifyBook
 from services.notify.pack import NotifyPack
 from services.notify.store import NotifyStore

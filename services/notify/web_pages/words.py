@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from schemas.events.codes import Channel, Role, Urgency
-from services.kernel.calendar import LONDON
+from services.kernel.deadlines.calendar import LONDON
 from services.notify.chronicle import Entry
 from services.notify.model import Alert
 from services.notify.wording import day_words, due_words, kind_words, moment_words, sentence

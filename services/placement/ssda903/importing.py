@@ -13,8 +13,8 @@ from kafka.producer.future import FutureRecordMetadata
 
 from schemas.events.base import dataschema_uri
 from schemas.topics import PARTNER
-from services.kernel.envelope import Envelope, encode
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.messages.envelope import Envelope, encode
 from services.placement.ssda903.checking import Fact, check
 from services.placement.ssda903.reading import read_returns
 from services.placement.ssda903.report import Report

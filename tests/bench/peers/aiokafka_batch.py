@@ -12,7 +12,7 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.events import ReferralAccepted
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from tests.bench.peers.array_store import ArrayStore
 from tests.bench.peers.deciding import Incoming
 from tests.bench.peers.program import (

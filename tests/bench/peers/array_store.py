@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 from services.assessment.model import Caseload
 from services.assessment.rows import case_of
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from tests.bench.peers.deciding import Decider, Incoming, Outcome
 
 CLAIM = """

@@ -10,13 +10,13 @@ from services.assessment.book import CaseBook
 from services.assessment.handlers import on_referral_accepted
 from services.assessment.model import Case, Caseload
 from services.assessment.store import CaseStore
-from services.kernel import deadlines
-from services.kernel.clock import clock_of
-from services.kernel.deadlines import Deadline
-from services.kernel.envelope import message_id
-from services.kernel.publishing import entry, number
-from services.kernel.service import Occasion
-from services.kernel.settings import Settings
+from services.kernel.base.clock import clock_of
+from services.kernel.base.settings import Settings
+from services.kernel.deadlines import policy as deadlines
+from services.kernel.deadlines.policy import Deadline
+from services.kernel.messages.envelope import message_id
+from services.kernel.processing.publication import entry, number
+from services.kernel.processing.service import Occasion
 from services.kernel.store.journal import Entry
 
 

@@ -7,7 +7,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 
 from schemas.events import ReferralAccepted
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
 from tests.bench.peers.deciding import Incoming
 from tests.bench.peers.program import HANDLED, TOPIC, relaying, told_to_stop
 from tests.bench.peers.sql_store import SqlStore

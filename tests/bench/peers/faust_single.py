@@ -8,9 +8,9 @@ import faust
 from faust.types import StreamT
 
 from schemas.events import ReferralAccepted
-from services.kernel.garbage import look_less_often
-from services.kernel.relay import Relay
-from services.kernel.settings import Settings
+from services.kernel.base.garbage import look_less_often
+from services.kernel.base.settings import Settings
+from services.kernel.processing.relay import Relay
 from tests.bench.peers.deciding import Incoming
 from tests.bench.peers.program import HANDLED, SESSION_SECONDS, TOPIC
 from tests.bench.peers.sql_store import SqlStore

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from schemas.events import ReferralAccepted
 from schemas.topics import REFERRAL
-from services.kernel.garbage import look_less_often
-from services.kernel.relay import Relay
-from services.kernel.settings import Settings
+from services.kernel.base.garbage import look_less_often
+from services.kernel.base.settings import Settings
+from services.kernel.processing.relay import Relay
 
 TOPIC = REFERRAL.name
 HANDLED = ReferralAccepted.wire_type

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from services.assessment.model import Case, Caseload
 from services.assessment.rows import case_of
-from services.kernel.deadlines import Deadline
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.deadlines.policy import Deadline
 from services.kernel.store.journal import Entry
 from tests.bench.peers.deciding import Decider, Incoming, Outcome
 

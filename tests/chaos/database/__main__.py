@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from deploy.embedded.supervisor import exit_on_signals
 from schemas.topics import REFERRAL
 from services.assessment.pack import AssessmentPack
-from services.kernel.pack import load_pack
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.pack.model import load_pack
 from tests.bench import machine
 from tests.bench.backlog import backlog
 from tests.bench.run import Work, measure

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.kernel.connection import Connection
+from services.kernel.postgres.connection import Connection
 from services.kernel.store import inbox
 
 

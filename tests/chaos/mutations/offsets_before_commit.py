@@ -5,7 +5,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.kernel.intake import Intake
+from services.kernel.kafka.consumer import Intake
 
 
 def apply() -> None:

@@ -13,10 +13,10 @@ from aiokafka.errors import KafkaError
 from sqlalchemy import text
 
 from schemas.topics import published_by
-from services.kernel.connection import Connection
-from services.kernel.outgoing import Encoder
-from services.kernel.publisher import Publisher
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.producer import Publisher
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.outgoing import Encoder
 from services.kernel.store import journal
 from services.kernel.store.journal import Entry
 from services.kernel.store.relaying import Pending

@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError
 
 from deploy.embedded import kafka
 from deploy.embedded.ready import kafka_answers
-from services.kernel.bus import Bus
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
 from tests.chaos import feed
 from tests.chaos.nemeses.patience import NotBroughtAbout, until
 from tests.chaos.partner_journal import publish

@@ -7,13 +7,13 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from services.kernel import delivery
-from services.kernel.arrivals import Arrival, Reception
-from services.kernel.connection import Connection
-from services.kernel.database import is_transient
-from services.kernel.delivery import Delivery, Tally
-from services.kernel.publishing import Numbered
-from services.kernel.record import Record
+from services.kernel.messages.arrivals import Arrival, Reception
+from services.kernel.messages.record import Record
+from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.database import is_transient
+from services.kernel.processing import batches as delivery
+from services.kernel.processing.batches import Delivery, Tally
+from services.kernel.processing.publication import Numbered
 from services.kernel.store import dead_letters, inbox
 from services.kernel.store.dead_letters import Letter
 

@@ -7,10 +7,10 @@ from unittest.mock import patch
 
 from aiokafka.errors import KafkaError
 
-from services.kernel import relay
-from services.kernel.broker import Broker
-from services.kernel.publisher import Publisher, Receipt
-from services.kernel.relay import Relay
+from services.kernel.kafka.clients import Broker
+from services.kernel.kafka.producer import Publisher, Receipt
+from services.kernel.processing import relay
+from services.kernel.processing.relay import Relay
 from services.kernel.store.relaying import Pending, Relaying
 
 EVERYTHING = 1_000_000

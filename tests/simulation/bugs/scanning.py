@@ -5,13 +5,14 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from unittest.mock import patch
 
-from services.kernel import deadlines, scanner
-from services.kernel.connection import Connection
-from services.kernel.database import is_transient
-from services.kernel.deadlines import Deadline, DeadlineEvent
-from services.kernel.publishing import deadline_entries
-from services.kernel.scanner import Scanner
-from services.kernel.service import Occasion
+from services.kernel.deadlines import policy as deadlines
+from services.kernel.deadlines.policy import Deadline, DeadlineEvent
+from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.database import is_transient
+from services.kernel.processing import due_scanner as scanner
+from services.kernel.processing.due_scanner import Scanner
+from services.kernel.processing.publication import deadline_entries
+from services.kernel.processing.service import Occasion
 from services.kernel.store import deadlines as deadline_store
 from services.kernel.store.journal import Entry
 

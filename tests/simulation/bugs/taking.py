@@ -8,7 +8,7 @@ from unittest.mock import patch
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from services.kernel.intake import Intake, IntakeFailed
+from services.kernel.kafka.consumer import Intake, IntakeFailed
 
 Polled = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 

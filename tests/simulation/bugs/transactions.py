@@ -9,12 +9,12 @@ from unittest.mock import patch
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from services.kernel.arrivals import Arrival
-from services.kernel.connection import Connection, Engine
-from services.kernel.database import is_transient
-from services.kernel.deadlines import Deadline
-from services.kernel.delivery import Delivery, Tally
-from services.kernel.publishing import Publication
+from services.kernel.deadlines.policy import Deadline
+from services.kernel.messages.arrivals import Arrival
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.postgres.database import is_transient
+from services.kernel.processing.batches import Delivery, Tally
+from services.kernel.processing.publication import Publication
 from services.kernel.store import inbox, journal
 from services.kernel.store.journal import Entry
 

@@ -16,11 +16,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from sqlalchemy import text
 
 from schemas.topics import REFERRAL
-from services.kernel.broker import Broker
-from services.kernel.connection import Engine
-from services.kernel.database import create_engine, migrate
-from services.kernel.publisher import Publisher
-from services.kernel.settings import Settings
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.clients import Broker
+from services.kernel.kafka.producer import Publisher
+from services.kernel.postgres.connection import Engine
+from services.kernel.postgres.database import create_engine, migrate
 from services.kernel.store.relaying import Relaying
 from tests.flow.conftest import TABLES
 from tests.simulation.broker import PARTITIONS, MemoryBroker

@@ -16,10 +16,10 @@ from asyncpg import (
     UniqueViolationError,
 )
 
-from services.kernel.connection import Connection
-from services.kernel.deadline_rules import Schedule as Dates
-from services.kernel.deadlines import Deadline
-from services.kernel.record import Record
+from services.kernel.deadlines.policy import Deadline
+from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.messages.record import Record
+from services.kernel.postgres.connection import Connection
 from services.kernel.store import dead_letters, deadlines, inbox, journal
 from services.kernel.store.dead_letters import Letter
 from services.kernel.store.journal import Entry

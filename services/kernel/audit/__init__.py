@@ -1,0 +1,1 @@
+"""A running system's own checker: does each store agree with itself, and with the others?"""

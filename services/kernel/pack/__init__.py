@@ -1,0 +1,1 @@
+"""Policy packs: what differs between councils, read and checked."""

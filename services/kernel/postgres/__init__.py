@@ -1,0 +1,1 @@
+"""A service's database: connections, migrations, and which errors pass by themselves."""

@@ -1,0 +1,1 @@
+"""From an event or a command to what follows from it: batches, commands, what is due, the relay."""

@@ -1,0 +1,108 @@
+"""The desk: commands from people and programs, through the same decide, apply and publish as events."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Generic
+from uuid import UUID
+
+from pydantic_core import to_jsonable_python
+
+from schemas.events import Event
+from services.kernel.base.clock import Clock
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.messages.envelope import MESSAGES
+from services.kernel.messages.faults import Refused
+from services.kernel.messages.ids import derived
+from services.kernel.postgres.connection import Engine
+from services.kernel.postgres.database import is_conflict, is_transient
+from services.kernel.processing.publication import number, publish
+from services.kernel.processing.service import B, Command, Occasion, Service
+from services.kernel.store import requests
+from services.kernel.store.requests import Answer
+
+ATTEMPTS = 3
+
+DONE_BEFORE = "This request has been done and its answer was lost: look at what it was about."
+"""Said to whoever sends a request again after the store was restored to a moment before it."""
+
+Respond = Callable[[B, Sequence[Event]], dict[str, Any]]
+"""From the book after the command, and the events it produced, to the answer's body."""
+
+
+class Desk(Generic[B]):
+    """Executes one service's commands."""
+
+    def __init__(
+        self, service: Service[B], engine: Engine, clock: Clock, *, calendar: WorkingCalendar
+    ) -> None:
+        self.service = service
+        self.engine = engine
+        self.clock = clock
+        self._calendar = calendar
+
+    async def execute(self, command: Command, *, key: str, respond: Respond[B]) -> dict[str, Any]:
+        """Execute a command once per Idempotency-Key and return the answer.
+
+        The same key with the same command returns the first answer again and changes nothing; with
+        another command it is refused. Raises Refused when the rules do not allow the command; a refusal
+        is not kept, so that the caller may try again when things have changed. Two commands that meet are
+        taken one after the other: the later one looks again and decides on what it then sees. A connection
+        that breaks is replaced and the command executed again, once: the key tells whether it was before.
+        """
+        fingerprint = _fingerprint(command)
+        was_away = False
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._execute(command, key=key, fingerprint=fingerprint, respond=respond)
+            except Exception as error:
+                if is_transient(error):
+                    if was_away:
+                        raise
+                    was_away = True
+                    continue
+                # Whatever the reason, it may be that this very request has been executed before.
+                earlier = await self._find_answer(key, fingerprint)
+                if earlier is not None:
+                    return earlier
+                if not is_conflict(error):
+                    raise
+        raise Refused("Others are changing this at the same moment: look again, then try again.")
+
+    async def _execute(
+        self, command: Command, *, key: str, fingerprint: str, respond: Respond[B]
+    ) -> dict[str, Any]:
+        now = self.clock.now()
+        cause = request_id(self.service.name, key)
+        occasion = Occasion(now, cause, cause, self._calendar)
+        async with self.engine.begin() as connection:
+            book = await self.service.store.load(connection, [command])
+            handler = self.service.commands[type(command)]
+            produced = number(book, handler(book, command, occasion), occasion)
+            await self.service.store.save(connection, book)
+            events = await publish(connection, produced, now=now)
+            body: dict[str, Any] = to_jsonable_python(respond(book, events))
+            # Last, not first: one statement both claims the key and keeps the answer. Where the key is
+            # taken it fails, and everything above with it.
+            answer = Answer(fingerprint, 200, body)
+            if not await requests.keep(connection, key, answer, cause=cause, now=now):
+                raise Refused(DONE_BEFORE)
+            return body
+
+    async def _find_answer(self, key: str, fingerprint: str) -> dict[str, Any] | None:
+        """Return the answer that this request has had before; Refused when the key was another one's."""
+        async with self.engine.connect() as connection:
+            earlier = await requests.find(connection, key)
+        if earlier is None:
+            return None
+        if earlier.fingerprint != fingerprint:
+            raise Refused("This Idempotency-Key was used for another request: send a new key.")
+        return dict(earlier.body)
+
+
+def _fingerprint(command: Command) -> str:
+    return hashlib.sha256(f"{type(command).__name__}{command.model_dump_json()}".encode()).hexdigest()
+
+
+def request_id(service: str, key: str) -> UUID:
+    """Return the message id of a request: what its decision creates is derived from it."""
+    return derived(MESSAGES, f"/leadline/{service}/requests\n{key}")

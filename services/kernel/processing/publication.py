@@ -1,0 +1,167 @@
+"""From what handlers produced to journal entries: numbers, ids and deadlines, in one transaction."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import NamedTuple, Self
+from uuid import UUID
+
+from schemas.events import Event
+from services.kernel.deadlines import policy as deadlines
+from services.kernel.deadlines.policy import (
+    Deadline,
+    DeadlineEvent,
+    Extend,
+    Intent,
+    Meet,
+    Pause,
+    Schedule,
+    Waive,
+)
+from services.kernel.messages.ids import derived
+from services.kernel.postgres.connection import Connection
+from services.kernel.processing.service import Book, Occasion, Produced
+from services.kernel.store import deadlines as deadline_store
+from services.kernel.store import journal
+from services.kernel.store.journal import Entry
+
+INTENTS = (Schedule, Meet, Waive, Extend, Pause)
+"""For `isinstance`: far cheaper than asking whether something is an Event, which pydantic answers."""
+
+
+class Numbered(NamedTuple):
+    """An event with its aggregate's version, or an intent, and the occasion that produced it."""
+
+    item: Event | Intent
+    sequence: int
+    occasion: Occasion
+
+
+def number(book: Book, produced: Sequence[Produced], occasion: Occasion) -> list[Numbered]:
+    """Apply what a handler produced to the book and number its events."""
+    return [
+        Numbered(item, 0 if isinstance(item, INTENTS) else book.apply(item), occasion) for item in produced
+    ]
+
+
+class Publication:
+    """What one transaction publishes. The database writes one part while the next is being decided.
+
+    A context: whatever leaves it, no statement of its own is still under way. Call `finish` at its end.
+    """
+
+    def __init__(self, connection: Connection, *, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._known: dict[UUID, Deadline] = {}
+        self._changed: dict[UUID, Deadline] = {}
+        self._begun: set[UUID] = set()
+        self._entries: list[Entry] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the statement under way: its connection cannot roll back before."""
+        if self._writing is not None:
+            self._writing.cancel()
+            # What it may have raised as well is not what ended the transaction.
+            await asyncio.gather(self._writing, return_exceptions=True)
+
+    async def add(self, produced: Sequence[Numbered]) -> list[Event]:
+        """Turn intents into deadline events, and keep all events for the journal, in order; return them."""
+        ids = await self._deadlines_of(produced)
+        events: list[Event] = []
+        for item, sequence, occasion in produced:
+            if not isinstance(item, INTENTS):
+                events.append(item)
+                self._entries.append(entry(item, sequence, occasion))
+                continue
+            deadline = self._known[next(ids)]
+            for event in deadlines.decide(deadline, item, now=occasion.now):
+                deadline = deadlines.evolve(deadline, event)
+                events.append(event)
+                self._entries.append(entry(event, deadline.version, occasion))
+                self._changed[deadline.deadline_id] = self._known[deadline.deadline_id] = deadline
+        return events
+
+    async def write(self) -> None:
+        """Send what was added to the journal; return while the database is still at it."""
+        await self.written()
+        entries, self._entries = self._entries, []
+        self._writing = asyncio.create_task(journal.append(self._connection, entries, now=self._now))
+        await asyncio.sleep(0)  # the task sends its statement now, not after the caller's next decisions
+
+    async def written(self) -> None:
+        """Return when the connection is free again. Raises what the statement under way has raised."""
+        if self._writing is not None:
+            await self._writing
+            self._writing = None
+
+    async def finish(self) -> None:
+        """Write the deadlines and what is left for the journal."""
+        await self.written()
+        await deadline_store.save(self._connection, list(self._changed.values()))
+        await journal.append(self._connection, self._entries, now=self._now)
+
+    async def _deadlines_of(self, produced: Sequence[Numbered]) -> Iterator[UUID]:
+        """Know every deadline that the intents speak of; return their ids, in order."""
+        # A deadline of an aggregate that begins here cannot be there yet: nobody is asked for it. Were it
+        # there all the same, the journal would refuse a second first event, and with it the transaction.
+        self._begun |= {item.subject for item, sequence, _ in produced if sequence == 1}  # type: ignore[union-attr]
+        intents = [item for item, _, _ in produced if isinstance(item, INTENTS)]
+        ids = [deadlines.id_of(intent) for intent in intents]
+        unknown = {}
+        for deadline_id, intent in zip(ids, intents, strict=True):
+            if deadline_id in self._known:
+                continue
+            if intent.about in self._begun:
+                self._known[deadline_id] = Deadline(deadline_id)
+            else:
+                unknown[deadline_id] = intent
+        if unknown:
+            await self.written()
+            self._known |= await deadline_store.load(self._connection, unknown)
+        return iter(ids)
+
+
+async def publish(connection: Connection, produced: Sequence[Numbered], *, now: datetime) -> list[Event]:
+    """Turn intents into deadline events, keep the deadlines table, append everything to the journal.
+
+    Returns the events in the order in which they were appended.
+    """
+    async with Publication(connection, now=now) as publication:
+        events = await publication.add(produced)
+        await publication.finish()
+        return events
+
+
+def entry(event: Event, sequence: int, occasion: Occasion) -> Entry:
+    """Return the journal entry of an event. Its id follows from the cause, so a second run makes the same."""
+    subject, wire_type = event.subject, event.wire_type
+    return Entry(
+        derived(occasion.cause, f"{wire_type}/{subject}/{sequence}"),
+        wire_type,
+        subject,
+        sequence,
+        event.child_id,
+        occasion.correlation,
+        occasion.cause,
+        event.encode().decode(),
+    )
+
+
+def deadline_entries(
+    deadline: Deadline, events: Iterable[DeadlineEvent], occasion: Occasion
+) -> tuple[Deadline, list[Entry]]:
+    """Return a deadline after its events, and their journal entries."""
+    entries = []
+    for event in events:
+        deadline = deadlines.evolve(deadline, event)
+        entries.append(entry(event, deadline.version, occasion))
+    return deadline, entries

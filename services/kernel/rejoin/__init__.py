@@ -1,0 +1,1 @@
+"""How a store that was restored, or lost, finds its way back among the others."""

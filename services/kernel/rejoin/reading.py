@@ -1,0 +1,87 @@
+"""Reads whole topics for a store that rejoins: from their first event to where they end at this moment."""
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
+
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.clients import Clients
+from services.kernel.messages.faults import Refused
+from services.kernel.messages.record import Record
+
+PATIENCE_SECONDS = 30.0
+"""How long a broker that has more may give nothing."""
+
+POLL_MS = 500
+CHUNK = 2000
+
+
+class Read(NamedTuple):
+    """One record, and when its publisher says that it handed it over, in milliseconds since 1970."""
+
+    record: Record
+    published_at: int
+
+
+class BusReader(Clients):
+    """A connection that reads from the beginning and commits nothing: no group's offsets move."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            settings,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
+        )
+
+    async def first_offsets(self, topic: str) -> dict[int, int]:
+        """Return by partition the offset of the oldest event that the broker still holds."""
+        begins = await self._consumer.beginning_offsets(await self._places(topic))
+        return {place.partition: begin for place, begin in begins.items()}
+
+    async def read(self, topic: str) -> AsyncIterator[list[Read]]:
+        """Yield what the topic holds now, those of one partition in order.
+
+        Raises KafkaError when the broker stops to answer before the end.
+        """
+        places = await self._places(topic)
+        self._consumer.assign(places)
+        ends = await self._consumer.end_offsets(places)
+        await self._consumer.seek_to_beginning(*places)
+        heard_at = time.monotonic()
+        while [place for place in places if await self._consumer.position(place) < ends[place]]:
+            polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=CHUNK)
+            chunk = [
+                Read(
+                    Record(topic, place.partition, one.offset, one.key, one.value, one.headers), one.timestamp
+                )
+                for place, batch in polled.items()
+                for one in batch
+                if one.offset < ends[place]
+            ]
+            if chunk:
+                heard_at = time.monotonic()
+                yield chunk
+            elif time.monotonic() - heard_at > PATIENCE_SECONDS:
+                raise KafkaTimeoutError
+
+    async def acknowledged(self, group: str, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
+        """Return by topic and partition up to where a group has committed; what it never did is left out."""
+        places = [place for topic in topics for place in await self._places(topic)]
+        committed = await self._admin.list_consumer_group_offsets(group, partitions=places)
+        return {
+            (place.topic, place.partition): mark.offset
+            for place, mark in committed.items()
+            if mark.offset >= 0
+        }
+
+    async def _places(self, topic: str) -> list[TopicPartition]:
+        # Once it has read one topic, the client asks about that one alone.
+        await self._consumer._client.add_topic(topic)
+        numbers = self._consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise Refused(f"The broker has no topic {topic}: `leadline topics apply` creates it.")
+        return [TopicPartition(topic, number) for number in sorted(numbers)]

@@ -1,0 +1,1 @@
+"""What all HTTP APIs and pages have in common, and the process that serves them."""

@@ -1,0 +1,172 @@
+"""What every HTTP API of Leadline has in common: errors that say what to do, idempotency keys, pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from services.kernel.base.complaints import complaint
+from services.kernel.messages.faults import Refused, place
+from services.kernel.store.cursors import LONGEST, Cursors, Key, Part, WrongCursor
+
+PROBLEM = "application/problem+json"
+
+NO_OFFSET = (
+    "Lists are read by cursor: send cursor=NEXT_CURSOR with the next_cursor of the last answer, no offset."
+)
+
+PROBLEM_SCHEMA: Mapping[str, Any] = {
+    "title": "Problem",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "mistakes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+"""An RFC 9457 problem as the OpenAPI document describes it."""
+
+MEANINGS: Mapping[int, str] = {
+    400: "The body cannot be read.",
+    401: "Say who you are; the detail says how.",
+    403: "Not for you.",
+    404: "There is no such thing.",
+    409: "Not possible now; the detail says what to do instead.",
+    410: "No longer there; the detail says how to go on.",
+    413: "The body is too large.",
+    422: "The request has mistakes; `mistakes` names the fields.",
+    503: "A store does not answer: send the request again in a moment.",
+}
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=8,
+        max_length=200,
+        description="Any text that is new for each request; sending it again returns the first answer.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list was asked for."""
+
+    limit: int
+    cursor: str | None
+
+    def after(self, cursors: Cursors) -> Key | None:
+        """Return the key at which the page before ended; None at the beginning.
+
+        Raises RequestValidationError for a cursor that is none of this list's.
+        """
+        return None if self.cursor is None else read_cursor("cursor", self.cursor, cursors)
+
+    def of(self, part: Part[Any], cursors: Cursors) -> dict[str, Any]:
+        """Return one page of a list as an answer, with the cursor of the next page or None."""
+        following = part.following
+        return {
+            "items": list(part.items),
+            "total": part.total,
+            "next_cursor": None if following is None else cursors.write(following),
+        }
+
+
+def read_cursor(name: str, text: str, cursors: Cursors) -> Key:
+    """Return the key of a cursor in the query. Raises RequestValidationError that names the parameter."""
+    try:
+        return cursors.read(text)
+    except WrongCursor as error:
+        raise mistake(name, str(error)) from None
+
+
+def mistake(name: str, sentence: str) -> RequestValidationError:
+    """Return what says that a parameter of the query is wrong."""
+    return RequestValidationError([{"type": "value_error", "loc": ("query", name), "msg": sentence}])
+
+
+def _page(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=500, description="How many at the most.")] = 50,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=LONGEST, description="The `next_cursor` of the last answer; none: from the start."),
+    ] = None,
+) -> Page:
+    if "offset" in request.query_params:
+        raise mistake("offset", NO_OFFSET)
+    return Page(limit, cursor)
+
+
+Paging = Annotated[Page, Depends(_page)]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how the OpenAPI document describes these answers; see MEANINGS."""
+    return {
+        status: {"description": MEANINGS[status], "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
+        for status in statuses
+    }
+
+
+ALWAYS = problems(422, 503)
+"""What every route may answer."""
+TO_COMMANDS = problems(400, 404, 409, 413)
+"""What a route that changes something may answer as well."""
+
+
+def install_errors(app: FastAPI) -> None:
+    """Answer refusals, invalid input and what is not served as RFC 9457 problems that say what to do."""
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _not_served)
+
+
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)  # noqa: S101 - registered for this class only
+    status = 404 if error.missing else 409
+    title = "Not found" if error.missing else "Not possible now"
+    return problem(status, title, error.sentence)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    # Places and sentences, never the values that came in: they may be personal.
+    mistakes = [
+        {
+            "field": place(step for step in mistake["loc"] if step != "body"),
+            "message": complaint(mistake).removeprefix("is wrong: "),
+        }
+        for mistake in error.errors()
+    ]
+    return problem(422, "The request has mistakes", "Correct the fields named below.", mistakes=mistakes)
+
+
+async def _not_served(_request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework itself refuses: an unknown path or method, a body that cannot be read."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    answer = problem(error.status_code, HTTPStatus(error.status_code).phrase, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def problem(status: int, title: str, detail: str, **more: object) -> JSONResponse:
+    """Return an RFC 9457 problem."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status_code=status, media_type=PROBLEM)

@@ -1,0 +1,130 @@
+"""The web process: the APIs and pages of one service or of all, on one port."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+
+from services.kernel.base import garbage
+from services.kernel.base.clock import clock_of
+from services.kernel.base.settings import Settings
+from services.kernel.postgres.database import STORE_ERRORS, create_engine, is_transient, open_store
+from services.kernel.processing.commands import Desk
+from services.kernel.processing.service import Service
+from services.kernel.web.api import install_errors, problem, problems
+from services.kernel.web.status import Bridge, look, rested
+
+Router = Callable[[Desk[Any]], APIRouter]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service and the routes it serves."""
+
+    service: Service[Any]
+    router: Router
+
+
+def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
+    """Return the web application of some services. It migrates their stores before it serves."""
+    clock = clock_of(settings)
+    desks = [
+        Desk(item.service, create_engine(settings, item.service.name), clock, calendar=item.service.calendar)
+        for item in served
+    ]
+    bridge = Bridge(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(bridge.close)
+            for desk in desks:
+                stack.push_async_callback(desk.engine.dispose)
+                await open_store(desk.engine, desk.service.name)
+            garbage.look_less_often()  # a search through all that is loaded holds up every request
+            yield
+
+    app = FastAPI(
+        title="Leadline",
+        description="Case coordination for children's services. Every POST takes an Idempotency-Key.",
+        lifespan=lifespan,
+    )
+    install_errors(app)
+    for error in (*STORE_ERRORS, OSError):
+        app.add_exception_handler(error, _store_away)
+    for item, desk in zip(served, desks, strict=True):
+        app.include_router(item.router(desk))
+        app.include_router(_operations(desk, bridge))
+
+    @app.get(
+        "/health",
+        tags=["operations"],
+        responses=problems(503),
+        summary="Whether this process and its stores answer",
+    )
+    async def health() -> Response:
+        try:
+            for desk in desks:
+                async with desk.engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+        except (OSError, Exception) as error:  # noqa: BLE001 - whatever it is, we are not healthy
+            return problem(503, "A store does not answer", type(error).__name__)
+        return Response('{"status":"ok"}', media_type="application/json")
+
+    @app.get(
+        "/status",
+        tags=["operations"],
+        responses=problems(422, 503),
+        summary="How far each service has come, in the order of a child's journey",
+    )
+    async def status(
+        at_rest_within: Annotated[
+            float | None,
+            Query(
+                ge=0,
+                le=1,
+                description="Seconds to wait until no service has anything left to do. "
+                "The list then ends with the first service that still has.",
+            ),
+        ] = None,
+    ) -> dict[str, Any]:
+        if at_rest_within is None:
+            stands = [await look(desk, bridge) for desk in desks]
+        else:
+            stands = await rested(desks, bridge, within_seconds=at_rest_within)
+        return {"services": [stand.shown() for stand in stands]}
+
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        response_class=PlainTextResponse,
+        summary="Metrics for Prometheus",
+    )
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+async def _store_away(_request: Request, error: Exception) -> Response:
+    """Answer while a store is away; anything else is a mistake of ours and stays one."""
+    if not is_transient(error):
+        raise error
+    detail = "The store does not answer: send the request again in a moment, with the same Idempotency-Key."
+    return problem(503, "Not possible now", detail)
+
+
+def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:
+    name = desk.service.name
+    routes = APIRouter(tags=["operations"], responses=problems(503))
+
+    @routes.get(f"/{name}/status", summary=f"How far the {name} service has come")
+    async def status() -> dict[str, Any]:
+        return (await look(desk, bridge)).shown()
+
+    return routes

@@ -1,0 +1,134 @@
+"""How far a service has come, and waiting until nothing is left to do."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from services.kernel.base.settings import Settings
+from services.kernel.kafka.admin import Bus
+from services.kernel.processing.commands import Desk
+from services.kernel.processing.service import Service
+from services.kernel.store.standing import Standing, standing
+
+_PAUSE_SECONDS = 0.01
+
+
+class Bridge:
+    """One connection to the bus for all questions of this process, made when first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._bus: Bus | None = None
+
+    async def lag(self, service: Service[Any]) -> dict[str, int]:
+        """Return a service's lag by topic. Raises KafkaError while no broker answers."""
+        if self._bus is None:
+            bus = Bus(self._settings)
+            await bus.__aenter__()
+            self._bus = bus
+        try:
+            return await self._bus.lag(service.name, service.reads)
+        except KafkaError:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect."""
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            with suppress(KafkaError):
+                await bus.__aexit__(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How far one service has come at a moment of its clock."""
+
+    service: str
+    now: datetime
+    store: Standing
+    due: int
+    """What time brought beside deadlines, and is still to be done."""
+    lag: Mapping[str, int] | None = None
+    """Unread events by topic; None: not known."""
+    moved: bool = False
+    """Whether an event was published while we looked."""
+
+    @property
+    def left_in_store(self) -> bool:
+        """Return whether the store shows something that is still to be done."""
+        return bool(self.store.pending or self.store.deadlines_due or self.due)
+
+    @property
+    def at_rest(self) -> bool:
+        """Return whether nothing is left to do, in the store or on the bus."""
+        read_all = self.lag is not None and not sum(self.lag.values())
+        return read_all and not self.left_in_store and not self.moved
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as the API shows it."""
+        return {
+            "service": self.service,
+            "now": self.now,
+            "at_rest": self.at_rest,
+            "lag": self.lag,
+            "outbox_pending": self.store.pending,
+            "deadlines_due": self.store.deadlines_due,
+            "due": self.due,
+            "parked": self.store.parked,
+            "waiting": self.store.waiting,
+            "events": self.store.events,
+        }
+
+
+async def look(desk: Desk[Any], bridge: Bridge, *, thorough: bool = True) -> Stand:
+    """Return how far a service has come.
+
+    The store is asked before the bus and after it. An event that a service reads of its own is then either
+    still to be published at the first question, unread at the second, or new at the third: none is
+    overlooked on its way. A look that is not `thorough` ends where the first question found enough.
+    """
+    first = await _stored(desk)
+    if first.left_in_store and not thorough:
+        return first
+    try:
+        lag: dict[str, int] | None = await bridge.lag(desk.service)
+    except (KafkaError, OSError):
+        lag = None  # unknown while no broker answers
+    last = await _stored(desk)
+    moved = first.store.pending > 0 or first.store.events != last.store.events
+    return Stand(last.service, last.now, last.store, last.due, lag, moved)
+
+
+async def _stored(desk: Desk[Any]) -> Stand:
+    now = desk.clock.now()
+    more = desk.service.count_due
+    async with desk.engine.connect() as connection:
+        due = 0 if more is None else await more(connection, now)
+        return Stand(desk.service.name, now, await standing(connection, now=now), due)
+
+
+async def rested(desks: Sequence[Desk[Any]], bridge: Bridge, *, within_seconds: float) -> list[Stand]:
+    """Wait for the services in turn until each is at rest, and return how far they have come.
+
+    `desks` are in the order in which events flow, so what has come to rest stays at rest while those behind
+    it are waited for. Ends with the first service that is not at rest when the time is over.
+    """
+    loop = asyncio.get_running_loop()
+    over = loop.time() + within_seconds
+    stands: list[Stand] = []
+    for desk in desks:
+        while True:
+            stand = await look(desk, bridge, thorough=False)
+            if stand.at_rest or loop.time() >= over:
+                break
+            await asyncio.sleep(_PAUSE_SECONDS)
+        stands.append(stand)
+        if not stand.at_rest:
+            break
+    return stands

@@ -108,11 +108,12 @@ simulate: $(STAMP) ## play the kernel on fakes under many seeds and recount each
 bare: ## what a newcomer meets: a bare Debian, its first try, the demo, the tests; needs root and debootstrap
 	@deploy/bare.sh
 
-lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter
+lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter, and where SQL stands
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tests.lint
 
 format: $(STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .

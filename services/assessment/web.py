@@ -8,11 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from schemas.events import Code, Event
-from services.assessment import lists
+from services.assessment import queries as lists
 from services.assessment.allocation import Leader, Roster, weighted
 from services.assessment.book import CaseBook
-from services.assessment.lists import CaseFilter, Sort
 from services.assessment.model import Case, Caseload, CompleteAssessment, Findings, Review, ReviewPlan
+from services.assessment.queries import CaseFilter, Sort
 from services.assessment.store import CaseStore
 from services.kernel.messages.faults import Refused
 from services.kernel.processing.commands import Desk

@@ -14,8 +14,8 @@ from services.cli.running import answered, current_settings, fail, refuse
 from services.cli.stores import store_of
 from services.kernel.base.clock import clock_of
 from services.kernel.base.settings import Settings
-from services.notify import agency_keys
-from services.notify.agency_keys import AgencyKey
+from services.notify.referrers.store import keys as agency_keys
+from services.notify.referrers.store.keys import AgencyKey
 
 CODE: TypeAdapter[str] = TypeAdapter(Code)
 

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from schemas import events as e
-from services.assessment import auditing as assessment
-from services.assessment.lists import count_net as count_cases
+from services.assessment import queries as assessment
 from services.assessment.store import CaseStore
 from services.cli.catalogue import SERVICES, ServiceName, service_of
 from services.kernel.audit.findings import Check
@@ -13,9 +12,9 @@ from services.kernel.audit.queries import Aggregate, Copied
 from services.kernel.audit.within import Audited, Net, Own
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.connection import Connection, Engine
-from services.notify import auditing as notify
-from services.placement import auditing as placement
-from services.referral.net import count_net as count_referrals
+from services.notify.queries import auditing as notify
+from services.placement import queries as placement
+from services.referral.queries import count_net as count_referrals
 
 CONNECTIONS = 1
 """Of one store, and only while a look lasts: the workers' own connections are never short of one."""
@@ -106,7 +105,7 @@ def _net_of(name: ServiceName, store: object) -> Net | None:
     leaders = list(store.roster.leaders)
 
     async def count(connection: Connection) -> dict[str, int]:
-        net = await count_cases(connection, leaders=leaders)
+        net = await assessment.count_net(connection, leaders=leaders)
         return {
             "open cases without a lead professional": net.open_cases_without_lead,
             "open cases without a running deadline": net.open_cases_without_deadline,

@@ -14,8 +14,9 @@ from deploy.embedded.errors import EngineError
 from schemas.topics import read_by
 from services.cli.catalogue import SERVICES, ServiceName, service_of
 from services.cli.output import counted, london
+from services.cli.queries import outbox
 from services.cli.running import VAR, Unable, now_of
-from services.cli.stores import missing_migrations, outbox, store_of
+from services.cli.stores import missing_migrations, store_of
 from services.kernel.base.clock import HeldClock, ScaledClock, SystemClock, clock_of
 from services.kernel.base.settings import Settings
 from services.kernel.kafka.admin import Bus

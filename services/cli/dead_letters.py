@@ -25,8 +25,9 @@ from services.cli.output import (
     show_line,
     show_rows,
 )
+from services.cli.queries import waiting
 from services.cli.running import answered, current_settings
-from services.cli.stores import ask_each, store_of, waiting
+from services.cli.stores import ask_each, store_of
 from services.kernel.base.clock import clock_of
 from services.kernel.base.settings import Settings
 from services.kernel.messages.faults import Refused

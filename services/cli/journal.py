@@ -14,8 +14,9 @@ from schemas.topics import published_by
 from services.cli.arguments import LAST_POSITION, Limit, plain
 from services.cli.catalogue import ServiceName
 from services.cli.output import counted, london, more_rows, progress_bar, show_json, show_rows
+from services.cli.queries import JournalLine, extent, list_journal, pending_up_to
 from services.cli.running import answered, current_settings
-from services.cli.stores import JournalLine, extent, list_journal, pending_up_to, store_of
+from services.cli.stores import store_of
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.connection import Engine
 from services.kernel.store.journal import requeue

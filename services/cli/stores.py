@@ -1,12 +1,9 @@
-"""The services' stores as commands reach them, and the questions that only people at a command line ask."""
+"""The services' stores as commands reach them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from importlib import resources
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import TypeVar
 
 import typer
 from alembic.migration import MigrationContext
@@ -14,7 +11,6 @@ from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import Connection as Synchronous
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.cli.catalogue import ServiceName
@@ -25,41 +21,12 @@ from services.kernel.postgres.database import STORE_ERRORS, create_engine, synch
 
 NO_TABLE, NO_DATABASE = "42P01", "3D000"
 
-JOURNAL = text("""
-    SELECT position, event_id, type, subject, sequence, key, time, correlation_id, causation_id, data
-    FROM journal
-    WHERE (CAST(:subject AS uuid) IS NULL OR subject = :subject)
-      AND (CAST(:child AS uuid) IS NULL OR key = :child)
-      AND (CAST(:type AS text) IS NULL OR type = :type)
-      AND position > :after
-    ORDER BY position LIMIT :limit
-""")
-EXTENT = text("SELECT count(*), coalesce(max(position), 0) FROM journal WHERE position >= :since")
-OUTBOX_UP_TO = text("SELECT count(*) FROM outbox WHERE position <= :position")
-OUTBOX_OLDEST = text("SELECT count(*), min(time) FROM outbox JOIN journal USING (position)")
-WAITING = text("SELECT count(*) FROM dead_letters WHERE state = 'waiting' AND key = :key")
 
 T = TypeVar("T")
 
 
 class NoStore(Unable):
     """This service has never run here: its database or its tables are not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class JournalLine:
-    """One event of a service's journal."""
-
-    position: int
-    event_id: UUID
-    type: str
-    subject: UUID
-    sequence: int
-    child_id: UUID
-    time: datetime
-    correlation_id: UUID
-    causation_id: UUID
-    data: dict[str, Any]
 
 
 @asynccontextmanager
@@ -94,45 +61,6 @@ async def ask_each(
         except NoStore as missing:
             typer.echo(str(missing), err=True)
     return answers
-
-
-async def list_journal(
-    connection: Connection,
-    *,
-    subject: UUID | None = None,
-    child: UUID | None = None,
-    wire_type: str | None = None,
-    limit: int = 50,
-    after: int = 0,
-) -> list[JournalLine]:
-    """Return events after a position, in the order in which they were written."""
-    rows = await connection.execute(
-        JOURNAL,
-        {"subject": subject, "child": child, "type": wire_type, "limit": limit, "after": after},
-    )
-    return [JournalLine(*row) for row in rows]
-
-
-async def extent(connection: Connection, *, since: int) -> tuple[int, int]:
-    """Return how many events the journal has from a position on, and the position of the last one."""
-    count, last = (await connection.execute(EXTENT, {"since": since})).one()
-    return count, last
-
-
-async def pending_up_to(connection: Connection, position: int) -> int:
-    """Return how many events up to a position are not yet on the bus."""
-    return int((await connection.execute(OUTBOX_UP_TO, {"position": position})).scalar_one())
-
-
-async def outbox(connection: Connection) -> tuple[int, datetime | None]:
-    """Return how many events are not yet on the bus, and when the oldest of them happened."""
-    count, oldest = (await connection.execute(OUTBOX_OLDEST)).one()
-    return count, oldest
-
-
-async def waiting(connection: Connection, key: bytes | None) -> int:
-    """Return how many events wait behind a parked one of the same key."""
-    return int((await connection.execute(WAITING, {"key": key})).scalar_one())
 
 
 async def missing_migrations(engine: Engine, service: ServiceName) -> set[str]:

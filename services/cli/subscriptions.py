@@ -19,10 +19,10 @@ from services.cli.stores import store_of
 from services.kernel.base.clock import clock_of
 from services.kernel.base.settings import Settings
 from services.kernel.pack.model import PackError, load_pack
-from services.notify import endpoints
-from services.notify.arrangements import ChosenKind
-from services.notify.endpoints import Endpoint, OwnerKind, subscription_id
-from services.notify.pack import NotifyPack
+from services.notify.delivery.store import subscriptions as endpoints
+from services.notify.delivery.store.subscriptions import Endpoint, OwnerKind, subscription_id
+from services.notify.pack.model import NotifyPack
+from services.notify.preferences.model import ChosenKind
 
 CODE: TypeAdapter[str] = TypeAdapter(Code)
 KIND: TypeAdapter[str] = TypeAdapter(ChosenKind)

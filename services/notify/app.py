@@ -13,17 +13,19 @@ from services.kernel.messages.arrivals import Arrival
 from services.kernel.pack.model import PackError, load_pack
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.processing.service import CountDue, Projection, Service
-from services.notify import chronology, lanes, referrer_rows
+from services.notify.alerts.policy import unrouted
 from services.notify.book import NotifyBook
-from services.notify.channels.configured import Carriers, channels_of
-from services.notify.duework import DueWork, count_due
+from services.notify.chronology import store as chronology
+from services.notify.delivery.channels.configured import Carriers, channels_of
+from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.receipts import ReceiptsAsked
+from services.notify.delivery.store import claims as lanes
+from services.notify.due_scanner import DueWork, count_due
 from services.notify.handlers import COMMANDS, HANDLERS
-from services.notify.pack import NotifyPack
-from services.notify.policy import unrouted
-from services.notify.rates import RatesMeasured
-from services.notify.receipts import ReceiptsAsked
-from services.notify.sending import Sending
-from services.notify.store import NotifyStore
+from services.notify.pack.model import NotifyPack
+from services.notify.queries.rates import RatesMeasured
+from services.notify.referrers.store import updates as referrer_rows
+from services.notify.store.batch import NotifyStore
 
 
 def build(settings: Settings) -> Service[NotifyBook]:

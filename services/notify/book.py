@@ -9,13 +9,15 @@ from uuid import UUID
 
 from schemas import events as e
 from schemas.events import Event
-from services.notify import alert_life, deliveries, escalation
-from services.notify.alert_life import AlertEvent
-from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
-from services.notify.council import Council
-from services.notify.deliveries import ChannelEvent, Delivery, DeliveryEvent
-from services.notify.learning import learn
-from services.notify.model import Alert, People
+from services.notify.alerts import escalation
+from services.notify.alerts import lifecycle as alert_life
+from services.notify.alerts.council import Council
+from services.notify.alerts.lifecycle import AlertEvent
+from services.notify.alerts.model import Alert, People
+from services.notify.alerts.people import learn
+from services.notify.delivery import model as deliveries
+from services.notify.delivery.model import ChannelEvent, Delivery, DeliveryEvent
+from services.notify.preferences.model import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 
 Arranged = ChoosePreference | ChooseQuietHours | DeclareAbsence | EndAbsence
 

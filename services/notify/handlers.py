@@ -7,16 +7,17 @@ from schemas import events as e
 from schemas.events import AlertRaised, AlertReassigned, Event
 from services.kernel.messages.faults import Refused
 from services.kernel.processing.service import Command, Handler, Occasion, Produced
-from services.notify import alert_life, policy
-from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
+from services.notify.alerts import lifecycle as alert_life
+from services.notify.alerts import policy
+from services.notify.alerts.escalation import decide_following
+from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
+from services.notify.alerts.people import decide_key_worker, learn
 from services.notify.book import NotifyBook
-from services.notify.deliveries import decide_proof, decide_withdrawal
-from services.notify.escalation import decide_following
-from services.notify.learning import decide_key_worker, learn
-from services.notify.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
-from services.notify.pack import NotifyPack
-from services.notify.referrers import retold
-from services.notify.telling import check_preference, decide_deliveries
+from services.notify.delivery.model import decide_proof, decide_withdrawal
+from services.notify.delivery.policy import check_preference, decide_deliveries
+from services.notify.pack.model import NotifyPack
+from services.notify.preferences.model import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
+from services.notify.referrers.policy import retold
 
 
 def on_news(book: NotifyBook, event: Event, occasion: Occasion) -> Sequence[Produced]:

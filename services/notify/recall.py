@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from schemas.events import (
     AlertRaised,
     AlertRaisedV1,
@@ -25,100 +23,28 @@ from services.kernel.postgres.connection import Connection, Row
 from services.kernel.processing.service import Message
 from services.kernel.rejoin.plan import Own
 from services.kernel.rejoin.recall import Loss, Recall
+from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.book import NotifyBook
-from services.notify.deliveries import ChannelEvent, DeliveryEvent
-from services.notify.lane import ASK_FOR
-from services.notify.model import AcknowledgeAlert
-from services.notify.store import NotifyStore
+from services.notify.delivery.model import ChannelEvent, DeliveryEvent
+from services.notify.delivery.sender import ASK_FOR
+from services.notify.store.batch import NotifyStore
+from services.notify.store.recall import (
+    DELIVERED,
+    FAILED,
+    GATHERED,
+    LET_GO,
+    NEVER_ESCALATED,
+    QUEUED_BEFORE,
+    SENT,
+    STAND_IN,
+    UNSURE,
+    WITHOUT_ADDRESS,
+)
 
 OF_ABSENCES = frozenset({"out_of_office", "left"})
 
 LOST_ADDRESS = "https://lost.invalid/"
 LOST_WORDS = "(What it said was lost with the store: see what it is about.)"
-
-# The address of a subscription is on no bus. What is still to go there fails, and operations hear of it.
-STAND_IN = text("""
-    INSERT INTO subscriptions (subscription_id, owner_kind, owner_id, channel, url, active, created_at)
-    SELECT DISTINCT ON (subscription_id)
-        subscription_id, owner_kind, owner_id, channel, :lost, false, created_at
-    FROM unnest(
-        CAST(:subscription_id AS uuid[]), CAST(:owner_kind AS text[]), CAST(:owner_id AS text[]),
-        CAST(:channel AS text[]), CAST(:created_at AS timestamptz[])
-    ) AS wanted (subscription_id, owner_kind, owner_id, channel, created_at)
-    ON CONFLICT DO NOTHING
-""")
-WITHOUT_ADDRESS = text("SELECT subscription_id FROM subscriptions WHERE url = :lost")
-
-# Whoever was sending at the moment of the backup has let go since: else nothing had happened to the delivery.
-LET_GO = text("""
-    UPDATE deliveries SET claim = NULL
-    WHERE delivery_id = ANY(CAST(:delivery_id AS uuid[])) AND claim IS NOT NULL
-""")
-
-# E-mails that were queued before there were deliveries have no event that says so.
-QUEUED_BEFORE = text("""
-    INSERT INTO deliveries (
-        delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, template, state, message_id,
-        queued_at
-    )
-    SELECT told.delivery_id, 0, alert_id, child_id, case_id, recipient_id, 'email', template, 'queued',
-        told.delivery_id, raised_at
-    FROM unnest(CAST(:delivery_id AS uuid[]), CAST(:alert_id AS uuid[])) AS told (delivery_id, alert_id)
-    JOIN alerts USING (alert_id)
-    ON CONFLICT DO NOTHING
-""")
-
-# As the migration has left them: nobody escalates what was raised before anything escalated.
-NEVER_ESCALATED = text("""
-    UPDATE alerts SET next_escalation_at = NULL WHERE alert_id = ANY(CAST(:ids AS uuid[]))
-""")
-UNSURE = text("""
-    SELECT alert_id FROM alerts
-    WHERE alert_id = ANY(CAST(:ids AS uuid[])) AND urgency <> 'routine'
-      AND NOT EXISTS (SELECT FROM deliveries WHERE deliveries.alert_id = alerts.alert_id)
-""")
-
-SENT = text("""
-    UPDATE deliveries SET state = 'sent', sent_at = told.sent_at, attempts = told.attempts,
-        provider = told.provider, reference = told.reference, message_id = told.message_id,
-        digest = digest OR told.message_id <> told.delivery_id OR EXISTS (
-            SELECT FROM deliveries AS part
-            WHERE part.message_id = told.delivery_id AND part.delivery_id <> told.delivery_id
-        ),
-        reason = NULL, next_attempt_at = NULL, claim = NULL,
-        ask_at = CASE WHEN told.reference IS NOT NULL THEN now() END,
-        ask_until = CASE WHEN told.reference IS NOT NULL THEN now() + CAST(:ask_for AS interval) END
-    FROM unnest(
-        CAST(:delivery_id AS uuid[]), CAST(:message_id AS uuid[]), CAST(:provider AS text[]),
-        CAST(:reference AS text[]), CAST(:attempts AS integer[]), CAST(:sent_at AS timestamptz[])
-    ) AS told (delivery_id, message_id, provider, reference, attempts, sent_at)
-    WHERE deliveries.delivery_id = told.delivery_id
-""")
-
-# The first part of a digest may have come back before the others.
-GATHERED = text("""
-    UPDATE deliveries SET digest = true
-    WHERE delivery_id IN (
-        SELECT message_id FROM deliveries
-        WHERE delivery_id = ANY(CAST(:ids AS uuid[])) AND message_id <> delivery_id
-    )
-""")
-
-DELIVERED = text("""
-    UPDATE deliveries SET state = 'delivered', delivered_at = told.delivered_at, ask_at = NULL
-    FROM unnest(CAST(:delivery_id AS uuid[]), CAST(:delivered_at AS timestamptz[]))
-        AS told (delivery_id, delivered_at)
-    WHERE deliveries.delivery_id = told.delivery_id
-""")
-
-# A reply code held a space where its event holds a colon (`queue`).
-FAILED = text("""
-    UPDATE deliveries SET state = 'failed', reason = replace(told.detail, ':', ' '),
-        attempts = told.attempts, next_attempt_at = NULL, claim = NULL, ask_at = NULL
-    FROM unnest(CAST(:delivery_id AS uuid[]), CAST(:detail AS text[]), CAST(:attempts AS integer[]))
-        AS told (delivery_id, detail, attempts)
-    WHERE deliveries.delivery_id = told.delivery_id
-""")
 
 
 TOLD_OF_SENT = ("delivery_id", "message_id", "provider", "reference", "attempts", "sent_at")

@@ -1,4 +1,4 @@
-"""The notify service's HTTP API; its pages are in `web_pages`."""
+"""The notify service's HTTP API; its pages are in `pages`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,11 +18,16 @@ from services.kernel.processing.service import Command
 from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 from services.kernel.web.bodies import BodyRoute
 from services.kernel.web.site import Router
-from services.notify import arrangements_web, queue, rates, reading, receipts_web, referrer_api
+from services.notify.alerts.model import AcknowledgeAlert, Alert, SnoozeAlert
+from services.notify.api import preferences as arrangements_web
+from services.notify.api import receipts as receipts_web
+from services.notify.api import referrers as referrer_api
 from services.notify.book import NotifyBook
-from services.notify.model import AcknowledgeAlert, Alert, SnoozeAlert
-from services.notify.reading import AlertFilter, Sort, State
-from services.notify.web_pages import pages
+from services.notify.delivery.store import queue
+from services.notify.pages import pages
+from services.notify.queries import lists as reading
+from services.notify.queries import rates
+from services.notify.queries.lists import AlertFilter, Sort, State
 
 
 class Acknowledgement(Command):

@@ -6,7 +6,7 @@ from services.kernel.processing.service import Service
 from services.placement.book import PlacementBook
 from services.placement.handlers import HANDLERS, commands
 from services.placement.pack import PlacementPack
-from services.placement.store import PlacementStore
+from services.placement.store.batch import PlacementStore
 
 
 def build(settings: Settings) -> Service[PlacementBook]:

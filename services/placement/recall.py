@@ -6,8 +6,6 @@ a child said.
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
-
 from schemas import events as e
 from schemas.events import Event
 from services.kernel.postgres.connection import Connection
@@ -15,13 +13,12 @@ from services.kernel.processing.service import Message
 from services.kernel.rejoin.recall import Loss, Recall
 from services.placement.book import PlacementBook
 from services.placement.model import Episode, LookedAfterReview, MissingEpisode
-from services.placement.store import PlacementStore
-from services.placement.tables import EPISODES, MISSING, REVIEWS
+from services.placement.queries import WITHOUT_WORDS
+from services.placement.store.batch import PlacementStore
+from services.placement.store.tables import EPISODES, MISSING, REVIEWS
 
 LOST_WORDS = "(The wording was lost with the store: ask whoever set this objective.)"
 """Stands where an objective's wording stood."""
-
-WITHOUT_WORDS = text("SELECT DISTINCT placement_id FROM objectives WHERE words = :lost")
 
 
 class PlacementRecall(Recall[PlacementBook]):

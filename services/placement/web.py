@@ -14,9 +14,8 @@ from services.kernel.processing.commands import Desk
 from services.kernel.store import deadlines
 from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 from services.kernel.web.bodies import BodyRoute
-from services.placement import lists
+from services.placement import queries as lists
 from services.placement.book import PlacementBook
-from services.placement.lists import PlacementFilter
 from services.placement.model import (
     CompleteExitInterview,
     EndPlacement,
@@ -28,6 +27,7 @@ from services.placement.model import (
     ReviewPlacement,
     StartPlacement,
 )
+from services.placement.queries import PlacementFilter
 
 
 def router(desk: Desk[PlacementBook]) -> APIRouter:

@@ -13,7 +13,7 @@ from services.county.partner_bus import message_of
 from services.county.plan import county_month
 from services.kernel.messages.envelope import message_id
 from services.notify.handlers import HANDLERS as NOTIFY_HANDLERS
-from services.notify.pack import NotifyPack
+from services.notify.pack.model import NotifyPack
 from services.placement.handlers import HANDLERS as PLACEMENT_HANDLERS
 from services.referral.handlers import HANDLERS as REFERRAL_HANDLERS
 from tests.bench.backlog import START, Message, Referral

@@ -9,7 +9,7 @@ from typing import Any
 from services.assessment.pack import AssessmentPack
 from services.kernel.base.settings import Settings
 from services.kernel.pack.model import load_pack
-from services.notify.pack import NotifyPack
+from services.notify.pack.model import NotifyPack
 from tests.bench import (
     backlogs,
     catch_up,

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from services.notify import reading
-from services.notify.web_pages.inbox import PER_PAGE
-from services.notify.web_pages.rendering import Renderer
+from services.notify.pages.inbox import PER_PAGE
+from services.notify.pages.rendering import Renderer
+from services.notify.queries import lists as reading
 from tests.browser.county import County, eventually
 from tests.browser.windows import SCREENS, window
 

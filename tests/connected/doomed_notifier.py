@@ -27,11 +27,11 @@ from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.connection import Connection, Engine
 from services.notify.app import build
-from services.notify.channels.carrier import Carrier, Outcome
-from services.notify.channels.configured import Carriers
-from services.notify.endpoints import Endpoint
-from services.notify.queue import Message
-from services.notify.sending import Sending
+from services.notify.delivery.channels.carrier import Carrier, Outcome
+from services.notify.delivery.channels.configured import Carriers
+from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.store.queue import Message
+from services.notify.delivery.store.subscriptions import Endpoint
 from tests.connected.notify_rig import LEASE, REAL, case_overdue, received
 from tests.flow.conftest import Bench, MovableClock
 

@@ -17,12 +17,12 @@ from schemas.events.codes import AgencyKind, Channel, Concern
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine, migrate
-from services.notify import endpoints
 from services.notify.app import build
-from services.notify.channels.configured import Carriers
-from services.notify.endpoints import Endpoint, OwnerKind, subscription_id
-from services.notify.receipts import ReceiptsAsked
-from services.notify.sending import Sending
+from services.notify.delivery.channels.configured import Carriers
+from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.receipts import ReceiptsAsked
+from services.notify.delivery.store import subscriptions as endpoints
+from services.notify.delivery.store.subscriptions import Endpoint, OwnerKind, subscription_id
 from tests.counterparts.govuk_notify import API_KEY, EMAIL_TEMPLATE, SMS_TEMPLATE, NotifyStub
 from tests.counterparts.post_office import PostOffice, listening
 from tests.counterparts.serving import serving

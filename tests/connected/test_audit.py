@@ -31,9 +31,10 @@ from services.kernel.messages.record import Record
 from services.kernel.processing.outgoing import Encoder
 from services.kernel.processing.service import Service
 from services.kernel.store.relaying import Relaying
-from services.notify import lanes, queue
-from services.notify.lanes import LaneKey
-from services.notify.model import AcknowledgeAlert, AssignKeyWorker
+from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker
+from services.notify.delivery.store import claims as lanes
+from services.notify.delivery.store import queue
+from services.notify.delivery.store.claims import LaneKey
 from services.referral.model import DecideReferral
 from tests.connected.conftest import ROOT
 from tests.connected.test_cli import Cli

@@ -12,7 +12,7 @@ import pytest
 from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import Channel
-from services.notify.channels.smtp import AT_ONCE
+from services.notify.delivery.channels.smtp import AT_ONCE
 from tests.connected.conftest import ROOT
 from tests.connected.notify_rig import AGENCY, Rig, notify_rig
 

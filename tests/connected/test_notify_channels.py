@@ -14,12 +14,12 @@ from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import Channel
 from services.kernel.web.api import install_errors
-from services.notify import endpoints
-from services.notify.channels.breaker import FAILURES_IN_A_ROW, LONGEST_PAUSE
-from services.notify.channels.webhook import ATTEMPTS_ALLOWED, WebhookCarrier
-from services.notify.lane import ASK_FIRST_AFTER, ASK_FOR, REFUSALS_ALLOWED, pause_after
-from services.notify.model import AcknowledgeAlert
-from services.notify.receipts import ASK_AGAIN_AFTER
+from services.notify.alerts.model import AcknowledgeAlert
+from services.notify.delivery.channels.breaker import FAILURES_IN_A_ROW, LONGEST_PAUSE
+from services.notify.delivery.channels.webhook import ATTEMPTS_ALLOWED, WebhookCarrier
+from services.notify.delivery.receipts import ASK_AGAIN_AFTER
+from services.notify.delivery.sender import ASK_FIRST_AFTER, ASK_FOR, REFUSALS_ALLOWED, pause_after
+from services.notify.delivery.store import subscriptions as endpoints
 from services.notify.web import router_under
 from tests.connected.notify_rig import (
     AGENCY,
@@ -188,7 +188,7 @@ async def test_webhook_that_was_taken_and_not_recorded_comes_again_with_the_same
         raise KeyError
 
     with monkeypatch.context() as broken:
-        broken.setattr("services.notify.queue.sent", crash)
+        broken.setattr("services.notify.delivery.store.queue.sent", crash)
         with pytest.raises(KeyError):
             await rig.sending.send_due()
     rig.real.move(LEASE)
@@ -209,7 +209,7 @@ async def test_text_that_was_taken_and_not_recorded_is_found_and_not_sent_twice(
         raise KeyError
 
     with monkeypatch.context() as broken:
-        broken.setattr("services.notify.queue.sent", crash)
+        broken.setattr("services.notify.delivery.store.queue.sent", crash)
         with pytest.raises(KeyError):
             await rig.sending.send_due()
     assert len(rig.stub.kept) == 2

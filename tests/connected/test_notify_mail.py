@@ -18,13 +18,13 @@ from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine, migrate
+from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.app import build, extras
-from services.notify.channels.breaker import FIRST_PAUSE as FIRST_REST
-from services.notify.channels.breaker import LONGEST_PAUSE as LONGEST_REST
-from services.notify.channels.smtp import AT_ONCE
-from services.notify.lane import LONGEST_PAUSE, REFUSALS_ALLOWED, pause_after
-from services.notify.model import AcknowledgeAlert
-from services.notify.sending import Sending
+from services.notify.delivery.channels.breaker import FIRST_PAUSE as FIRST_REST
+from services.notify.delivery.channels.breaker import LONGEST_PAUSE as LONGEST_REST
+from services.notify.delivery.channels.smtp import AT_ONCE
+from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.sender import LONGEST_PAUSE, REFUSALS_ALLOWED, pause_after
 from tests.connected.notify_rig import LEASE
 from tests.counterparts.post_office import TAKEN, PostOffice, listening
 from tests.flow.conftest import MONDAY, TABLES, Bench, MovableClock
@@ -206,7 +206,7 @@ async def test_crash_between_sent_and_recorded_doubles_one_batch_at_most_with_th
         raise KeyError
 
     with monkeypatch.context() as broken:
-        broken.setattr("services.notify.queue.sent", crash)
+        broken.setattr("services.notify.delivery.store.queue.sent", crash)
         with pytest.raises(KeyError):
             await mail.sending.send_due()
     assert set(await mail.states()) == {"queued"}

@@ -21,9 +21,8 @@ from schemas.events.base import dataschema_uri
 from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import REFERRAL
 from services.kernel.kafka.producer import Publisher, Receipt
-from services.kernel.messages.envelope import Envelope, encode
+from services.kernel.messages.envelope import Envelope, Message, encode
 from services.kernel.processing import relay as relays
-from services.kernel.processing.outgoing import Message
 from services.kernel.processing.relay import Relay, lost
 from services.kernel.store.journal import Entry, append
 from services.kernel.store.relaying import (

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.events import REGISTRY, Event, MissingEpisodeRecorded
 from schemas.example_files import example
 from services.kernel.processing.service import Command
-from services.notify.arrangements_web import Absence
+from services.notify.api.preferences import Absence
 from services.placement.model import Body, PlacementEnd
 from services.referral.model import ReceiveReferral
 from services.referral.web import Decision

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import get_args
 from uuid import UUID
 
-from services.notify.referrer_api import Cursor, read_cursor
-from services.notify.referrers import State, Update
+from services.notify.api.referrers import Cursor, read_cursor
+from services.notify.referrers.policy import State, Update
 
 PAGE = Path(__file__).parents[2] / "docs" / "referrers.md"
 UPDATE = Update(

@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.kernel.web.api import install_errors
-from services.notify.web_pages import pages
+from services.notify.pages import pages
 from tests.flow.conftest import Bench
 
 TOKEN = re.compile(r'name="token" value="([^"]+)"')

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events.codes import NeedDomain
-from services.assessment import lists
+from services.assessment import queries as lists
 from services.assessment.app import build
 from services.assessment.model import CompleteAssessment, Outcome, ReviewPlan
 from services.assessment.store import LOAD_OF_CHILDREN, CaseStore

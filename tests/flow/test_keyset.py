@@ -11,7 +11,7 @@ from services.kernel.postgres.connection import Connection
 from services.kernel.store.cursors import Key, Part
 from services.kernel.store.keyset import Column, Listing
 from services.notify.app import build as build_notify
-from services.notify.reading import LIST, AlertFilter, Sort
+from services.notify.queries.lists import LIST, AlertFilter, Sort
 from services.referral.app import build
 from tests.flow.conftest import MONDAY, MakeBench
 

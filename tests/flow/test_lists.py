@@ -20,8 +20,8 @@ from services.kernel.base.settings import Settings
 from services.kernel.processing.commands import Desk
 from services.kernel.processing.service import Service
 from services.kernel.web.api import PROBLEM, install_errors
+from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.app import build as build_notify
-from services.notify.model import AcknowledgeAlert
 from services.notify.web import router as notify_routes
 from services.placement.app import build as build_placement
 from services.placement.model import ObjectiveAsked, RequestPlacement, StartPlacement

@@ -6,7 +6,7 @@ import pytest
 
 from schemas import events as e
 from services.notify.app import build
-from services.notify.duework import begin_absence
+from services.notify.due_scanner import begin_absence
 from tests.flow.conftest import Bench, MakeBench
 from tests.flow.notify_browser import FORM_KEY, TOKEN, browser
 from tests.flow.notify_events import LEAD, MANAGER, OTHER, alert_of, assigned, overdue, started

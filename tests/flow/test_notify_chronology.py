@@ -20,11 +20,11 @@ from services.kernel.messages.envelope import message_id
 from services.kernel.messages.record import Record
 from services.kernel.processing.batches import Delivery
 from services.kernel.processing.service import Produced
-from services.notify import chronology
+from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.app import build
-from services.notify.chronology import OCCURRED, occurred_at
+from services.notify.chronology import store as chronology
+from services.notify.chronology.store import OCCURRED, occurred_at
 from services.notify.handlers import HANDLERS
-from services.notify.model import AcknowledgeAlert
 from tests.flow.conftest import MONDAY, TABLES, Bench, MakeBench
 from tests.flow.notify_events import CASE, CHILD, LEAD, assigned, overdue, started
 

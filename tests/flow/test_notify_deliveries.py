@@ -17,13 +17,14 @@ from services.kernel.deadlines.calendar import LONDON
 from services.kernel.messages.faults import Refused
 from services.kernel.postgres.connection import Connection
 from services.kernel.web.api import install_errors
-from services.notify import lanes, queue
+from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker, SnoozeAlert
 from services.notify.app import build
-from services.notify.arrangements import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
-from services.notify.duework import release_held
-from services.notify.lanes import LaneKey
-from services.notify.model import AcknowledgeAlert, AssignKeyWorker, SnoozeAlert
-from services.notify.queue import Message
+from services.notify.delivery.store import claims as lanes
+from services.notify.delivery.store import queue
+from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.store.queue import Message
+from services.notify.due_scanner import release_held
+from services.notify.preferences.model import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 from services.notify.web import router
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.notify_events import (

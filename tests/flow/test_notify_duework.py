@@ -12,12 +12,12 @@ from sqlalchemy import text
 from schemas import events as e
 from services.kernel.deadlines.calendar import LONDON
 from services.notify import metrics
+from services.notify.alerts.model import AcknowledgeAlert, SnoozeAlert
 from services.notify.app import build
-from services.notify.arrangements import DeclareAbsence
-from services.notify.duework import DueWork, begin_absence, count_due, escalate_once
-from services.notify.model import AcknowledgeAlert, SnoozeAlert
-from services.notify.rates import RatesMeasured
-from services.notify.store import NotifyStore
+from services.notify.due_scanner import DueWork, begin_absence, count_due, escalate_once
+from services.notify.preferences.model import DeclareAbsence
+from services.notify.queries.rates import RatesMeasured
+from services.notify.store.batch import NotifyStore
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.notify_events import (
     CASE,

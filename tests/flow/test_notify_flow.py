@@ -19,11 +19,11 @@ from services.kernel.base.settings import Settings
 from services.kernel.messages.faults import Refused
 from services.kernel.processing.batches import Delivery
 from services.kernel.web.api import install_errors
+from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.app import build, extras
-from services.notify.duework import DueWork
+from services.notify.due_scanner import DueWork
 from services.notify.handlers import HANDLERS
-from services.notify.model import AcknowledgeAlert
-from services.notify.rates import RatesMeasured
+from services.notify.queries.rates import RatesMeasured
 from services.notify.web import router
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, text
 
 from schemas.events.codes import Channel
 from services.kernel.postgres.database import migrate, synchronously
-from services.notify import lanes, queue
 from services.notify.app import build
-from services.notify.lanes import LaneKey
+from services.notify.delivery.store import claims as lanes
+from services.notify.delivery.store import queue
+from services.notify.delivery.store.claims import LaneKey
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.test_referrer_loop import received
 

@@ -11,11 +11,11 @@ import pytest
 from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern
 from services.kernel.deadlines.calendar import LONDON
-from services.notify import reading
 from services.notify.app import build
-from services.notify.duework import escalate_once
-from services.notify.web_pages.live import Live
-from services.notify.web_pages.session import COOKIE
+from services.notify.due_scanner import escalate_once
+from services.notify.pages.live import Live
+from services.notify.pages.session import COOKIE
+from services.notify.queries import lists as reading
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.notify_browser import browser, site_of
 from tests.flow.notify_events import (

@@ -25,16 +25,18 @@ from services.kernel.rejoin.reading import Read
 from services.kernel.rejoin.rejoining import APPLICATION, Rejoin, Report
 from services.kernel.store import journal
 from services.kernel.store.relaying import Pending
-from services.notify import endpoints, lanes, queue
+from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.app import build
-from services.notify.arrangements import DeclareAbsence
-from services.notify.duework import begin_absence, escalate_once, release_held
-from services.notify.endpoints import Endpoint, subscription_id
-from services.notify.lanes import LaneKey
-from services.notify.model import AcknowledgeAlert
-from services.notify.queue import Message
+from services.notify.delivery.store import claims as lanes
+from services.notify.delivery.store import queue
+from services.notify.delivery.store import subscriptions as endpoints
+from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.store.queue import Message
+from services.notify.delivery.store.subscriptions import Endpoint, subscription_id
+from services.notify.due_scanner import begin_absence, escalate_once, release_held
+from services.notify.preferences.model import DeclareAbsence
 from services.notify.recall import LOST_ADDRESS, LOST_WORDS, NotifyRecall
-from services.notify.store import NotifyStore
+from services.notify.store.batch import NotifyStore
 from tests.flow.conftest import MONDAY, TABLES, Bench, MakeBench
 from tests.flow.notify_events import (
     CASE,

@@ -20,10 +20,13 @@ from schemas.events.codes import AgencyKind, Channel, Concern
 from services.kernel.base.settings import Settings
 from services.kernel.processing.batches import Delivery
 from services.kernel.web.api import install_errors
-from services.notify import agency_keys, lanes, referrer_api, referrer_rows
+from services.notify.api import referrers as referrer_api
 from services.notify.app import build
-from services.notify.channels.content import body
-from services.notify.lanes import LaneKey
+from services.notify.delivery.channels.content import body
+from services.notify.delivery.store import claims as lanes
+from services.notify.delivery.store.claims import LaneKey
+from services.notify.referrers.store import keys as agency_keys
+from services.notify.referrers.store import updates as referrer_rows
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.notify_events import assigned, started
 

@@ -20,8 +20,8 @@ from services.assessment.app import build as build_assessment
 from services.assessment.web import router as assessment_routes
 from services.kernel.web.api import PROBLEM, install_errors
 from services.notify.app import build as build_notify
+from services.notify.pages import pages as notify_pages
 from services.notify.web import router as notify_routes
-from services.notify.web_pages import pages as notify_pages
 from services.placement.app import build as build_placement
 from services.placement.model import (
     EndPlacement,

@@ -16,7 +16,7 @@ from services.kernel.base.settings import Settings
 from services.kernel.pack.model import Pack, PackError, Section, load_pack
 from services.kernel.processing.service import Service
 from services.notify.app import build as build_notify
-from services.notify.pack import NotifyPack
+from services.notify.pack.model import NotifyPack
 from services.placement.app import build as build_placement
 from services.referral.app import build as build_referral
 from tests.fuzz.effort import effort

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from services.kernel.kafka.admin import Bus
 from services.kernel.kafka.clients import Broker, ConnectionLost
 from services.kernel.kafka.producer import Publisher, Receipt, partition_of
-from services.kernel.processing.outgoing import Message
+from services.kernel.messages.envelope import Message
 from tests.simulation.broker import PARTITIONS, MemoryBroker
 from tests.simulation.world import Fault
 

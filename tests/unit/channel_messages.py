@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from schemas.events.codes import Channel, Role, Urgency
-from services.notify.queue import Message, Part
+from services.notify.delivery.store.queue import Message, Part
 
 CASE = UUID("3f2a1b4c-0000-4000-8000-000000000001")
 RAISED = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)

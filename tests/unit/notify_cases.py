@@ -12,12 +12,12 @@ from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.pack.model import load_pack
 from services.kernel.processing.service import Occasion
-from services.notify.alert_life import evolve
-from services.notify.arrangements import Arrangements, Delegation, QuietHours, Subscription
-from services.notify.council import Council
-from services.notify.model import Alert, Case, People, Referrer
-from services.notify.pack import AlertRule, NotifyPack
-from services.notify.policy import decide_alerts
+from services.notify.alerts.council import Council
+from services.notify.alerts.lifecycle import evolve
+from services.notify.alerts.model import Alert, Case, People, Referrer
+from services.notify.alerts.policy import decide_alerts
+from services.notify.pack.model import AlertRule, NotifyPack
+from services.notify.preferences.model import Arrangements, Delegation, QuietHours, Subscription
 
 PACK = load_pack(Path(__file__).parents[2] / "deploy" / "policies" / "cambridgeshire.yaml", NotifyPack)
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)

@@ -6,7 +6,7 @@ from schemas import events as e
 from schemas.topics import ASSESSMENT, PLACEMENT, REFERRAL, Topic
 from services.kernel.base.settings import Settings
 from services.kernel.pack.model import load_pack
-from services.notify.pack import NotifyPack
+from services.notify.pack.model import NotifyPack
 from tests.bench.backlog import Referral, backlog, message
 from tests.bench.backlogs import Backlog, identity, of_notify, of_placement, of_referral
 from tests.bench.mixture import ACCEPTED, MONTH, mixed_for, told

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.notify.channels.addresses import NOWHERE, Address, AddressBook
+from services.notify.delivery.channels.addresses import NOWHERE, Address, AddressBook
 
 LINES = "recipient_id,email,phone\nW-1,w.one@council.example,07700900001\nW-2,,\n"
 

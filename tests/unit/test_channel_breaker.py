@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.notify.channels.breaker import FAILURES_IN_A_ROW, FIRST_PAUSE, LONGEST_PAUSE, Breaker
+from services.notify.delivery.channels.breaker import FAILURES_IN_A_ROW, FIRST_PAUSE, LONGEST_PAUSE, Breaker
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)

@@ -10,15 +10,15 @@ from pydantic import SecretStr
 
 from schemas.events.codes import Channel
 from services.kernel.base.settings import Settings
-from services.notify.channels.addresses import AddressBook
-from services.notify.channels.carrier import Away, Later, Outcome, Refused, Taken
-from services.notify.channels.govuk_notify import (
+from services.notify.delivery.channels.addresses import AddressBook
+from services.notify.delivery.channels.carrier import Away, Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.govuk_notify import (
     LONGEST_DAY_PAUSE,
     RATE_LIMIT_PAUSE,
     NotifyApi,
     NotifyCarrier,
 )
-from services.notify.queue import Message
+from services.notify.delivery.store.queue import Message
 from tests.counterparts.govuk_notify import API_KEY, EMAIL_TEMPLATE, SMS_TEMPLATE, NotifyStub
 from tests.counterparts.serving import serving
 from tests.flow.conftest import MovableClock

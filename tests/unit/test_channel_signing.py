@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from services.notify.channels.signing import headers, key_of
+from services.notify.delivery.channels.signing import headers, key_of
 from tests.counterparts.webhook_receiver import WINDOW, genuine
 
 KEY = b"0123456789abcdef0123456789abcdef"

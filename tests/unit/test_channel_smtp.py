@@ -10,9 +10,9 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import SecretStr
 
 from services.kernel.base.settings import Settings
-from services.notify.channels.addresses import AddressBook
-from services.notify.channels.carrier import Away, Later, Outcome, Refused, Taken
-from services.notify.channels.smtp import SmtpCarrier
+from services.notify.delivery.channels.addresses import AddressBook
+from services.notify.delivery.channels.carrier import Away, Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.smtp import SmtpCarrier
 from tests.counterparts.post_office import PostOffice, listening
 from tests.unit.channel_messages import message
 

@@ -10,10 +10,10 @@ import pytest
 from schemas.events.codes import Channel
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
-from services.notify.channels import webhook
-from services.notify.channels.carrier import Later, Outcome, Refused, Taken
-from services.notify.channels.webhook import ChatCarrier, WebhookCarrier
-from services.notify.endpoints import Endpoint
+from services.notify.delivery.channels import webhook
+from services.notify.delivery.channels.carrier import Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.webhook import ChatCarrier, WebhookCarrier
+from services.notify.delivery.store.subscriptions import Endpoint
 from tests.counterparts.serving import serving
 from tests.counterparts.webhook_receiver import Mode, Receiver, said
 from tests.unit.channel_messages import CASE, PART, message

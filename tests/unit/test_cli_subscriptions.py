@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from schemas.events.codes import Channel
 from services.cli.main import app
-from services.notify.endpoints import subscription_id
+from services.notify.delivery.store.subscriptions import subscription_id
 
 URL = "https://school.example/hook"
 

@@ -276,10 +276,10 @@ def test_every_loop_of_a_worker_is_held() -> None:
         "kernel/worker/process.py",
         "kernel/processing/relay.py",
         "kernel/processing/due_scanner.py",
-        "notify/duework.py",
-        "notify/rates.py",
-        "notify/receipts.py",
-        "notify/sending.py",
+        "notify/due_scanner.py",
+        "notify/queries/rates.py",
+        "notify/delivery/receipts.py",
+        "notify/delivery/dispatcher.py",
     }
 
 

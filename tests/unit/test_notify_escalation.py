@@ -19,10 +19,8 @@ from schemas.events import (
 from schemas.events.codes import Role, Urgency
 from services.kernel.deadlines.calendar import LONDON
 from services.kernel.messages.faults import Refused
-from services.notify.alert_life import decide_acknowledgement, decide_snooze, evolve
-from services.notify.book import NotifyBook
-from services.notify.council import Council
-from services.notify.escalation import (
+from services.notify.alerts.council import Council
+from services.notify.alerts.escalation import (
     alert_ids,
     candidates,
     decide_absence,
@@ -30,8 +28,10 @@ from services.notify.escalation import (
     decide_following,
     next_at,
 )
-from services.notify.learning import learn
-from services.notify.model import AcknowledgeAlert, Alert, Case, People, SnoozeAlert
+from services.notify.alerts.lifecycle import decide_acknowledgement, decide_snooze, evolve
+from services.notify.alerts.model import AcknowledgeAlert, Alert, Case, People, SnoozeAlert
+from services.notify.alerts.people import learn
+from services.notify.book import NotifyBook
 from tests.unit.notify_cases import (
     CASE,
     CHILD,

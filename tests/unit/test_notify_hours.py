@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kernel.deadlines.calendar import LONDON, WorkingCalendar
-from services.notify.hours import after_working_hours, next_digest, peace_ends
+from services.notify.preferences.hours import after_working_hours, next_digest, peace_ends
 
 CALENDAR = WorkingCalendar()
 NINE, FIVE = time(9), time(17)

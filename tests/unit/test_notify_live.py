@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from services.kernel.base.clock import SystemClock
 from services.kernel.postgres.connection import Engine
-from services.notify.web_pages import live
-from services.notify.web_pages.live import Live
+from services.notify.pages import live
+from services.notify.pages.live import Live
 
 PATIENCE_SECONDS = 10
 NOWHERE = cast("Engine", SimpleNamespace(address="postgresql://nowhere/leadline_notify"))

@@ -11,18 +11,18 @@ from starlette.datastructures import FormData
 from schemas.events.codes import Channel, Urgency
 from services.kernel.pack.model import load_pack
 from services.kernel.store.cursors import Cursors, Part
-from services.notify.arrangements import Arrangements
-from services.notify.pack import NotifyPack
-from services.notify.watching import Standing
-from services.notify.web_pages.chronology import day_of, start_of
-from services.notify.web_pages.live import fingerprint
-from services.notify.web_pages.people import agency, find_person, members_of
-from services.notify.web_pages.preferences import changes, field_name, kinds_of, left_open, rows_of, time_of
-from services.notify.web_pages.putting_off import allowed, until
-from services.notify.web_pages.rendering import pages_of
-from services.notify.web_pages.session import COOKIE, LASTS, Session, Sessions
-from services.notify.web_pages.sign_in import inside
-from services.notify.web_pages.visiting import Forbidden
+from services.notify.pack.model import NotifyPack
+from services.notify.pages.chronology import day_of, start_of
+from services.notify.pages.live import fingerprint
+from services.notify.pages.people import agency, find_person, members_of
+from services.notify.pages.preferences import changes, field_name, kinds_of, left_open, rows_of, time_of
+from services.notify.pages.putting_off import allowed, until
+from services.notify.pages.rendering import pages_of
+from services.notify.pages.session import COOKIE, LASTS, Session, Sessions
+from services.notify.pages.sign_in import inside
+from services.notify.pages.visiting import Forbidden
+from services.notify.preferences.model import Arrangements
+from services.notify.queries.watching import Standing
 
 NOW = datetime(2026, 9, 4, 13, 5, tzinfo=UTC)  # a Friday, 14:05 in London
 CURSORS = Cursors.of("list", ["integer"], {})

@@ -18,25 +18,25 @@ from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.pack.model import load_pack
-from services.notify.arrangements import Arrangements, Delegation
-from services.notify.boards import Workload
-from services.notify.chronicle import Entry
-from services.notify.deliveries import DeliveryState
-from services.notify.model import Alert
-from services.notify.pack import NotifyPack
-from services.notify.rates import Rate
-from services.notify.web_pages import absences, preferences
-from services.notify.web_pages.alert import rule_shown
-from services.notify.web_pages.board import mondays_before, rate_rows
-from services.notify.web_pages.chronology import KINDS
-from services.notify.web_pages.identity import Choice, ChoiceGroup, Nobody
-from services.notify.web_pages.inbox import Shown
-from services.notify.web_pages.people import find_person
-from services.notify.web_pages.putting_off import LENGTHS
-from services.notify.web_pages.rendering import Pages, Renderer, environment
-from services.notify.web_pages.session import Session, Sessions
-from services.notify.web_pages.visiting import Reception, Visit
-from services.notify.web_pages.words import CHANNELS, COLOURS, DONE, STATES, TAGS, WHY, card, line, parcel
+from services.notify.alerts.model import Alert
+from services.notify.chronology.queries import Entry
+from services.notify.delivery.model import DeliveryState
+from services.notify.pack.model import NotifyPack
+from services.notify.pages import absences, preferences
+from services.notify.pages.alert import rule_shown
+from services.notify.pages.board import mondays_before, rate_rows
+from services.notify.pages.chronology import KINDS
+from services.notify.pages.identity import Choice, ChoiceGroup, Nobody
+from services.notify.pages.inbox import Shown
+from services.notify.pages.people import find_person
+from services.notify.pages.putting_off import LENGTHS
+from services.notify.pages.rendering import Pages, Renderer, environment
+from services.notify.pages.session import Session, Sessions
+from services.notify.pages.visiting import Reception, Visit
+from services.notify.pages.words import CHANNELS, COLOURS, DONE, STATES, TAGS, WHY, card, line, parcel
+from services.notify.preferences.model import Arrangements, Delegation
+from services.notify.queries.boards import Workload
+from services.notify.queries.rates import Rate
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
 ALERT, ABOUT, CHILD = UUID(int=1), UUID(int=3), UUID(int=9)
@@ -264,7 +264,7 @@ def rendered(reception: Reception, name: str, person: str | None = "W-0600", **c
 
 def test_every_template_is_a_page_here_or_a_part_of_one() -> None:
     """A new one cannot be forgotten by the rules below."""
-    files = {path.name for path in Path("services/notify/pages").glob("*.html")}
+    files = {path.name for path in Path("services/notify/pages/templates").glob("*.html")}
     assert files == {*PAGES, *PARTS}
 
 

@@ -13,7 +13,7 @@ from services.cli.catalogue import ServiceName, served
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.web.site import Served, create_site
-from services.notify.web_pages.session import COOKIE, Sessions
+from services.notify.pages.session import COOKIE, Sessions
 
 SECRET = "a secret of the tests"
 NOWHERE = Settings(

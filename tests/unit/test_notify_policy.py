@@ -18,14 +18,14 @@ from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.messages.faults import Refused
 from services.kernel.pack.model import PackError, load_pack
 from services.kernel.processing.service import Occasion
-from services.notify.alert_life import decide_acknowledgement, evolve
+from services.notify.alerts.council import Council
+from services.notify.alerts.lifecycle import decide_acknowledgement, evolve
+from services.notify.alerts.model import AcknowledgeAlert, Alert, Case, People, Referrer
+from services.notify.alerts.people import learn
+from services.notify.alerts.policy import decide_alerts
 from services.notify.app import build
-from services.notify.council import Council
 from services.notify.handlers import HANDLERS
-from services.notify.learning import learn
-from services.notify.model import AcknowledgeAlert, Alert, Case, People, Referrer
-from services.notify.pack import AlertRule, NotifyPack
-from services.notify.policy import decide_alerts
+from services.notify.pack.model import AlertRule, NotifyPack
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "policies"
 PACK = load_pack(POLICIES / "cambridgeshire.yaml", NotifyPack)

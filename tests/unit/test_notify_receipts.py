@@ -12,7 +12,7 @@ from services.kernel.processing.commands import Desk
 from services.kernel.web import bodies
 from services.kernel.web.api import PROBLEM, install_errors
 from services.kernel.web.bodies import BodyRoute
-from services.notify import receipts_web
+from services.notify.api import receipts as receipts_web
 from services.notify.book import NotifyBook
 
 TOKEN = "agreed-with-notify"

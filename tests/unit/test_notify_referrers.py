@@ -13,8 +13,8 @@ from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import AgencyKind, Concern
 from services.notify.handlers import HANDLERS
-from services.notify.referrers import TELLING, Heard, ReferrerRules, Update, agencies_concerned, retold
-from services.notify.referrers import updates as updates_under
+from services.notify.referrers.policy import TELLING, Heard, ReferrerRules, Update, agencies_concerned, retold
+from services.notify.referrers.policy import updates as updates_under
 
 CHILD = UUID(int=1)
 MONDAY = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)

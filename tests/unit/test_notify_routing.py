@@ -10,12 +10,12 @@ from schemas import events as e
 from schemas.events import AlertRepeated, Event
 from schemas.events.codes import AgencyKind, Role, Urgency
 from services.kernel.messages.faults import Refused
-from services.notify.alert_life import evolve
-from services.notify.council import Council
-from services.notify.learning import decide_key_worker, learn
-from services.notify.model import AssignKeyWorker, Case, KeyWorker, People, ReviewingOfficer
-from services.notify.pack import RECIPIENT_MISSING
-from services.notify.policy import decide_alerts, decide_settlement
+from services.notify.alerts.council import Council
+from services.notify.alerts.lifecycle import evolve
+from services.notify.alerts.model import AssignKeyWorker, Case, KeyWorker, People, ReviewingOfficer
+from services.notify.alerts.people import decide_key_worker, learn
+from services.notify.alerts.policy import decide_alerts, decide_settlement
+from services.notify.pack.model import RECIPIENT_MISSING
 from tests.unit.notify_cases import (
     CASE,
     CHILD,

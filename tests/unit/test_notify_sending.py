@@ -13,10 +13,10 @@ from services.kernel.base.clock import SystemClock
 from services.kernel.base.ending import CancelledInside, PartFailed
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.connection import Engine
-from services.notify import lanes
-from services.notify.lane import Lane
-from services.notify.lanes import LaneKey
-from services.notify.sending import Sending
+from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.sender import Lane
+from services.notify.delivery.store import claims as lanes
+from services.notify.delivery.store.claims import LaneKey
 
 FIRST, SECOND = LaneKey(Channel.EMAIL), LaneKey(Channel.SMS)
 PATIENCE_SECONDS = 10

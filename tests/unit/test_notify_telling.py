@@ -10,10 +10,16 @@ from schemas.events import AlertAcknowledged, AlertReassigned, NotificationQueue
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.deadlines.calendar import LONDON
 from services.kernel.messages.faults import Refused
-from services.notify.arrangements import Arrangements, ChoosePreference, QuietHours, Subscription, widening
-from services.notify.council import Council
-from services.notify.deliveries import Delivery, decide_proof, decide_withdrawal, evolve
-from services.notify.telling import check_preference, decide_deliveries
+from services.notify.alerts.council import Council
+from services.notify.delivery.model import Delivery, decide_proof, decide_withdrawal, evolve
+from services.notify.delivery.policy import check_preference, decide_deliveries
+from services.notify.preferences.model import (
+    Arrangements,
+    ChoosePreference,
+    QuietHours,
+    Subscription,
+    widening,
+)
 from tests.unit.notify_cases import (
     CASE,
     CHILD,

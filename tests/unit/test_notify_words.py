@@ -9,8 +9,8 @@ import pytest
 
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.base.settings import Settings
-from services.notify.letter import compose
-from services.notify.queue import Message, Part
+from services.notify.delivery.email import compose
+from services.notify.delivery.store.queue import Message, Part
 from services.notify.wording import due_words, kind_words, moment_words
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London

@@ -13,7 +13,7 @@ from services.assessment.conditions import ThresholdCondition
 from services.assessment.pack import AssessmentPack
 from services.kernel.deadlines.rules import DeadlineRule
 from services.kernel.pack.model import Pack, PackError, load_pack
-from services.notify.pack import NotifyPack
+from services.notify.pack.model import NotifyPack
 from services.placement.pack import PlacementPack
 from services.referral.conditions import ReferralFacts, TriageCondition
 from services.referral.pack import ReferralPack

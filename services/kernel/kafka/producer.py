@@ -18,7 +18,7 @@ from aiokafka.structs import RecordMetadata
 
 from services.kernel.base.settings import Settings
 from services.kernel.kafka.clients import ConnectionLost
-from services.kernel.processing.outgoing import Message
+from services.kernel.messages.envelope import Message
 
 BATCH_BYTES = 512 * 1024
 """The largest record batch: half of what the broker lets through, and a quarter of a backlog's read."""

@@ -36,6 +36,9 @@ READ = frozenset(
 
 Headers = list[tuple[str, bytes]]
 
+Message = tuple[bytes, bytes, Headers]
+"""Key, value and headers of one Kafka record."""
+
 
 class Envelope(NamedTuple):
     """One CloudEvent as it travels. `data` is the undecoded JSON.

@@ -3,11 +3,8 @@
 from datetime import datetime
 
 from schemas.events.base import REGISTRY, dataschema_uri
-from services.kernel.messages.envelope import Headers, timestamp
+from services.kernel.messages.envelope import Headers, Message, timestamp
 from services.kernel.store.relaying import Pending
-
-Message = tuple[bytes, bytes, Headers]
-"""Key, value and headers of one Kafka record."""
 
 FIRST: Headers = [("content-type", b"application/json"), ("ce_specversion", b"1.0")]
 

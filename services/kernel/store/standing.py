@@ -18,6 +18,8 @@ STANDING = text("""
             FROM (SELECT type, count(*) AS number FROM journal GROUP BY type) AS published) AS events
 """)
 
+ANSWER = text("SELECT 1")
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -37,3 +39,8 @@ async def standing(connection: Connection, *, now: datetime) -> Standing:
     """Return how far the service has come at a moment of its clock."""
     row = (await connection.execute(STANDING, {"now": now})).one()
     return Standing(row.pending, row.deadlines_due, row.parked, row.waiting, json.loads(row.events))
+
+
+async def answer(connection: Connection) -> None:
+    """Ask a store for nothing, so that it shows whether it answers."""
+    await connection.execute(ANSWER)

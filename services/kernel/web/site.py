@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
 
 from services.kernel.base import garbage
 from services.kernel.base.clock import clock_of
@@ -16,6 +15,7 @@ from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import STORE_ERRORS, create_engine, is_transient, open_store
 from services.kernel.processing.commands import Desk
 from services.kernel.processing.service import Service
+from services.kernel.store.standing import answer
 from services.kernel.web.api import install_errors, problem, problems
 from services.kernel.web.status import Bridge, look, rested
 
@@ -71,7 +71,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         try:
             for desk in desks:
                 async with desk.engine.connect() as connection:
-                    await connection.execute(text("SELECT 1"))
+                    await answer(connection)
         except (OSError, Exception) as error:  # noqa: BLE001 - whatever it is, we are not healthy
             return problem(503, "A store does not answer", type(error).__name__)
         return Response('{"status":"ok"}', media_type="application/json")

@@ -1,0 +1,237 @@
+"""What follows when nobody acknowledges an alert, and whom open alerts move to. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from schemas import events as e
+from schemas.events import AlertRaised, AlertReassigned, Event, NotificationEscalated
+from schemas.events.codes import Role
+from services.kernel.deadlines.calendar import WorkingCalendar
+from services.kernel.messages.ids import derived
+from services.kernel.processing.service import Occasion
+from services.notify.alerts.council import Council
+from services.notify.alerts.model import Address, Alert, People
+from services.notify.alerts.routing import duty_inbox, find_recipient, reach
+from services.notify.pack.model import NotifyPack
+from services.notify.pack.notifications import EscalationStep
+from services.notify.preferences.hours import after_working_hours
+
+NOT_OURS = frozenset({Role.REFERRER})
+"""Who does not work here cannot be reminded to."""
+
+
+def steps_of(alert: AlertRaised, pack: NotifyPack) -> Sequence[EscalationStep]:
+    """Return what an alert goes through; nothing for one that is itself an escalation."""
+    if alert.role in NOT_OURS or alert.escalates is not None:
+        return ()
+    return pack.notifications.by_urgency[alert.urgency].escalation
+
+
+def next_at(
+    alert: AlertRaised, step: int, since: datetime, *, pack: NotifyPack, calendar: WorkingCalendar
+) -> datetime | None:
+    """Return when an alert escalates next, `step` steps having been taken, the last of them at `since`.
+
+    None: there is nobody else to tell. A step that came late does not make the following ones come early.
+    """
+    steps = steps_of(alert, pack)
+    if step >= len(steps):
+        return None
+    before = steps[step - 1].after_working_hours if step else 0.0
+    day = pack.notifications.working_day
+    return after_working_hours(
+        since,
+        steps[step].after_working_hours - before,
+        begins=day.begins,
+        ends=day.ends,
+        calendar=calendar,
+    )
+
+
+def alert_ids(alert: AlertRaised, recipient_id: str) -> dict[Role, UUID]:
+    """Return the id that an alert of the same cause to somebody has, by the role in which they are told."""
+    return {role: derived(alert.cause_id, f"alert/{role}/{recipient_id}") for role in Role}
+
+
+def candidates(alert: Alert, people: People, *, council: Council, now: datetime) -> list[Address]:
+    """Return everybody whom the steps still to be taken would tell."""
+    steps = steps_of(alert.facts, council.pack)[alert.step :]
+    return [_whom(step, alert.facts, people, council, now=now) for step in steps]
+
+
+def decide_escalation(
+    alert: Alert, people: People, *, told: Mapping[UUID, Alert], council: Council, occasion: Occasion
+) -> list[Event]:
+    """Return the next step of an alert that nobody has acknowledged in time; nothing when there is none.
+
+    `told` are the alerts of the same cause to the `candidates`. Who has one is passed over, and when they
+    have acknowledged it, it ends there: somebody who can act knows.
+    """
+    facts = alert.facts
+    if alert.status != "open":
+        return []
+    steps = steps_of(facts, council.pack)
+    for index in range(alert.step, len(steps)):
+        step = steps[index]
+        if step.to == "reminder":
+            return [
+                _escalated(alert, index + 1, step, facts.role, facts.recipient_id, facts.alert_id, occasion)
+            ]
+        address = _whom(step, facts, people, council, now=occasion.now)
+        if address.recipient_id == facts.recipient_id:
+            continue
+        known = [told[each] for each in alert_ids(facts, address.recipient_id).values() if each in told]
+        if any(each.status == "acknowledged" for each in known):
+            return []
+        if known:
+            continue
+        alert_id = alert_ids(facts, address.recipient_id)[address.role]
+        raised = facts.model_copy(
+            update={
+                "alert_id": alert_id,
+                "recipient_id": address.recipient_id,
+                "role": address.role,
+                "stands_in_for": address.stands_in_for,
+                "escalates": facts.alert_id,
+                "template": "escalation",
+                "next_step": step.next_step,
+                "raised_at": occasion.now,
+            }
+        )
+        told_now = _escalated(alert, index + 1, step, address.role, address.recipient_id, alert_id, occasion)
+        return [raised, told_now]
+    return []
+
+
+def decide_following(
+    alerts: Iterable[Alert],
+    event: e.LeadProfessionalAssigned,
+    people: People,
+    *,
+    council: Council,
+    now: datetime,
+) -> list[AlertReassigned]:
+    """Return that a case's open alerts follow it to its new lead professional.
+
+    Both those of the lead before and those that the duty inbox has because there was none. What is settled
+    asks nothing of anybody; and that somebody leads the case is told to each lead anew.
+    """
+    lead = people.find_case(event.case_id)
+    if lead is None or lead.lead_professional_id is None:
+        return []  # closed meanwhile
+    address = reach(Role.LEAD_PROFESSIONAL, lead.lead_professional_id, event, people, council, now=now)
+    known = list(alerts)
+    moved = [
+        _moved(alert, address, "new_lead_professional", now)
+        for alert in known
+        if alert.status == "open"
+        and alert.settled_at is None
+        and alert.facts.kind != event.name
+        and alert.facts.case_id == event.case_id
+        and alert.facts.recipient_id != address.recipient_id
+        and (alert.facts.role is Role.LEAD_PROFESSIONAL or _stood_in(alert.facts, council.pack))
+    ]
+    return without_copies(moved, known)
+
+
+def decide_absence(
+    alerts: Iterable[Alert],
+    worker_id: str,
+    people: Mapping[UUID, People],
+    *,
+    for_good: bool,
+    council: Council,
+    now: datetime,
+) -> list[AlertReassigned]:
+    """Return that somebody's open alerts go to who stands in for them from now on."""
+    moved = []
+    for alert in alerts:
+        facts = alert.facts
+        if alert.status != "open" or facts.recipient_id != worker_id:
+            continue
+        around = people.get(facts.child_id) or People(facts.child_id)
+        address = reach(facts.role, worker_id, facts, around, council, now=now)
+        if address.recipient_id != worker_id:
+            moved.append(_moved(alert, address, "left" if for_good else "out_of_office", now))
+    return moved
+
+
+def without_copies(moved: Iterable[AlertReassigned], known: Sequence[Alert]) -> list[AlertReassigned]:
+    """Return the moves that tell somebody of a cause for the first time; other alerts stay where they are.
+
+    A manager who stands in for the lead has heard already of what both were told, in the same words.
+    """
+    words = {alert.alert_id: (alert.facts.cause_id, alert.facts.says) for alert in known}
+    told = {(words[alert.alert_id], alert.facts.recipient_id) for alert in known}
+    first = []
+    for each in moved:
+        fresh = (words[each.alert_id], each.to_id)
+        if fresh not in told:
+            told.add(fresh)
+            first.append(each)
+    return first
+
+
+def _whom(
+    step: EscalationStep, facts: AlertRaised, people: People, council: Council, *, now: datetime
+) -> Address:
+    match step.to:
+        case "team_manager":
+            # An alert is an event with a case and a team: whoever answers for those now is asked.
+            manager = find_recipient(Role.TEAM_MANAGER, facts, people, council.pack)
+            assert manager is not None  # noqa: S101 - the county has one
+            return reach(Role.TEAM_MANAGER, manager, facts, people, council, now=now)
+        case "duty_inbox":
+            return Address(Role.DUTY_INBOX, duty_inbox(facts, people, council.pack))
+        case "reminder":
+            return Address(facts.role, facts.recipient_id)
+
+
+def _stood_in(facts: AlertRaised, pack: NotifyPack) -> bool:
+    """Return whether the duty inbox has an alert that is for the lead professional."""
+    if facts.role is not Role.DUTY_INBOX or facts.escalates is not None:
+        return False
+    name, _, deadline = facts.kind.partition(":")
+    roles = {role for rule in pack.alerts_for(name, deadline or None) or () for role in rule.to}
+    return Role.LEAD_PROFESSIONAL in roles and Role.DUTY_INBOX not in roles
+
+
+def _moved(
+    alert: Alert,
+    address: Address,
+    reason: Literal["new_lead_professional", "out_of_office", "left"],
+    now: datetime,
+) -> AlertReassigned:
+    return AlertReassigned(
+        child_id=alert.facts.child_id,
+        alert_id=alert.alert_id,
+        from_id=alert.facts.recipient_id,
+        to_id=address.recipient_id,
+        role=address.role,
+        reason=reason,
+        reassigned_at=now,
+    )
+
+
+def _escalated(
+    alert: Alert,
+    number: int,
+    step: EscalationStep,
+    role: Role,
+    recipient_id: str,
+    told_by: UUID,
+    occasion: Occasion,
+) -> NotificationEscalated:
+    return NotificationEscalated(
+        child_id=alert.facts.child_id,
+        alert_id=alert.alert_id,
+        case_id=alert.facts.case_id,
+        step=number,
+        to=step.to,
+        role=role,
+        recipient_id=recipient_id,
+        told_by=told_by,
+        escalated_at=occasion.now,
+    )

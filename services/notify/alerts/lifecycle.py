@@ -1,0 +1,101 @@
+"""The life of an alert after it was raised: seen, put off, passed on, escalated. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from schemas.events import (
+    AlertAcknowledged,
+    AlertRaised,
+    AlertReassigned,
+    AlertRepeated,
+    AlertSettled,
+    AlertSnoozed,
+    NotificationEscalated,
+)
+from services.kernel.messages.faults import Refused
+from services.kernel.processing.service import Occasion
+from services.notify.alerts.council import Council
+from services.notify.alerts.model import AcknowledgeAlert, Alert, SnoozeAlert
+
+AlertEvent = (
+    AlertRaised
+    | AlertRepeated
+    | AlertReassigned
+    | AlertSnoozed
+    | AlertSettled
+    | AlertAcknowledged
+    | NotificationEscalated
+)
+
+
+def decide_acknowledgement(
+    alert: Alert, command: AcknowledgeAlert, *, escalated: Iterable[Alert] = (), occasion: Occasion
+) -> list[AlertAcknowledged]:
+    """Acknowledge an alert; one that is acknowledged already stays as it is, and nobody is refused.
+
+    With it go the alerts that told others that nobody had acknowledged this one.
+    """
+    if alert.status == "absent":
+        sentence = f"There is no alert {command.alert_id}: look the id up in GET /alerts."
+        raise Refused(sentence, missing=True)
+    if alert.status == "acknowledged":
+        return []
+    return [
+        AlertAcknowledged(
+            child_id=each.facts.child_id,
+            alert_id=each.alert_id,
+            acknowledged_by=command.acknowledged_by,
+            acknowledged_at=occasion.now,
+        )
+        for each in (alert, *(each for each in escalated if each.status == "open"))
+    ]
+
+
+def decide_snooze(
+    alert: Alert, command: SnoozeAlert, *, council: Council, occasion: Occasion
+) -> list[AlertSnoozed]:
+    """Put an open alert off, no longer than its urgency allows; an acknowledged one is left as it is."""
+    if alert.status == "absent":
+        sentence = f"There is no alert {command.alert_id}: look the id up in GET /alerts."
+        raise Refused(sentence, missing=True)
+    if alert.status == "acknowledged" or command.until <= occasion.now:
+        return []
+    urgency = alert.facts.urgency
+    longest = council.pack.notifications.by_urgency[urgency].snooze_at_most_hours
+    if (command.until - occasion.now).total_seconds() > longest * 3600:
+        raise Refused(f"An alert that is {urgency.value} can be put off for {longest:g} hours at the most.")
+    return [
+        AlertSnoozed(
+            child_id=alert.facts.child_id,
+            alert_id=alert.alert_id,
+            snoozed_by=command.snoozed_by,
+            snoozed_until=command.until,
+            snoozed_at=occasion.now,
+        )
+    ]
+
+
+def evolve(alert: Alert, event: AlertEvent) -> Alert:
+    """Return the alert after one of its events. When it escalates next is the book's to say."""
+    alert = replace(alert, version=alert.version + 1)
+    match event:
+        case AlertRaised():
+            return replace(alert, status="open", raised=event)
+        case AlertRepeated():
+            return replace(alert, repeats=event.repeats, repeated_at=event.repeated_at)
+        case AlertReassigned():
+            now_with = {"recipient_id": event.to_id, "role": event.role, "stands_in_for": None}
+            return replace(alert, raised=alert.facts.model_copy(update=now_with), step=0, snoozed_until=None)
+        case AlertSnoozed():
+            return replace(alert, snoozed_until=event.snoozed_until)
+        case AlertSettled():
+            return replace(alert, settled_at=event.settled_at)
+        case NotificationEscalated():
+            return replace(alert, step=event.step, snoozed_until=None)
+        case AlertAcknowledged():
+            return replace(
+                alert,
+                status="acknowledged",
+                acknowledged_at=event.acknowledged_at,
+                acknowledged_by=event.acknowledged_by,
+            )

@@ -1,0 +1,141 @@
+"""Alerts, and the people they go to. Ids, codes and dates only: nothing here says who a child is."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from schemas.events import AlertRaised, Code, Moment
+from schemas.events.codes import Role
+from services.kernel.processing.service import Command
+from services.notify.referrers.policy import Heard
+
+AlertStatus = Literal["absent", "open", "acknowledged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One recipient is told of one cause, once. `version` counts its events."""
+
+    alert_id: UUID
+    version: int = 0
+    status: AlertStatus = "absent"
+    raised: AlertRaised | None = None
+    """What was said to whom, with the recipient of now; None only while the alert is absent."""
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    repeats: int = 0
+    """How often the same happened again while the alert was open."""
+    repeated_at: datetime | None = None
+    step: int = 0
+    """How many steps of escalation were taken."""
+    next_escalation_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    settled_at: datetime | None = None
+    """When what it asked for happened."""
+
+    @property
+    def facts(self) -> AlertRaised:
+        """Return what was said to whom; ValueError when nothing was ever said."""
+        if self.raised is None:
+            message = f"alert {self.alert_id} was never raised"
+            raise ValueError(message)
+        return self.raised
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """The agency that referred a child last, and where the child lives."""
+
+    agency_id: str
+    locality: str
+    referred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What routing knows of a case. A closed case stays closed, whatever arrives late."""
+
+    case_id: UUID
+    opened_at: datetime
+    status: Literal["open", "closed"] = "open"
+    lead_professional_id: str | None = None
+    team: str | None = None
+    locality: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWorker:
+    """Who is the child's key worker; nobody where `worker_id` is None. `version` counts the changes."""
+
+    worker_id: str | None
+    since: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewingOfficer:
+    """Who held the looked-after child's last review, and when."""
+
+    worker_id: str
+    since: date
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is around one child: a projection of other services' events, beside the key worker."""
+
+    child_id: UUID
+    referrer: Referrer | None = None
+    cases: tuple[Case, ...] = ()
+    key_worker: KeyWorker | None = None
+    reviewing_officer: ReviewingOfficer | None = None
+    story: tuple[Heard, ...] = ()
+    """What was heard of the child's referrals and cases; read only where an event is about a case."""
+
+    def find_case(self, case_id: UUID | None) -> Case | None:
+        """Return a case of this child, open or closed."""
+        return next((case for case in self.cases if case.case_id == case_id), None)
+
+    def find_open_case(self, case_id: UUID | None = None) -> Case | None:
+        """Return this case if it is open, else the child's open case that began last."""
+        named = self.find_case(case_id)
+        if named is not None and named.status == "open":
+            return named
+        still_open = [case for case in self.cases if case.status == "open"]
+        return max(still_open, key=lambda case: case.opened_at, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One recipient and the role in which the recipient is told."""
+
+    role: Role
+    recipient_id: str
+    stands_in_for: str | None = None
+    """Who would have been told, had they not been away."""
+    vacant: bool = False
+    """Whether nobody had the role, or whoever has it is away and named nobody."""
+
+
+class AcknowledgeAlert(Command):
+    """Somebody has seen an alert."""
+
+    alert_id: UUID
+    acknowledged_by: Code
+
+
+class SnoozeAlert(Command):
+    """The recipient puts an alert off."""
+
+    alert_id: UUID
+    snoozed_by: Code
+    until: Moment
+
+
+class AssignKeyWorker(Command):
+    """A child gets a key worker beside the lead professional, or none any more."""
+
+    child_id: UUID
+    key_worker_id: Code | None
+    assigned_by: Code

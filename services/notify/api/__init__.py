@@ -1,0 +1,1 @@
+"""The HTTP API beside alerts: preferences, receipts, and what referring agencies poll."""

@@ -1,0 +1,1 @@
+"""SQL of deliveries: the queue, what senders have claimed, and who has subscribed."""

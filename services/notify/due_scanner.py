@@ -1,0 +1,199 @@
+"""What time alone brings: alerts escalate, absences begin, held deliveries go out. Each once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from mode import Service as Part
+
+from schemas.events import AlertRaised, AlertReassigned, Event, NotificationEscalated
+from services.kernel.base.clock import Clock
+from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.postgres.database import is_conflict, is_transient
+from services.kernel.processing.loops import Waiting, keep_doing
+from services.kernel.processing.publication import number, publish
+from services.kernel.processing.service import Occasion, Produced, Service
+from services.notify import metrics
+from services.notify.alerts.escalation import (
+    alert_ids,
+    candidates,
+    decide_absence,
+    decide_escalation,
+    without_copies,
+)
+from services.notify.alerts.model import Alert
+from services.notify.book import NotifyBook
+from services.notify.delivery.policy import decide_deliveries
+from services.notify.delivery.store import queue
+from services.notify.handlers import passed_on
+from services.notify.store import people as people_rows
+from services.notify.store import preferences as arranging
+from services.notify.store.batch import NotifyStore, alert_of
+from services.notify.store.due import CLAIM, COUNT_DUE, HAS_OPEN, HAVE_HEARD, TOLD
+
+LIMIT = 200
+"""Alerts of one transaction."""
+
+
+async def escalate_once(
+    service: Service[NotifyBook], engine: Engine, clock: Clock, *, limit: int = LIMIT
+) -> int:
+    """Take the next step of up to `limit` alerts in one transaction; return how many there were.
+
+    Rows are claimed with SKIP LOCKED, so that two scanners share the work and no step is taken twice.
+    """
+    now = clock.now()
+    async with engine.begin() as connection:
+        rows = await connection.execute(CLAIM, {"now": now, "limit": limit})
+        alerts = [alert_of(row) for row in rows]
+        if not alerts:
+            return 0
+        book = await _book(service, connection, alerts)
+        told = await _told(connection, book, alerts, now=now)
+        produced = []
+        for alert in alerts:
+            # The cause of a step is the alert itself: a second run makes the same ids.
+            occasion = Occasion(now, alert.alert_id, alert.alert_id, service.calendar)
+            around = book.people_of(alert.facts.child_id)
+            steps = decide_escalation(
+                alert, around, told=told | book.alerts, council=book.council, occasion=occasion
+            )
+            if not steps:
+                book.stop_escalating(alert.alert_id)
+            produced += number(book, [*steps, *_deliveries(book, alert, steps, occasion)], occasion)
+        await _store(service).save(connection, book)
+        events = await publish(connection, produced, now=now)
+    for to, count in Counter(each.to for each in events if isinstance(each, NotificationEscalated)).items():
+        metrics.ESCALATED.labels(to).inc(count)
+    return len(alerts)
+
+
+async def begin_absence(service: Service[NotifyBook], engine: Engine, clock: Clock) -> bool:
+    """Let one absence begin: its open alerts go to who stands in. Return whether there was one."""
+    now = clock.now()
+    async with engine.begin() as connection:
+        absence = await arranging.claim_beginning(connection, now=now)
+        if absence is None:
+            return False
+        if not absence.holds_at(now):
+            return True  # it was over before anybody looked: whoever was away is back
+        rows = await connection.execute(HAS_OPEN, {"worker_id": absence.worker_id})
+        alerts = [alert_of(row) for row in rows]
+        book = await _book(service, connection, alerts)
+        occasion = Occasion(now, absence.delegation_id, absence.delegation_id, service.calendar)
+        moved = decide_absence(
+            alerts,
+            absence.worker_id,
+            book.people,
+            for_good=absence.ends_at is None,
+            council=book.council,
+            now=now,
+        )
+        told = await _have_heard(connection, moved, alerts)
+        moved = without_copies(moved, [*alerts, *told])
+        produced = number(book, passed_on(book, moved, occasion), occasion)
+        await _store(service).save(connection, book)
+        await publish(connection, produced, now=now)
+    return True
+
+
+async def release_held(engine: Engine, clock: Clock) -> int:
+    """Let go what quiet hours and digests have held until now; return how many deliveries."""
+    async with engine.begin() as connection:
+        return await queue.release(connection, now=clock.now())
+
+
+async def count_due(connection: Connection, now: datetime) -> int:
+    """Return how much of all this is still to be done at a moment."""
+    return int((await connection.execute(COUNT_DUE, {"now": now})).scalar_one())
+
+
+def _passes(error: BaseException) -> bool:
+    # A conflict: somebody else has written in between, and the next look sees what.
+    return is_transient(error) or is_conflict(error)
+
+
+class DueWork(Part):
+    """Looks every `interval` seconds of real time, without pause while there is much."""
+
+    def __init__(
+        self, service: Service[NotifyBook], engine: Engine, clock: Clock, *, interval: float
+    ) -> None:
+        super().__init__()
+        self._service = service
+        self._engine = engine
+        self._clock = clock
+        self._interval = interval
+
+    @Part.task
+    async def _look_for_ever(self) -> None:
+        waiting = Waiting("what is due waits", passes=_passes)
+        await keep_doing(self, self.look, pause_seconds=self._interval, waiting=waiting, clock=self._clock)
+
+    async def look(self) -> None:
+        """Do all that is due now."""
+        while not self.should_stop and await begin_absence(self._service, self._engine, self._clock):
+            pass
+        while not self.should_stop and await escalate_once(self._service, self._engine, self._clock):
+            pass
+        await release_held(self._engine, self._clock)
+
+
+async def _book(service: Service[NotifyBook], connection: Connection, alerts: Sequence[Alert]) -> NotifyBook:
+    store = _store(service)
+    book = NotifyBook(await store.council(connection))
+    book.know(alerts=alerts)
+    children = sorted({alert.facts.child_id for alert in alerts})
+    book.people = await people_rows.load(connection, children)
+    if book.council.channels:
+        await store.load_deliveries(connection, book, [alert.alert_id for alert in alerts])
+    return book
+
+
+async def _told(
+    connection: Connection, book: NotifyBook, alerts: Sequence[Alert], *, now: datetime
+) -> dict[UUID, Alert]:
+    """Return the alerts of the same causes to those whom the steps ahead would tell."""
+    ids: set[UUID] = set()
+    for alert in alerts:
+        around = book.people_of(alert.facts.child_id)
+        for address in candidates(alert, around, council=book.council, now=now):
+            ids.update(alert_ids(alert.facts, address.recipient_id).values())
+    rows = await connection.execute(TOLD, {"ids": sorted(ids)})
+    return {row.alert_id: alert_of(row) for row in rows}
+
+
+async def _have_heard(
+    connection: Connection, moved: Sequence[AlertReassigned], alerts: Sequence[Alert]
+) -> list[Alert]:
+    """Return the alerts of the same causes that those have to whom alerts are to move."""
+    rows = await connection.execute(
+        HAVE_HEARD,
+        {
+            "recipients": sorted({each.to_id for each in moved}),
+            "causes": sorted({alert.facts.cause_id for alert in alerts}),
+        },
+    )
+    return [alert_of(row) for row in rows]
+
+
+def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], occasion: Occasion) -> list[Produced]:
+    """Return what is sent about a step: the alert again as a reminder, or the new one to whoever is told."""
+    produced: list[Produced] = []
+    raised = {each.alert_id: each for each in steps if isinstance(each, AlertRaised)}
+    for step in (each for each in steps if isinstance(each, NotificationEscalated)):
+        fresh = raised.get(step.told_by)
+        produced += decide_deliveries(
+            alert.facts if fresh is None else fresh,
+            council=book.council,
+            occasion=occasion,
+            turn=alert.version if fresh is None else 0,
+            template="reminder" if fresh is None else None,
+        )
+    return produced
+
+
+def _store(service: Service[NotifyBook]) -> NotifyStore:
+    assert isinstance(service.store, NotifyStore)  # noqa: S101 - wired so in app.py
+    return service.store

@@ -1,0 +1,198 @@
+"""Absences: who stands in for somebody, from when to when; for oneself, and for one's team as its manager."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.datastructures import FormData
+
+from services.kernel.deadlines.calendar import LONDON
+from services.notify.pack.model import NotifyPack
+from services.notify.pages.chronology import day_of, start_of
+from services.notify.pages.deeds import Deeds
+from services.notify.pages.people import Person
+from services.notify.pages.preferences import form_key
+from services.notify.pages.visiting import Forbidden, Reception, Visit, field_of
+from services.notify.pages.words import plain
+from services.notify.preferences.model import Arrangements, DeclareAbsence, EndAbsence
+from services.notify.store import preferences as arranging
+from services.notify.wording import day_words
+
+DUTY_INBOX = "duty-inbox"
+"""What the form sends where no colleague stands in."""
+
+FIELDS = ("worker", "away", "first", "last", "to")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One absence that holds now or is to come."""
+
+    delegation_id: UUID
+    worker_id: str
+    begins: str
+    ends: str
+    stands_in: str
+    begun: bool
+
+
+def add(routes: APIRouter, reception: Reception) -> None:
+    """Add the page and its two forms."""
+    pack, deeds = reception.pack, Deeds(reception)
+
+    @routes.get("/absences", response_class=HTMLResponse, summary="Page: absences")
+    async def absences(request: Request, saved: bool = False) -> Response:
+        visit = await _practitioner(reception, request)
+        return await _page(reception, visit, saved=saved)
+
+    @routes.post("/absences", response_class=HTMLResponse, summary="Form: somebody will be away, or has left")
+    async def declare(request: Request) -> Response:
+        """Open alerts go to whoever stands in when the absence begins."""
+        visit = await _practitioner(reception, request)
+        form = await visit.form()
+        entered = {name: field_of(form, name) for name in FIELDS}
+        errors = mistakes(entered, visit.person, pack, today=visit.now.astimezone(LONDON).date())
+        if errors:
+            return await _page(reception, visit, errors=errors, entered=entered)
+        command = command_of(entered, by=visit.person.person_id)
+        await deeds.execute(command, key=f"pages/{form_key(form)}/absence")
+        return RedirectResponse("/absences?saved=true", status_code=303)
+
+    @routes.post("/absences/end", response_class=HTMLResponse, summary="Form: somebody is back")
+    async def end(request: Request) -> Response:
+        """An absence that has not begun is taken back. Alerts that have moved stay where they are."""
+        visit = await _practitioner(reception, request)
+        form = await visit.form()
+        worker = field_of(form, "worker")
+        if worker not in people_of(visit.person, pack):
+            raise Forbidden
+        command = EndAbsence(delegation_id=_id_of(form), worker_id=worker)
+        await deeds.execute(command, key=f"pages/{form_key(form)}/{command.delegation_id}/end")
+        return RedirectResponse("/absences?saved=true", status_code=303)
+
+
+def people_of(person: Person, pack: NotifyPack) -> list[str]:
+    """Return whose absences somebody may declare: their own first, then those of the teams they manage."""
+    managed = [each.id for each in pack.practitioners if each.team in person.boards]
+    return list(dict.fromkeys([person.person_id, *managed]))
+
+
+def colleagues_of(worker_ids: Sequence[str], pack: NotifyPack) -> list[tuple[str, str]]:
+    """Return who may stand in, by id and role: people of the same teams, and their managers."""
+    teams = {each.team for each in pack.practitioners if each.id in worker_ids}
+    managers = {team.manager for team in pack.teams if team.code in teams}
+    return [
+        (each.id, f"{each.id} ({plain(each.role)})")
+        for each in pack.practitioners
+        if each.team in teams or each.id in managers
+    ]
+
+
+def mistakes(
+    entered: dict[str, str], person: Person, pack: NotifyPack, *, today: date
+) -> list[tuple[str, str]]:
+    """Return what is wrong with a form, by its field. Raises Forbidden for what no page of ours offers."""
+    people = people_of(person, pack)
+    worker, to = entered["worker"], entered["to"]
+    stand_ins = {DUTY_INBOX, *(each for each, _ in colleagues_of(people, pack))}
+    if worker not in people or entered["away"] not in {"until", "left"} or to not in stand_ins | {""}:
+        raise Forbidden
+    first, last = day_of(entered["first"]), day_of(entered["last"])
+    errors: list[tuple[str, str]] = []
+    if first is None:
+        errors.append(("first", "Enter the first day away as a day, for example 2026-09-07"))
+    if entered["away"] == "until":
+        if last is None:
+            errors.append(("last", "Enter the last day away as a day, for example 2026-09-11"))
+        elif last < today:
+            errors.append(("last", "The last day away must be today or later"))
+        elif first is not None and last < first:
+            errors.append(("last", "The last day away must be the first day or later"))
+    if not to:
+        errors.append(("to", "Choose who stands in"))
+    elif to == worker:
+        errors.append(("to", "Choose somebody else to stand in, or the duty inbox"))
+    return errors
+
+
+def command_of(entered: dict[str, str], *, by: str) -> DeclareAbsence:
+    """Return what a form without mistakes asks for: whole London days, the last one included."""
+    first, last = day_of(entered["first"]), day_of(entered["last"])
+    assert first is not None  # noqa: S101 - else there was a mistake
+    ends_at = None
+    if entered["away"] == "until":
+        assert last is not None  # noqa: S101 - as above
+        ends_at = start_of(last + timedelta(days=1))
+    return DeclareAbsence(
+        worker_id=entered["worker"],
+        to_id=None if entered["to"] == DUTY_INBOX else entered["to"],
+        starts_at=start_of(first),
+        ends_at=ends_at,
+        declared_by=by,
+    )
+
+
+def lines_of(known: Arrangements, people: Sequence[str], *, now: datetime) -> list[Line]:
+    """Return the absences of people that hold or are to come, the earliest first."""
+    found = sorted(
+        (each for worker in people for each in known.delegations.get(worker, ())),
+        key=lambda each: (each.starts_at, each.worker_id, each.delegation_id),
+    )
+    return [
+        Line(
+            each.delegation_id,
+            each.worker_id,
+            day_words(each.starts_at.astimezone(LONDON).date()),
+            "For good" if each.ends_at is None else day_words(_last_day(each.ends_at)),
+            each.to_id or "Duty inbox",
+            each.starts_at <= now,
+        )
+        for each in found
+        if each.ends_at is None or each.ends_at > max(now, each.starts_at)
+    ]
+
+
+def _last_day(ends_at: datetime) -> date:
+    return (ends_at - timedelta(microseconds=1)).astimezone(LONDON).date()
+
+
+def _id_of(form: FormData) -> UUID:
+    try:
+        return UUID(field_of(form, "absence"))
+    except ValueError:
+        raise Forbidden from None
+
+
+async def _practitioner(reception: Reception, request: Request) -> Visit:
+    visit = await reception.visit(request)
+    if visit.person.kind != "practitioner":
+        raise Forbidden
+    return visit
+
+
+async def _page(
+    reception: Reception,
+    visit: Visit,
+    *,
+    saved: bool = False,
+    errors: list[tuple[str, str]] | None = None,
+    entered: dict[str, str] | None = None,
+) -> Response:
+    people = people_of(visit.person, reception.pack)
+    async with reception.desk.engine.connect() as connection:
+        known = await arranging.load(connection, None)
+    return reception.page(
+        visit,
+        "absences.html",
+        status=422 if errors else 200,
+        people=people,
+        colleagues=colleagues_of(people, reception.pack),
+        duty_inbox=DUTY_INBOX,
+        lines=lines_of(known, people, now=visit.now),
+        entered=entered or dict.fromkeys(FIELDS, "") | {"worker": visit.person.person_id, "away": "until"},
+        saved=saved,
+        errors=errors or [],
+    )

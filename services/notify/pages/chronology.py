@@ -1,0 +1,145 @@
+"""A case's timeline: every event of the child that notify has heard of, to filter and to print."""
+
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from schemas.events import times
+from services.kernel.deadlines.calendar import LONDON
+from services.kernel.postgres.connection import Connection
+from services.notify.chronology import queries as chronicle
+from services.notify.chronology.queries import ChronologyFilter
+from services.notify.pages.alert import managed
+from services.notify.pages.rendering import pages_of
+from services.notify.pages.turning import Turning
+from services.notify.pages.visiting import Forbidden, Reception, Visit
+from services.notify.pages.words import line
+from services.notify.preferences.hours import at
+from services.notify.wording import day_words
+
+log = structlog.get_logger()
+
+PER_PAGE = 50
+ON_PAPER = 2_000
+"""A print holds no more events; it says how many there are."""
+
+_EARLIEST, _LATEST = date(2000, 1, 1), date(2100, 1, 1)
+
+KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("referral", "Referral", ("referral.",)),
+    (
+        "case",
+        "Case, assessment and plan",
+        ("assessment.", "threshold.", "plan.", "case.", "lead_professional.", "key_worker."),
+    ),
+    (
+        "placement",
+        "Placement and review",
+        ("placement.", "exit_interview.", "looked_after_review.", "missing_"),
+    ),
+    ("deadline", "Deadlines", ("deadline.",)),
+    ("alert", "Alerts and messages", ("alert.", "notification.")),
+)
+"""What a timeline can be narrowed to: code, words, how the wire types begin."""
+
+
+def add(routes: APIRouter, reception: Reception) -> None:
+    """Add the page."""
+
+    @routes.get(
+        "/children/{child_id}/chronology", response_class=HTMLResponse, summary="Page: the timeline of a case"
+    )
+    async def chronology(
+        request: Request,
+        child_id: UUID,
+        turned: Turning,
+        kind: Annotated[list[str] | None, Query(max_length=len(KINDS))] = None,
+        since: Annotated[str, Query(max_length=10)] = "",
+        until: Annotated[str, Query(max_length=10)] = "",
+        paper: bool = False,
+    ) -> Response:
+        """Show the events in order; `paper` shows all of them on one page."""
+        visit = await reception.visit(request)
+        kinds = [code for code, _, _ in KINDS if code in (kind or ())]
+        first, last = day_of(since), day_of(until)
+        errors = [
+            (name, f"Enter the {words} as a day, for example 2026-09-07")
+            for name, words, text, day in (
+                ("since", "first day", since, first),
+                ("until", "last day", until, last),
+            )
+            if text and day is None
+        ]
+        if first is not None and last is not None and last < first:
+            errors.append(("until", "The last day must be the first day or later"))
+        chosen = ChronologyFilter(
+            child_id,
+            tuple(prefix for code, _, prefixes in KINDS if code in kinds for prefix in prefixes) or None,
+            since=None if first is None or errors else start_of(first),
+            until=None if last is None or errors else start_of(last + timedelta(days=1)),
+        )
+        query = {
+            "kind": kinds,
+            "since": None if first is None else first.isoformat(),
+            "until": None if last is None else last.isoformat(),
+        }
+        cursors = chronicle.LIST.cursors({**query, "child": child_id, "paper": paper})
+        after, before = turned.after(cursors), turned.before(cursors)
+        async with reception.desk.engine.connect() as connection:
+            await needs_child(connection, reception, visit, child_id)
+            entries = await chronicle.list_entries(
+                connection, chosen, limit=ON_PAPER if paper else PER_PAGE, after=after, before=before
+            )
+        # Every look at a child's record is recorded; ids only, as everywhere in logs.
+        log.info("chronology viewed", child_id=str(child_id), viewed_by=visit.person.person_id)
+        local = visit.now.astimezone(LONDON)
+        lines = [line(entry, now=visit.now) for entry in entries.items]
+        address = f"/children/{child_id}/chronology"
+        return reception.page(
+            visit,
+            "chronology.html",
+            status=422 if errors else 200,
+            child_id=child_id,
+            days=[(day_words(day), list(each)) for day, each in groupby(lines, key=lambda each: each.day)],
+            shown=len(lines),
+            kinds=KINDS,
+            chosen=query,
+            errors=errors,
+            paper=paper,
+            address=address,
+            today=day_words(local.date()),
+            clock=f"{local:%H:%M}",
+            pages=pages_of(address, entries, cursors, query),
+        )
+
+
+async def needs_child(connection: Connection, reception: Reception, visit: Visit, child_id: UUID) -> None:
+    """Raise Forbidden unless the visitor is around a child."""
+    person = visit.person
+    if not person.works_with_children or not await chronicle.may_see(
+        connection,
+        child_id,
+        person_id=person.person_id,
+        recipients=sorted({*person.inboxes, *managed(reception.pack, visit)}),
+        teams=person.boards,
+    ):
+        raise Forbidden
+
+
+def day_of(text: str) -> date | None:
+    """Return a day that a visitor has entered; None for what is none, or lies beyond every case."""
+    try:
+        day = times.day_of(text)
+    except ValueError:
+        return None
+    return day if _EARLIEST <= day <= _LATEST else None
+
+
+def start_of(day: date) -> datetime:
+    """Return the first moment of a London day."""
+    return at(day, datetime.min.time())

@@ -1,0 +1,69 @@
+"""Who may see what: a person with the inboxes and boards that are theirs, from the policy pack. Pure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from services.kernel.pack.organisation import Practitioner, Team
+from services.notify.pack.model import NotifyPack
+
+Kind = Literal["practitioner", "shared_inbox", "operations", "agency"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who has signed in. `inboxes` begins with their own."""
+
+    person_id: str
+    kind: Kind
+    role: str
+    """What they do, as a code of the pack."""
+    inboxes: tuple[str, ...]
+    boards: tuple[str, ...] = ()
+    """The teams that they manage."""
+
+    @property
+    def works_with_children(self) -> bool:
+        """Whether this person can be around a child at all: a referring agency never sees a chronology."""
+        return self.kind in {"practitioner", "shared_inbox"}
+
+
+def find_person(pack: NotifyPack, person_id: str) -> Person | None:
+    """Return somebody whom the pack names; None for anybody else.
+
+    Everybody in a team also answers for its shared inbox, and managers for those of their teams.
+    """
+    for practitioner in pack.practitioners:
+        if practitioner.id == person_id:
+            return _practitioner(pack, practitioner)
+    if person_id == pack.county_duty.operations:
+        return Person(person_id, "operations", "operations", (person_id,))
+    if person_id in {pack.county_duty.duty_inbox, *(team.duty_inbox for team in pack.teams)}:
+        return Person(person_id, "shared_inbox", "duty_inbox", (person_id,))
+    return None
+
+
+def agency(agency_id: str) -> Person:
+    """Return a referring agency as a person: it sees what it was told, and nothing else."""
+    return Person(agency_id, "agency", "referrer", (agency_id,))
+
+
+def members_of(pack: NotifyPack, team: Team) -> tuple[str, ...]:
+    """Return whose work a team's board shows: its people, its manager and its shared inbox."""
+    people = [each.id for each in pack.practitioners if each.team == team.code]
+    return tuple(dict.fromkeys([*people, team.manager, team.duty_inbox]))
+
+
+def _practitioner(pack: NotifyPack, practitioner: Practitioner) -> Person:
+    of_county = practitioner.id == pack.county_duty.manager
+    managed = tuple(team for team in pack.teams if of_county or team.manager == practitioner.id)
+    own = tuple(team for team in pack.teams if team.code == practitioner.team)
+    shared = [team.duty_inbox for team in (own if of_county else (*own, *managed))]
+    if of_county:
+        shared.append(pack.county_duty.duty_inbox)
+    return Person(
+        practitioner.id,
+        "practitioner",
+        practitioner.role,
+        tuple(dict.fromkeys([practitioner.id, *shared])),
+        tuple(team.code for team in managed),
+    )

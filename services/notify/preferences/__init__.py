@@ -1,0 +1,1 @@
+"""What people arrange for themselves: preferences, quiet hours, absences."""

@@ -1,0 +1,1 @@
+"""SQL that only reads, behind lists, boards and live pages."""

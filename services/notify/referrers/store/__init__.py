@@ -1,0 +1,1 @@
+"""SQL of what referring agencies are told, and of their keys."""

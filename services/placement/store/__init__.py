@@ -1,0 +1,1 @@
+"""SQL of what one batch touches: placements, and looked-after children's history."""

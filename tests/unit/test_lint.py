@@ -1,0 +1,34 @@
+"""The linter for SQL finds what it is for."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lint import misplaced, sql_in
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ('"""SELECT is a word here."""\n', []),
+        ('CLAIM = """\n    SELECT 1\n"""\n', [1]),
+        ('x = f"UPDATE {table} SET a = 1"\n', []),
+        ('x = "DELETE FROM outbox"\n', [1]),
+        ("from sqlalchemy import text\n", [1]),
+        ("from sqlalchemy.exc import SQLAlchemyError\n", []),
+        ('say("SELECTED")\n', []),
+    ],
+)
+def test_statements_are_found_and_words_are_not(source: str, lines: list[int]) -> None:
+    """A docstring may speak of SQL; a statement is one wherever it stands."""
+    assert list(sql_in(source)) == lines
+
+
+def test_sql_is_allowed_in_its_rooms_alone(tmp_path: Path) -> None:
+    """By the name of the module, or of a package around it."""
+    places = ("referral/store.py", "notify/queries/lists.py", "notify/store/people.py", "notify/handlers.py")
+    for place in places:
+        file = tmp_path / "services" / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('CLAIM = "SELECT 1"\n')
+    assert misplaced(tmp_path / "services") == ["services/notify/handlers.py:1"]

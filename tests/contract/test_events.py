@@ -170,7 +170,7 @@ def test_a_class_without_a_name_is_only_a_base() -> None:
 
 @pytest.mark.parametrize("code", ["", "two words", "Łódź", "a\n", "-a", "x" * 65, "jane@example.org"])
 def test_code_refuses_what_is_not_a_code(code: str) -> None:
-    """Spaces, other letters, line ends and e-mail addresses do not pass for a code."""
+    """Spaces, other letters, line ends and email addresses do not pass for a code."""
     data = example(ReferralMade, "full") | {"locality": code}
     with pytest.raises(ValueError, match="locality"):
         ReferralMade.model_validate(data)

@@ -1,21 +1,26 @@
 """README, guides and decision records say what is: paths, verbs, commands and settings exist as written."""
 
+import ast
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
+from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import TOPICS
 from services.cli.main import app
 from services.kernel.base.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), *RECORDS]
+DOCS = ROOT / "docs"
+RECORDS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+INDEX = DOCS / "decisions" / "README.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md")), INDEX, *RECORDS]
 
 NOT_OURS = ("var", "build", "node_modules")
 """Directories that appear when something runs; hidden ones are passed over as well."""
@@ -26,7 +31,7 @@ LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)*/?")
 FILE_NAME = re.compile(r"[\w-]+\.(py|md|ya?ml|toml|sql|json|mjs|html|css|lock)|Makefile|Dockerfile")
 
-pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 
 
 @cache
@@ -76,11 +81,11 @@ def anchors_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def table(name: str) -> list[list[str]]:
-    """Return the rows of the README's table between `<!-- name: ... -->` and `<!-- end of name -->`."""
-    text = README.read_text(encoding="utf-8")
+def table(name: str, page: str) -> list[list[str]]:
+    """Return the rows of a page's table between `<!-- name: ... -->` and `<!-- end of name -->`."""
+    text = (DOCS / page).read_text(encoding="utf-8")
     match = re.search(rf"<!-- {name}:.*?-->\n(.*?)<!-- end of {name} -->", text, re.DOTALL)
-    assert match is not None, f"the README has no table of {name}"
+    assert match is not None, f"{page} has no table of {name}"
     rows = [line.strip("|").split("|") for line in match.group(1).strip().splitlines()]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
@@ -141,7 +146,7 @@ def test_the_topics_are_the_ones_that_there_are() -> None:
         [f"`{topic.name}`", owners.get(topic.owner, topic.owner), ", ".join(topic.readers)]
         for topic in TOPICS
     ]
-    assert table("topics") == expected
+    assert table("topics", "architecture.md") == expected
 
 
 def test_the_commands_are_the_ones_that_there_are() -> None:
@@ -156,12 +161,12 @@ def test_the_commands_are_the_ones_that_there_are() -> None:
         for name, child in inner.items():
             yield from walk(child, (*path, name))
 
-    assert table("commands") == list(walk(get_command(app), ("leadline",)))
+    assert table("commands", "commands.md") == list(walk(get_command(app), ("leadline",)))
 
 
 def test_the_settings_are_the_ones_that_there_are() -> None:
-    """Variable, default and description of every setting; where the code has no words, the README does."""
-    rows = {name: (default, words) for name, default, words in table("settings")}
+    """Variable, default and description of every setting; where the code has no words, the page does."""
+    rows = {name: (default, words) for name, default, words in table("settings", "settings.md")}
     assert list(rows) == [f"`LEADLINE_{name.upper()}`" for name in Settings.model_fields]
     for name, field in Settings.model_fields.items():
         default, words = rows[f"`LEADLINE_{name.upper()}`"]
@@ -177,11 +182,67 @@ def _shown(default: object) -> str:
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
+@pytest.mark.parametrize(("name", "package"), [("kernel", "services/kernel"), ("notify", "services/notify")])
+def test_the_map_shows_every_room(name: str, package: str) -> None:
+    """With the sentence by which the room introduces itself."""
+    rooms = {
+        f"`{package}/{init.parent.name}/`": ast.get_docstring(ast.parse(init.read_text(encoding="utf-8")))
+        for init in sorted((ROOT / package).glob("*/__init__.py"))
+        if init.parent.name != "migrations"
+    }
+    expected = [[path, (said or "").splitlines()[0]] for path, said in rooms.items()]
+    assert table(name, "architecture.md") == expected
+
+
+def test_the_deadlines_are_the_ones_of_the_base_pack() -> None:
+    """Words, limit, source and confidence of each."""
+    pack = yaml.safe_load((ROOT / "deploy" / "policies" / "base" / "england.yaml").read_text("utf-8"))
+    expected = [
+        [
+            f"`{name}`",
+            each["words"],
+            f"{each['limit']} {each['unit'].replace('_', ' ')}",
+            each["source"],
+            each["confidence"],
+        ]
+        for name, each in pack["deadlines"].items()
+    ]
+    assert table("deadlines", "domain.md") == expected
+
+
+def test_the_codes_that_partners_read_are_the_ones_that_there_are() -> None:
+    """Kinds of agencies, and reasons to refer a child."""
+    assert table("agencies", "partners.md") == [[f"`{kind}`"] for kind in AgencyKind]
+    expected = [[f"`{concern}`", concern.name.lower().replace("_", " ")] for concern in Concern]
+    assert table("concerns", "partners.md") == expected
+
+
+def test_ids_of_the_field_that_the_code_cites_are_explained() -> None:
+    """A schema that is published, or a rule, names no row that a reader cannot look up."""
+    explained = set(re.findall(r"^\| ([A-Z]\d+) \|", (DOCS / "domain.md").read_text("utf-8"), re.MULTILINE))
+    cited = {
+        row
+        for directory in ("services", "schemas")
+        for path in (ROOT / directory).rglob("*.[pjy][ysa]*")
+        if path.is_file() and "node_modules" not in path.parts and path.suffix in {".py", ".json", ".yaml"}
+        for row in re.findall(r"docs/domain\.md,? ([A-Z]\d+)", path.read_text(encoding="utf-8"))
+    }
+    assert cited
+    assert cited <= explained
+
+
+def test_the_readme_is_read_in_a_few_minutes() -> None:
+    """What a newcomer needs and no more; the rest is where it leads to."""
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    led_to = {(README.parent / target).resolve() for target in LINK.findall(text) if "://" not in target}
+    assert set(DOCS.glob("*.md")) <= led_to, "a page that the README does not lead to"
+
+
 def test_every_decision_record_is_in_the_index() -> None:
     """Numbered without gaps, titled as in the index, and each with one bold sentence that decides."""
-    index = re.findall(
-        r"^\| \[(\d{4})\]\(docs/decisions/([^)]+)\) \| (.+) \|$", README.read_text("utf-8"), re.MULTILINE
-    )
+    lines = INDEX.read_text(encoding="utf-8")
+    index = re.findall(r"^\| \[(\d{4})\]\(([^)]+)\) \| (.+) \|$", lines, re.MULTILINE)
     assert [name for _, name, _ in index] == [record.name for record in RECORDS]
     assert [int(number) for number, _, _ in index] == list(range(1, len(RECORDS) + 1))
     for record, (number, _, title) in zip(RECORDS, index, strict=True):

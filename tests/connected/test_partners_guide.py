@@ -1,0 +1,69 @@
+"""The quickstart for partners does what it says: its own lines are run, on the real bus and the real site."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.embedded.engines import Engines
+from deploy.embedded.ports import free_port
+from tests.connected.conftest import ROOT, eventually
+
+pytestmark = pytest.mark.connected
+
+GUIDE = ROOT / "docs" / "partners.md"
+CHILD = "3d6f4c0e-8a52-4f0b-9c1d-5e7a90b1c2d3"
+
+
+def block(language: str) -> str:
+    """Return the guide's one block of code in a language."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.M | re.S)
+    return str(found)
+
+
+@pytest.fixture
+def site(topics: Engines) -> Iterator[str]:
+    """The referral service's API, as a process of its own."""
+    port = free_port()
+    env = {**os.environ, **topics.env(), "LEADLINE_PORT": str(port), "LEADLINE_LOG_LEVEL": "warning"}
+    command = [sys.executable, "-m", "services.cli.main", "web", "referral"]
+    process = subprocess.Popen(command, cwd=ROOT, env=env)
+    address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{address}/health", timeout=5.0).is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        eventually(answers, "the site answers")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.usefixtures("referral_service")
+def test_a_first_referral_goes_as_the_guide_says_by_either_way(
+    site: str, engines: Engines, tmp_path: Path
+) -> None:
+    """With `curl` and with `kafka-python`; sent again, each is still one referral."""
+    env = {**os.environ, "LEADLINE_SITE": site, "LEADLINE_KAFKA": engines.kafka}
+    for _ in range(2):
+        subprocess.run(["bash", "-ec", block("bash")], env=env, check=True, capture_output=True, timeout=60)
+    program = tmp_path / "refer.py"
+    program.write_text(block("python"))
+    for _ in range(2):
+        subprocess.run([sys.executable, str(program)], env=env, check=True, timeout=60)
+
+    def references() -> list[str]:
+        page = httpx.get(f"{site}/referrals", params={"child_id": CHILD}, timeout=10.0).raise_for_status()
+        return sorted(each["agency_reference"] for each in page.json()["items"])
+
+    eventually(lambda: references() == ["REF-17", "REF-18"], "both referrals have arrived")

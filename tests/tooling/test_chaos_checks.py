@@ -125,7 +125,7 @@ def settled(subject: str, sequence: int) -> Entry:
 
 
 def queued(subject: str, about: str, role: str, *, held_until: datetime | None = None) -> Entry:
-    """An alert is to go out by e-mail."""
+    """An alert is to go out by email."""
     return event(
         0,
         "notification.queued.v1",
@@ -144,7 +144,7 @@ def sent(subject: str, *, within: str | None = None) -> Entry:
 
 
 def delivered(subject: str, about: str, role: str, state: str, **more: Any) -> Delivery:
-    """The row of an e-mail of two events."""
+    """The row of an email of two events."""
     fields = {"message_id": named(subject)} | more
     return Delivery(named(subject), named(about), f"W-{role}", "email", 2, state, **fields)
 
@@ -199,8 +199,8 @@ MORNING = WEDNESDAY + timedelta(hours=6, minutes=30)
 def told_by_notify() -> list[Entry]:
     """All that follows for the lead, the duty inbox and the manager.
 
-    What was due was settled after two steps. What was late was settled before the manager's e-mail went. The
-    lead was told at night: both of what waited for the morning came in one e-mail.
+    What was due was settled after two steps. What was late was settled before the manager's email went. The
+    lead was told at night: both of what waited for the morning came in one email.
     """
     entries = [
         alert("due", DUE, role="duty_inbox", **ON_TIME),
@@ -657,7 +657,7 @@ PLANTED: dict[str, tuple[str, Change]] = {
         never("notification.escalated.v1", sequence=3),
     ),
     "an alert was never raised": ("escalations_missed", never("alert.raised.v2", "late")),
-    "an urgent alert has no e-mail": (
+    "an urgent alert has no email": (
         "delivery_violations",
         both(
             never("notification.queued.v1", "mail due"),
@@ -669,7 +669,7 @@ PLANTED: dict[str, tuple[str, Change]] = {
         "delivery_violations",
         never("notification.escalated.v1", sequence=2),
     ),
-    "a routine alert has an e-mail": (
+    "a routine alert has an email": (
         "delivery_violations",
         otherwise("alert.raised.v2", "told", urgency="routine"),
     ),
@@ -684,7 +684,7 @@ PLANTED: dict[str, tuple[str, Change]] = {
         "delivery_violations",
         otherwise("notification.queued.v1", "mail due", channel="sms"),
     ),
-    "an e-mail was given up": (
+    "an email was given up": (
         "delivery_violations",
         both(
             never("notification.sent.v1", "mail due"),
@@ -692,11 +692,11 @@ PLANTED: dict[str, tuple[str, Change]] = {
             with_row("mail due", state="failed"),
         ),
     ),
-    "an e-mail was recorded as sent twice": (
+    "an email was recorded as sent twice": (
         "delivery_violations",
         also(replace(sent("mail due"), sequence=3)),
     ),
-    "an e-mail counts as sent and no event says so": (
+    "an email counts as sent and no event says so": (
         "delivery_violations",
         never("notification.sent.v1", "mail due"),
     ),
@@ -705,11 +705,11 @@ PLANTED: dict[str, tuple[str, Change]] = {
         "delivery_violations",
         both(never("notification.queued.v1", "mail due"), never("notification.sent.v1", "mail due")),
     ),
-    "an e-mail was taken back for nothing": (
+    "an email was taken back for nothing": (
         "delivery_violations",
         never("alert.settled.v1", "late too"),
     ),
-    "an e-mail was sent and taken back": (
+    "an email was sent and taken back": (
         "delivery_violations",
         also(event(99, "notification.withdrawn.v1", "mail late", 3, reason="settled")),
     ),
@@ -721,7 +721,7 @@ PLANTED: dict[str, tuple[str, Change]] = {
         "delivery_violations",
         with_row("mail due", message_id=named("mail late")),
     ),
-    "an e-mail is still queued": (
+    "an email is still queued": (
         "delivery_violations",
         both(never("notification.sent.v1", "mail due"), with_row("mail due", state="queued")),
     ),
@@ -735,25 +735,25 @@ PLANTED: dict[str, tuple[str, Change]] = {
             mail_stopped=True,
         ),
     ),
-    "an e-mail is still held": (
+    "an email is still held": (
         "delivery_violations",
         both(never("notification.sent.v1", "mail told"), with_row("mail told", state="held")),
     ),
-    "an e-mail counts as sent and did not arrive": ("mail_violations", lambda it: replace(it, mails=[])),
-    "an e-mail went to somebody else": ("mail_violations", with_mail("mail due", recipient="W-9")),
+    "an email counts as sent and did not arrive": ("mail_violations", lambda it: replace(it, mails=[])),
+    "an email went to somebody else": ("mail_violations", with_mail("mail due", recipient="W-9")),
     "a copy went to somebody else": (
         "mail_violations",
         lambda it: replace(it, mails=[*it.mails, replace(it.mails[0], recipient="W-9")]),
     ),
-    "an e-mail belongs to no delivery": (
+    "an email belongs to no delivery": (
         "mail_violations",
         lambda it: replace(it, mails=[*it.mails, replace(it.mails[0], message_id=named("nothing"))]),
     ),
-    "an e-mail names nothing": (
+    "an email names nothing": (
         "mail_violations",
         lambda it: replace(it, mails=[*it.mails, replace(it.mails[0], message_id=None)]),
     ),
-    "an e-mail tells of another alert": (
+    "an email tells of another alert": (
         "mail_violations",
         with_mail("mail due", alerts=frozenset({named("late")})),
     ),
@@ -761,7 +761,7 @@ PLANTED: dict[str, tuple[str, Change]] = {
         "mail_violations",
         with_mail("mail told", alerts=frozenset({named("told")})),
     ),
-    "an e-mail that was taken back has arrived": (
+    "an email that was taken back has arrived": (
         "mail_violations",
         lambda it: replace(
             it,

@@ -13,7 +13,7 @@ MESSAGE, FIRST, SECOND = UUID(int=1), UUID(int=2**127), UUID(int=2**126)
 
 
 def kept(folder: Path, *alerts: UUID, message_id: str | None = f"<{MESSAGE}@leadline.invalid>") -> None:
-    """Keep an e-mail as the mail server does; its lines are so long that they are folded."""
+    """Keep an email as the mail server does; its lines are so long that they are folded."""
     letter = EmailMessage()
     letter["X-Envelope-To"] = "W-0101@workers.leadline.invalid"
     letter["Subject"] = "Leadline"

@@ -17,7 +17,7 @@ from services.county.partner_bus import PartnerBus
 from services.county.settled import Standing, Status
 from services.county.site import PlayError, Site
 from services.kernel.base.clock import HeldClock
-from tests.unit.county_lists import Lists
+from tests.tooling.county_lists import Lists
 
 NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from services.county.timetable import moments
 from services.kernel.deadlines.calendar import LONDON
 from services.kernel.messages.envelope import decode
 from services.kernel.messages.record import Record
-from tests.unit.county_lists import CALENDAR, COUNTY
+from tests.tooling.county_lists import CALENDAR, COUNTY
 
 MONDAY = datetime(2026, 9, 7, tzinfo=LONDON)
 SEEDS = (1, 7, 42, 2026)

@@ -18,7 +18,7 @@ from services.county.practitioners import Practitioners
 from services.county.seen import Advice, AlertSeen, ReferralSeen
 from services.county.timetable import moments
 from services.kernel.deadlines.calendar import LONDON
-from tests.unit.county_lists import CALENDAR, COUNTY, Lists, working_days_between
+from tests.tooling.county_lists import CALENDAR, COUNTY, Lists, working_days_between
 
 MONDAY = datetime(2026, 9, 7, tzinfo=LONDON)
 DEMO_SEEDS = (7, 42)

@@ -1,4 +1,4 @@
-"""The demo's mail server: real SMTP, one file per e-mail."""
+"""The demo's mail server: real SMTP, one file per email."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def port(tmp_path: Path) -> Iterator[int]:
 
 
 def email(subject: str, body: str = "Body") -> EmailMessage:
-    """An e-mail between two made-up addresses."""
+    """An email between two made-up addresses."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "a@leadline.invalid", "b@leadline.invalid", subject
     message.set_content(body)

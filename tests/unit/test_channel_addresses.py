@@ -25,7 +25,7 @@ def test_list_says_how_somebody_is_reached(file: Path) -> None:
 
 
 def test_without_a_list_nobody_has_a_number() -> None:
-    """E-mails then go to the id at the mail domain."""
+    """Emails then go to the id at the mail domain."""
     assert AddressBook(None).of("W-1") == NOWHERE
 
 

@@ -1,4 +1,4 @@
-"""GOV.UK Notify's official client against a stub of its documented API on a socket: e-mails and texts."""
+"""GOV.UK Notify's official client against a stub of its documented API on a socket: emails and texts."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -71,7 +71,7 @@ async def test_message_goes_with_its_id_as_reference_and_nothing_of_the_child(
     assert kept.personalisation == {
         "what": "assessment overdue",
         "reference": "case 3f2a1b4c",
-        "due": "end of Sun 6 Sep 2026",
+        "due": "end of 6 September 2026",
         "link": f"https://leadline.example/inbox/W-0601/alerts/{UUID(int=5100)}",
     }
 

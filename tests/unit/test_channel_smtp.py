@@ -1,4 +1,4 @@
-"""E-mails over SMTP against aiosmtpd on a socket: encryption, sign-in and every kind of answer."""
+"""Emails over SMTP against aiosmtpd on a socket: encryption, sign-in and every kind of answer."""
 
 import ssl
 from pathlib import Path
@@ -75,7 +75,7 @@ async def test_server_that_nobody_vouches_for_gets_nothing(monkeypatch: pytest.M
 
 
 async def test_nothing_goes_unencrypted_when_encryption_is_asked_for() -> None:
-    """A server without STARTTLS gets no e-mail and no password."""
+    """A server without STARTTLS gets no email and no password."""
     office = PostOffice()
     async with listening(office) as port:
         assert isinstance(await send(settings_of(port, smtp_starttls=True)), Away)
@@ -117,7 +117,7 @@ async def test_directory_says_where_an_email_goes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["nobody", "two\nlines@council.example", "@", ""])
 async def test_address_that_is_none_fails_without_ever_being_shown(tmp_path: Path, address: str) -> None:
-    """A slip in the list costs one e-mail, not the sender."""
+    """A slip in the list costs one email, not the sender."""
     directory = tmp_path / "people.csv"
     directory.write_text(f'recipient_id,email\nW-0601,"{address}"\n')
     async with listening(PostOffice()) as port:

@@ -150,7 +150,8 @@ async def test_chat_gets_one_line_and_one_link(receiver: Receiver, address: str,
     assert await post(endpoint(f"{address}/chat", secret=None, channel=Channel.CHAT), settings) == Taken()
     (card,) = said(receiver.at("/chat"))
     link = f"https://leadline.example/inbox/W-0601/alerts/{UUID(int=5100)}"
-    assert card["text"] == (f"Leadline: assessment overdue (case 3f2a1b4c), by end of Sun 6 Sep 2026. {link}")
+    said_in = f"Leadline: assessment overdue (case 3f2a1b4c), by end of 6 September 2026. {link}"
+    assert card["text"] == said_in
     (attachment,) = card["attachments"]
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     assert attachment["content"]["actions"][0]["url"] == link

@@ -26,6 +26,7 @@ from services.notify.pages import absences, preferences
 from services.notify.pages.alert import rule_shown
 from services.notify.pages.board import mondays_before, rate_rows
 from services.notify.pages.chronology import KINDS
+from services.notify.pages.dates import EnteredDay
 from services.notify.pages.identity import Choice, ChoiceGroup, Nobody
 from services.notify.pages.inbox import Shown
 from services.notify.pages.people import find_person
@@ -131,7 +132,7 @@ def single(**changes: object) -> dict[str, object]:
         "deliveries": [
             parcel(delivery(), now=NOW),
         ],
-        "next_step_at": "Mon 7 Sep 2026, 17:00",
+        "next_step_at": "7 September 2026, 17:00",
         "lengths": list(LENGTHS),
         "works_with_children": True,
     } | changes
@@ -140,13 +141,15 @@ def single(**changes: object) -> dict[str, object]:
 def timeline(**changes: object) -> dict[str, object]:
     return {
         "child_id": CHILD,
-        "days": [("Mon 7 Sep 2026", [line(entry(kind="assessment", late=True), now=NOW)])],
+        "days": [("7 September 2026", [line(entry(kind="assessment", late=True), now=NOW)])],
         "shown": 1,
         "kinds": KINDS,
         "chosen": {"kind": ["deadline"], "since": "2026-09-01", "until": None},
-        "errors": [("until", "Enter the last day as a day, for example 2026-09-07")],
+        "since": EnteredDay.of(date(2026, 9, 1)),
+        "until": EnteredDay(day="soon"),
+        "errors": [("until-day", "Enter the last day, for example 7 9 2026")],
         "paper": False,
-        "today": "Mon 7 Sep 2026",
+        "today": "7 September 2026",
         "clock": "14:05",
         "address": f"/children/{CHILD}/chronology",
         "pages": Pages(1, 1, 1),
@@ -170,7 +173,7 @@ def board(**changes: object) -> dict[str, object]:
 def choices(**changes: object) -> dict[str, object]:
     return {
         "rows": preferences.rows_of(PACK, Arrangements(), "W-0601"),
-        "channels": [("E-mail", True), ("Text message", False)],
+        "channels": [("Email", True), ("Text message", False)],
         "digests": preferences.DIGESTS,
         "times": preferences.TIMES,
         "hours": {"quiet_from": "19:00", "quiet_until": "x", "digest_at": "08:30", "digest": "daily"},
@@ -190,7 +193,7 @@ def absent(**changes: object) -> dict[str, object]:
         "colleagues": absences.colleagues_of(people, PACK),
         "duty_inbox": absences.DUTY_INBOX,
         "lines": absences.lines_of(known, people, now=NOW),
-        "entered": dict.fromkeys(absences.FIELDS, "") | {"worker": "W-0601", "away": "until"},
+        "entered": absences.Entered("W-0601"),
         "saved": True,
         "errors": [("to", "Choose who stands in")],
     } | changes
@@ -337,7 +340,7 @@ def test_page_escapes_whatever_it_shows(reception: Reception, name: str) -> None
 def test_a_fact_of_an_event_cannot_be_markup(reception: Reception) -> None:
     """What a producer sends is shown as text."""
     hostile = line(entry(kind="assessment", reason="<img src=x>"), now=NOW)
-    page = rendered(reception, "chronology.html", days=[("Mon 7 Sep 2026", [hostile])])
+    page = rendered(reception, "chronology.html", days=[("7 September 2026", [hostile])])
     assert "<img" not in page
     assert "&lt;img src=x&gt;" in page
 
@@ -363,7 +366,7 @@ def test_card_answers_who_what_by_when_why_me_and_what_now() -> None:
     shown = card(alert(), now=NOW)
     assert (shown.case, shown.full_id) == ("Case 3f2a1b4c", CASE)
     assert shown.says == "Overdue."
-    assert (shown.by_when, shown.late) == ("Mon 7 Sep 2026, 13:05", True)
+    assert (shown.by_when, shown.late) == ("7 September 2026, 13:05", True)
     assert shown.why == "You are the lead professional of this case."
     assert shown.next_step == "Act now."
     assert (shown.raised, shown.tag) == ("today 14:05", "Urgent")
@@ -386,7 +389,7 @@ def test_card_says_what_has_happened_since() -> None:
         "Nothing left to do since today 14:05: done, or a later alert says more.",
         "The same has happened 2 times more, last today 14:05.",
         "Nobody marked it as seen in time: escalated once.",
-        "Put off until Mon 7 Sep 2026, 17:05.",
+        "Reminder set for 7 September 2026, 17:05.",
     )
     assert (shown.late, shown.next_step) == (False, DONE)
 
@@ -478,7 +481,7 @@ def test_delivery_says_what_has_become_of_it_and_when(
 ) -> None:
     """One that waits says for how long, one that failed says why."""
     shown = parcel(delivery(**changes), now=NOW)
-    assert (shown.channel, shown.what, shown.to, shown.state) == ("E-mail", "Reminder", "W-0601", state)
+    assert (shown.channel, shown.what, shown.to, shown.state) == ("Email", "Reminder", "W-0601", state)
     assert shown.at.startswith(at)
 
 
@@ -506,7 +509,7 @@ def test_facts_leave_out_what_the_title_says_and_ids_that_only_machines_compare(
     assert dict(line(scheduled, now=NOW).facts) == {
         "Rule": "1 working day, counted from the next day",
         "Reference": "3f2a1b4c",
-        "Due from": "Tue 8 Sep 2026",
+        "Due from": "8 September 2026",
     }
 
 
@@ -531,8 +534,8 @@ def test_event_is_told_in_words_with_its_facts() -> None:
     assert (shown.what, shown.when, shown.source) == ("Assessment overdue", "today 14:05", "assessment")
     assert (shown.clock, shown.day) == ("14:05", date(2026, 9, 7))
     assert dict(shown.facts) == {
-        "Due": "Mon 7 Sep 2026, 13:05",
-        "Started on": "Fri 4 Sep 2026",
+        "Due": "7 September 2026, 13:05",
+        "Started on": "4 September 2026",
         "Late": "yes",
         "Concerns": "N1; N5",
         "Rules": "Two needs or more; And one.",

@@ -235,7 +235,7 @@ def test_overdue_assessment_tells_manager_and_lead_urgently_in_the_packs_words()
     for alert in alerts:
         assert alert.kind == "deadline.overdue:assessment"
         assert alert.urgency is Urgency.URGENT
-        assert alert.says == "Overdue since Sun 6 Sep 2026: Conclude the assessment."
+        assert alert.says == "Overdue since 6 September 2026: Conclude the assessment."
         assert alert.next_step == "Act now, or record a reason and a new date."
         assert (alert.about, alert.case_id, alert.raised_at) == (CASE, CASE, NOW)
 
@@ -258,7 +258,7 @@ def test_overdue_without_any_team_tells_the_countys_manager_and_duty_inbox() -> 
 def test_deadline_of_a_kind_that_the_pack_does_not_know_still_alerts() -> None:
     """A service may be newer than the pack."""
     alerts = raised(people(), overdue("unheard_of"))
-    assert alerts[0].says == "Overdue since Sun 6 Sep 2026: unheard of."
+    assert alerts[0].says == "Overdue since 6 September 2026: unheard of."
 
 
 def test_silent_event_tells_nobody() -> None:

@@ -1,4 +1,4 @@
-"""How alerts read as an e-mail; how moments and kinds read everywhere."""
+"""How alerts read as an email; how moments and kinds read everywhere."""
 
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -25,7 +25,7 @@ DELIVERY = UUID(int=4)
         (timedelta(0), "today 14:05"),
         (timedelta(hours=14), "today 00:05"),
         (timedelta(hours=15), "yesterday 23:05"),
-        (timedelta(days=3), "Fri 4 Sep 2026, 14:05"),
+        (timedelta(days=3), "4 September 2026, 14:05"),
     ],
 )
 def test_moments_are_told_in_london_time(before: timedelta, words: str) -> None:
@@ -35,13 +35,13 @@ def test_moments_are_told_in_london_time(before: timedelta, words: str) -> None:
 
 def test_deadline_of_whole_days_is_due_at_the_end_of_its_last_day() -> None:
     """`due_at` is the midnight after it, in winter and in summer."""
-    assert due_words(MIDNIGHT) == "end of Wed 3 Mar 2027"
-    assert due_words(datetime(2026, 9, 6, 23, 0, tzinfo=UTC)) == "end of Sun 6 Sep 2026"
+    assert due_words(MIDNIGHT) == "end of 3 March 2027"
+    assert due_words(datetime(2026, 9, 6, 23, 0, tzinfo=UTC)) == "end of 6 September 2026"
 
 
 def test_deadline_of_hours_is_due_at_its_time() -> None:
     """A 72-hour limit ends at a minute."""
-    assert due_words(NOW) == "Mon 7 Sep 2026, 14:05"
+    assert due_words(NOW) == "7 September 2026, 14:05"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_deadline_of_hours_is_due_at_its_time() -> None:
     ],
 )
 def test_kind_reads_as_words(kind: str, words: str) -> None:
-    """An e-mail's subject says what it is about without a code."""
+    """An email's subject says what it is about without a code."""
     assert kind_words(kind) == words
 
 
@@ -70,7 +70,7 @@ def part(**changes: object) -> Part:
         "urgency": Urgency.URGENT,
         "seen": False,
         "kind": "deadline.overdue:assessment",
-        "says": "Overdue since Wed 3 Mar 2027: Conclude the assessment.",
+        "says": "Overdue since 3 March 2027: Conclude the assessment.",
         "next_step": "Act now, or record a reason and a new date.",
         "about": ABOUT,
         "case_id": CASE,
@@ -107,8 +107,8 @@ def test_email_holds_case_reference_pack_words_and_link_and_nothing_else() -> No
         "MIME-Version": "1.0",
     }
     assert message.get_content().splitlines() == [
-        "Overdue since Wed 3 Mar 2027: Conclude the assessment.",
-        "By when: end of Wed 3 Mar 2027",
+        "Overdue since 3 March 2027: Conclude the assessment.",
+        "By when: end of 3 March 2027",
         "What to do now: Act now, or record a reason and a new date.",
         "",
         f"Open the alert: https://leadline.example/inbox/W-0601/alerts/{ALERT}",

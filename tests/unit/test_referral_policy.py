@@ -62,7 +62,7 @@ def decide(referral: Referral, **command: str) -> list[object]:
 
 
 def test_a_referral_on_friday_is_to_be_decided_by_the_end_of_monday() -> None:
-    """One working day, counted from the next day (DOMAIN.md, deadline 1); midnight in London is 23:00 UTC."""
+    """One working day, counted from the next day ; midnight in London is 23:00 UTC."""
     (scheduled,) = [item for item in receipt(intake()) if isinstance(item, Schedule)]
     assert scheduled.dates.due_at == datetime(2026, 9, 14, 23, 0, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""What the project tests and measures itself with: chaos, bench, county, embedded engines, lints."""

@@ -1,4 +1,4 @@
-"""`python -m deploy.embedded.mail --port P --dir D`: a real SMTP server that keeps each e-mail as a file.
+"""`python -m deploy.embedded.mail --port P --dir D`: a real SMTP server that keeps each email as a file.
 
 For the demo and for tests: what the notifier sends arrives here and goes no further. Each message becomes
 `<dir>/<number>.eml`, numbered in order of arrival, complete from the moment it appears.
@@ -78,7 +78,7 @@ async def serve(port: int, folder: Path) -> None:
 
 def main() -> None:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(description="Receive e-mails over SMTP and keep each as a file.")
+    parser = argparse.ArgumentParser(description="Receive emails over SMTP and keep each as a file.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port on the loopback address")
     parser.add_argument("--dir", type=Path, required=True, help="directory of the kept messages")
     arguments = parser.parse_args()

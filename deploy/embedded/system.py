@@ -47,7 +47,7 @@ def running_system(
     """Start everything, give it, and stop everything at the end, whatever the end is.
 
     `services` get a worker each; with `pages` one process serves all their APIs and pages, and a mail server
-    keeps every e-mail as a file under `var/mail`. `extra_env` goes to every process: clocks, intervals.
+    keeps every email as a file under `var/mail`. `extra_env` goes to every process: clocks, intervals.
     `leadline` is the command that each of our own programs is: its arguments follow.
     Raises EngineError with one sentence for the user.
     """

@@ -1,4 +1,4 @@
-"""Code lists that travel in events. Names follow DOMAIN.md and the statutory returns."""
+"""Code lists that travel in events. Names follow docs/domain.md and the statutory returns."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 Level = Annotated[int, Field(ge=1, le=4)]
-"""Level of the Model of Staged Intervention: 1 emerging, 2 additional, 3 complex, 4 severe (DOMAIN.md B1)."""
+"""The level of need: 1 emerging, 2 additional, 3 complex, 4 severe or protection (docs/domain.md B1)."""
 
 
 class AgencyKind(StrEnum):
-    """Who refers (DOMAIN.md A7)."""
+    """Who refers (docs/domain.md A7)."""
 
     SCHOOL = "school"
     EARLY_YEARS = "early_years"
@@ -57,7 +57,7 @@ class NeedDomain(StrEnum):
 
 
 class PlacementKind(StrEnum):
-    """Kinds of placement (DOMAIN.md G2)."""
+    """Kinds of placement (docs/domain.md G2)."""
 
     IN_HOUSE_FOSTER = "in_house_foster"
     INDEPENDENT_FOSTER = "independent_foster"
@@ -72,7 +72,7 @@ class PlacementKind(StrEnum):
 
 
 class Location(StrEnum):
-    """Whether the child stays in the county (DOMAIN.md G1)."""
+    """Whether the child stays in the county (docs/domain.md G1)."""
 
     IN_COUNTY = "in_county"
     OUT_OF_COUNTY = "out_of_county"

@@ -11,7 +11,7 @@ from schemas.events.fields import NullMeans, in_order
 
 
 class Objective(BaseModel):
-    """A measurable aim of one placement (DOMAIN.md F2). Its wording stays in the store."""
+    """A measurable aim of one placement (docs/domain.md F2). Its wording stays in the store."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,7 +63,7 @@ class PlacementReviewed(Event, name="placement.reviewed", subject="placement_id"
 
 
 class PlacementEnded(Event, name="placement.ended", subject="placement_id"):
-    """The child has left the placement; an exit interview follows (DOMAIN.md F1)."""
+    """The child has left the placement; an exit interview follows (docs/domain.md F1)."""
 
     placement_id: UUID
     case_id: UUID | None = None

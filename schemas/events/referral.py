@@ -47,7 +47,7 @@ class ReferralAccepted(_ReferralDecided, name="referral.accepted", subject="refe
 
 
 class ReferralRedirected(_ReferralDecided, name="referral.redirected", subject="referral_id"):
-    """The referral is below the threshold and goes to an early-help service (DOMAIN.md A5)."""
+    """The referral is below the threshold and goes to an early-help service (docs/domain.md A5)."""
 
     to: Literal["early_help"]
 

@@ -16,7 +16,7 @@ from services.kernel.messages.faults import InvalidMessage, Refused
 from services.kernel.processing.service import Produced
 
 ASSESSMENT = "assessment"
-"""Conclude the assessment within 45 working days of the referral (DOMAIN.md, deadline 2)."""
+"""Conclude the assessment within 45 working days of the referral (docs/domain.md, deadline 2)."""
 PLAN_REVIEW = "plan_review"
 
 LOWEST_LEVEL, HIGHEST_LEVEL = 1, 4

@@ -18,7 +18,7 @@ _TIMELY_INTERVIEW_SHARE, _HELD_INTERVIEW_SHARE = 0.62, 0.88
 _MET_SHARE = 0.65
 
 _FAR_AWAY = frozenset({NeedDomain.SEMH, NeedDomain.AUTISM})
-"""Needs that are more often met outside the county (DOMAIN.md G1)."""
+"""Needs that are more often met outside the county (docs/domain.md G1)."""
 
 _KINDS = {
     PlacementKind.IN_HOUSE_FOSTER: 45,

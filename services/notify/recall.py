@@ -126,7 +126,7 @@ class NotifyRecall(Recall[NotifyBook]):
         unsure = await connection.execute(UNSURE, {"ids": sorted(self._before)})
         lost = (
             Loss("subscriptions: their addresses; subscribe again", _ids(subscriptions)),
-            Loss("alerts of the first version: whether an e-mail went out; none is sent now", _ids(unsure)),
+            Loss("alerts of the first version: whether an email went out; none is sent now", _ids(unsure)),
         )
         return [loss for loss in lost if loss.ids]
 

@@ -11,8 +11,8 @@ _OF_THE_DEADLINE = frozenset({"scheduled", "met", "paused", "extended", "waived"
 
 
 def day_words(day: date) -> str:
-    """Return a day, for example `Wed 3 Mar 2027`."""
-    return f"{day:%a} {day.day} {day:%b %Y}"
+    """Return a day, for example `3 March 2027`."""
+    return f"{day.day} {day:%B %Y}"
 
 
 def last_day(due_at: datetime) -> date:
@@ -21,7 +21,7 @@ def last_day(due_at: datetime) -> date:
 
 
 def due_words(due_at: datetime) -> str:
-    """Return by when, for example `end of Wed 3 Mar 2027`, or with the time when it is not midnight."""
+    """Return by when, for example `end of 3 March 2027`, or with the time when it is not midnight."""
     local = due_at.astimezone(LONDON)
     if local.hour or local.minute:
         return f"{day_words(local.date())}, {local:%H:%M}"
@@ -29,7 +29,7 @@ def due_words(due_at: datetime) -> str:
 
 
 def moment_words(moment: datetime, *, now: datetime) -> str:
-    """Return when something happened: `today 14:05`, `yesterday 09:30` or `Wed 3 Mar 2027, 14:05`."""
+    """Return when something happened: `today 14:05`, `yesterday 09:30` or `3 March 2027, 14:05`."""
     local, today = moment.astimezone(LONDON), now.astimezone(LONDON).date()
     if local.date() == today:
         return f"today {local:%H:%M}"

@@ -25,9 +25,9 @@ from services.placement.model import (
 from services.placement.pack import PlacementPack
 
 PLACEABLE_LEVELS = frozenset({3, 4})
-"""Complex and severe needs. Below them a child is helped at home by law and by the sources (DOMAIN.md B1,
-B3): levels 1 and 2 are met by universal and early-help services. No council of the sources differs, so this
-is not pack data."""
+"""Complex and severe needs. Below them a child is helped at home, by law and by what councils agree
+(docs/domain.md B1, docs/domain.md B3): levels 1 and 2 are met by universal and early-help services. No
+council of the sources differs, so this is not pack data."""
 
 EXIT_INTERVIEW = "exit_interview"
 
@@ -161,7 +161,7 @@ def decide_end(
     calendar: WorkingCalendar,
     now: datetime,
 ) -> list[Produced]:
-    """The child has left: the next review falls away and the exit interview is due (DOMAIN.md F1, 35)."""
+    """The child has left: the next review falls away and the exit interview is due (docs/domain.md F1)."""
     _require(placement, "started", "Only a placement that has started and not ended can end")
     _not_in_future(command.ended_on, "ended_on", calendar=calendar, now=now)
     assert placement.child_id is not None and placement.started_on is not None  # noqa: S101, PT018 - started

@@ -15,7 +15,7 @@ from services.referral.model import DecideReferral, Intake, Referral
 from services.referral.pack import ReferralPack, TriageAdvice
 
 TRIAGE = "triage_decision"
-"""Acknowledge the referrer and decide within one working day (DOMAIN.md, deadline 1)."""
+"""Acknowledge the referrer and decide within one working day (docs/domain.md, deadline 1)."""
 
 ReferralEvent = e.ReferralReceived | e.ReferralAccepted | e.ReferralRedirected | e.ReferralClosed
 

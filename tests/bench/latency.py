@@ -34,7 +34,7 @@ WARM_UP_SECONDS = 10.0
 """The first requests of every rate are not counted; of a short measurement the first third is not."""
 SETTLE_SECONDS = 60.0
 MAIL_SECONDS = 600.0
-"""One mailer sends some hundred e-mails a second, and every new referral makes one."""
+"""One mailer sends some hundred emails a second, and every new referral makes one."""
 GAP_SECONDS = 10.0
 """A position that has not become visible by then never will: its transaction was rolled back."""
 SEEN_EVERY = 20
@@ -95,7 +95,7 @@ async def measure_latency(
     for topic in TOPICS:
         await stage.topics(topic.partitions, [topic])
     environ = {**os.environ, **stage.engines.env(), "LEADLINE_LOG_LEVEL": "warning"}
-    # A working morning, whatever the hour here: at night people are left in peace, and e-mails cost nothing.
+    # A working morning, whatever the hour here: at night people are left in peace, and emails cost nothing.
     clock = {"LEADLINE_CLOCK_START": START.isoformat(), "LEADLINE_CLOCK_EPOCH": stage.now().isoformat()}
     system = running_system(
         stage.home / "system",
@@ -192,7 +192,7 @@ def _once(key: str) -> dict[str, str]:
 
 
 async def _quiet(stage: Stage) -> None:
-    """Wait until everybody has read everything, and the last e-mail about it has gone."""
+    """Wait until everybody has read everything, and the last email about it has gone."""
     async with Bus(Settings(kafka=stage.engines.kafka)) as bus:
 
         async def caught_up() -> bool:
@@ -207,7 +207,7 @@ async def _quiet(stage: Stage) -> None:
                 "SELECT EXISTS (SELECT FROM deliveries WHERE state = 'queued')"
             )
 
-        await until(mailed, "the e-mails about new referrals have gone", within=MAIL_SECONDS)
+        await until(mailed, "the emails about new referrals have gone", within=MAIL_SECONDS)
 
 
 def _database(stage: Stage, service: str) -> str:

@@ -81,7 +81,7 @@ class County:
         return [each for each in items if each["case_id"] == str(case.case_id)]
 
     def letters_to(self, recipient: str) -> list[EmailMessage]:
-        """Return the e-mails that have arrived for somebody."""
+        """Return the emails that have arrived for somebody."""
         return [each for each in messages(self.mail) if str(each["To"]).startswith(f"{recipient}@")]
 
     def move_to(self, moment: datetime) -> None:

@@ -1,10 +1,10 @@
 """What a worker, a colleague and a manager do with the pages, in a real browser on the whole system."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from services.notify.pages.inbox import PER_PAGE
 from services.notify.pages.rendering import Renderer
@@ -33,7 +33,7 @@ TOLD = "lead_professional.assigned"
 
 
 def test_signing_in_leads_to_the_page_that_was_asked_for(chromium: Browser, county: County) -> None:
-    """A link in an e-mail is followed by somebody who has not signed in today."""
+    """A link in an email is followed by somebody who has not signed in today."""
     with window(chromium, county) as visitor:
         visitor.open("/preferences")
         expect(visitor.page.get_by_role("heading", name="Sign in", level=1)).to_be_visible()
@@ -104,11 +104,11 @@ def test_everything_works_without_javascript(chromium: Browser, county: County) 
         expect(one.page.get_by_label("In order of")).to_have_value("newest")  # as before
 
         one.card(waits).get_by_role("link", name="Referral received").click()
-        one.page.get_by_label("Put off for").select_option("4 hours")
-        one.page.get_by_role("button", name="Put off").click()
-        expect(one.page.get_by_text("1 alert is put off")).to_be_visible()
+        one.page.get_by_label("When to remind me").select_option("in 4 hours")
+        one.page.get_by_role("button", name="Remind me later").click()
+        expect(one.page.get_by_text("You will be reminded about 1 alert")).to_be_visible()
         expect(one.card(waits)).to_have_count(0)
-        one.page.get_by_role("link", name="Put off").click()
+        one.page.get_by_role("link", name="Remind me later").click()
         expect(one.card(waits)).to_be_visible()
 
         one.page.get_by_text("Filter or sort").click()
@@ -158,13 +158,13 @@ def test_navigation_of_a_telephone_opens_and_leads_on(chromium: Browser, county:
 
 
 def test_preferences_hold_a_digest_back_until_its_hour(chromium: Browser, county: County) -> None:
-    """Chosen on the page: the e-mail of a deadline that comes near waits, and comes at the digest's time."""
+    """Chosen on the page: the email of a deadline that comes near waits, and comes at the digest's time."""
     case = county.open_case()
     with window(chromium, county, case.lead) as lead:
         lead.open("/preferences")
         expect(lead.page.get_by_text("so they always come at once")).to_be_visible()
-        lead.page.get_by_label("Any deadline due soon: E-mail").select_option("In the digest")
-        lead.page.get_by_role("button", name="Keep choices").click()
+        lead.page.get_by_label("Any deadline due soon: Email").select_option("In the digest")
+        lead.page.get_by_role("button", name="Save").click()
         expect(lead.page.get_by_text("Your preferences are kept")).to_be_visible()
         lead.inspect("preferences-kept")
         lead.page.get_by_label("Quiet hours begin").fill("20:00")
@@ -190,7 +190,7 @@ def test_preferences_hold_a_digest_back_until_its_hour(chromium: Browser, county
             lead.page.reload(wait_until="load")
             return lead.page.get_by_role("cell", name="Sent", exact=True).count() == 1
 
-        eventually(is_sent, "the page says that the e-mail was sent")
+        eventually(is_sent, "the page says that the email was sent")
 
 
 def test_overdue_alert_that_nobody_sees_is_escalated_on_the_managers_board(
@@ -325,21 +325,28 @@ def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> Non
         manager.inspect("board-empty")
 
 
+def enter(page: Page, legend: str, day: date) -> None:
+    """Enter a date in its three fields."""
+    fields = page.get_by_role("group", name=legend)
+    for label, number in (("Day", day.day), ("Month", day.month), ("Year", day.year)):
+        fields.get_by_label(label).fill(str(number))
+
+
 def test_manager_says_who_stands_in_for_somebody_and_takes_it_back(chromium: Browser, county: County) -> None:
     """What is left out is told beside its field; what was kept is in the list until it is taken back."""
     with window(chromium, county, MANAGER) as manager:
         manager.open("/absences")
-        manager.page.get_by_role("button", name="Keep this absence").click()
+        manager.page.get_by_role("button", name="Save").click()
         expect(manager.page.get_by_text("There is a problem")).to_be_visible()
         manager.inspect("absences-error")
         day = county.clock.now().date() + timedelta(days=30)
         manager.page.get_by_label("Who", exact=True).select_option(COLLEAGUE)
-        manager.page.get_by_label("First day away").fill(day.isoformat())
+        enter(manager.page, "First day away", day)
         manager.page.get_by_label("Until a last day").check()
-        manager.page.get_by_label("Last day away").fill(day.isoformat())
+        enter(manager.page, "Last day away", day)
         manager.page.get_by_label("Who stands in").select_option(WORKER)
-        manager.page.get_by_role("button", name="Keep this absence").click()
-        expect(manager.page.get_by_text("The absences are kept")).to_be_visible()
+        manager.page.get_by_role("button", name="Save").click()
+        expect(manager.page.get_by_text("Absence saved")).to_be_visible()
         manager.inspect("absences")
         manager.page.get_by_role("button", name="Take back").click()
         expect(manager.page.get_by_text("Nobody of your teams is away")).to_be_visible()

@@ -133,7 +133,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One e-mail as the mail server has it. `message_id` is None when it has none of ours."""
+    """One email as the mail server has it. `message_id` is None when it has none of ours."""
 
     message_id: UUID | None
     recipient: str
@@ -169,7 +169,7 @@ class Evidence:
     over: datetime | None = None
     """When, in real time, the last fault was overcome."""
     mail_stopped: bool = False
-    """Whether e-mails were stopped because they were too many: only then may one still be queued."""
+    """Whether emails were stopped because they were too many: only then may one still be queued."""
     referrals: Sequence[Referral] = ()
     cases: Sequence[Case] = ()
     alerts: Sequence[Alert] = ()
@@ -211,8 +211,8 @@ class Evidence:
             "placements": len(self.placements),
             "deliveries": len(self.deliveries),
             **{f"deliveries_{state}": count for state, count in sorted(states.items())},
-            "e_mails": len(self.mails),
-            "e_mail_copies": len(self.mails) - len({mail.message_id for mail in self.mails}),
+            "emails": len(self.mails),
+            "email_copies": len(self.mails) - len({mail.message_id for mail in self.mails}),
             "updates": len(self.updates),
             "offsets_seen_twice": sum(map(len, self.seen.values())),
         }

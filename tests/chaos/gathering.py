@@ -75,7 +75,7 @@ ROWS_AT_A_TIME = 5000
 MESSAGE_ID = re.compile(r"<([0-9a-fA-F-]{36})@")
 ENVELOPE_TO = re.compile(r"\"?([^\"@]+)")
 LINK = re.compile(rb"/alerts/([0-9a-f-]{36})\b")
-"""What an e-mail names an alert by."""
+"""What an email names an alert by."""
 
 
 async def gather(
@@ -189,7 +189,7 @@ def _entry(
 
 
 def mails_in(folder: Path) -> Iterator[Mail]:
-    """Yield the e-mails that the mail server has kept: who got each, and the alerts that it links to."""
+    """Yield the emails that the mail server has kept: who got each, and the alerts that it links to."""
     parser = BytesParser()
     for path in sorted(folder.glob("*.eml")):
         letter = parser.parsebytes(path.read_bytes())

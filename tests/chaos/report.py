@@ -153,7 +153,7 @@ def show(report: Mapping[str, Any], say: Callable[[str], None]) -> None:
             say(f"{key}: {sentence}")
     mailer = report["mailer"]
     say(
-        f"{'e-mails in the end':<20}{mailer['queued']:>8}   {mailer['left']} left after"
+        f"{'emails in the end':<20}{mailer['queued']:>8}   {mailer['left']} left after"
         f" {mailer['seconds']} s, {mailer['per_s']} a second"
     )
     say("recounted: " + ", ".join(f"{count} {what}" for what, count in report["recounted"].items()))

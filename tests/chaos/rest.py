@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 120.0
 """How long there may be no progress; after a storm there is much to do, and each minute there is less."""
 
 MAIL_SECONDS = 180.0
-"""How long e-mails may go on: longer than the lease of a sender that died, two minutes, and much shorter than
+"""How long emails may go on: longer than the lease of a sender that died, two minutes, and much shorter than
 what a long run leaves in the queue."""
 
 LOOK_SECONDS = 0.5
@@ -47,7 +47,7 @@ class Mailed:
     """How the mailer fared once everything else was over."""
 
     queued: int
-    """E-mails that waited then."""
+    """Emails that waited then."""
     left: int
     """Those that wait still: the mail server was stopped, so that the rest can come to rest."""
     seconds: float
@@ -63,7 +63,7 @@ NOTHING_MAILED = Mailed(0, 0, 0.0)
 
 
 async def mailed(target: Target) -> Mailed:
-    """Wait until no e-mail is queued any more; stop the mail server when that takes too long."""
+    """Wait until no email is queued any more; stop the mail server when that takes too long."""
     begun = time.monotonic()
     first = queued, free = await _queued(target)
     seconds = 0.0
@@ -80,7 +80,7 @@ async def mailed(target: Target) -> Mailed:
 async def at_rest(target: Target, *, now: datetime, mailing: bool = False) -> list[str]:
     """Return when nothing is left to do at the held moment `now`, else a sentence for what was in the end.
 
-    With `mailing` e-mails may still go out, and what notify publishes about them is not waited for.
+    With `mailing` emails may still go out, and what notify publishes about them is not waited for.
     """
     give_up = time.monotonic() + PATIENCE_SECONDS
     calm = 0
@@ -104,7 +104,7 @@ async def at_rest(target: Target, *, now: datetime, mailing: bool = False) -> li
 
 
 async def _queued(target: Target) -> tuple[int, int]:
-    """Return how many e-mails wait, and how many of them no sender has claimed."""
+    """Return how many emails wait, and how many of them no sender has claimed."""
     connection = await asyncpg.connect(target.dsn("notify"))
     try:
         ((queued, free),) = await connection.fetch(QUEUED)

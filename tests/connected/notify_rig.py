@@ -85,7 +85,7 @@ class Rig:
 def settings_for(
     engines: Engines, directory: Path, *, smtp_port: int, notify_url: str, **changes: Any
 ) -> Settings:
-    """Return settings under which e-mails go over SMTP, texts through the stub, webhooks anywhere."""
+    """Return settings under which emails go over SMTP, texts through the stub, webhooks anywhere."""
     people, secrets = directory / "people.csv", directory / "secrets"
     people.write_text(DIRECTORY)
     secrets.mkdir(exist_ok=True)
@@ -112,7 +112,7 @@ def settings_for(
 
 
 BY_NOTIFY = {"govuk_notify_templates": {"email": EMAIL_TEMPLATE, "sms": SMS_TEMPLATE}}
-"""E-mails through GOV.UK Notify, too."""
+"""Emails through GOV.UK Notify, too."""
 
 
 @asynccontextmanager
@@ -141,7 +141,7 @@ async def notify_rig(engines: Engines, directory: Path, **changes: Any) -> Async
 
 
 def received(number: int = 1, **changes: Any) -> e.ReferralReceived:
-    """Return a referral: the duty inbox is told by e-mail, webhook and chat, the agency by webhook."""
+    """Return a referral: the duty inbox is told by email, webhook and chat, the agency by webhook."""
     values: dict[str, Any] = {
         "child_id": UUID(int=number),
         "referral_id": UUID(int=1000 + number),
@@ -156,7 +156,7 @@ def received(number: int = 1, **changes: Any) -> e.ReferralReceived:
 
 
 def case_overdue(number: int) -> tuple[e.Event, ...]:
-    """Return a case of its own whose assessment is overdue: lead and manager get an e-mail and a text."""
+    """Return a case of its own whose assessment is overdue: lead and manager get an email and a text."""
     child, case = UUID(int=10_000 + number), UUID(int=20_000 + number)
     late = overdue(30_000 + number, child_id=child, about=case, case_id=case)
     return started(child, case), assigned(child=child, case=case), late

@@ -66,7 +66,7 @@ class Town:
 
     @property
     def mails(self) -> list[str]:
-        """Return the Message-ID of every e-mail that went out; of one that went twice, twice."""
+        """Return the Message-ID of every email that went out; of one that went twice, twice."""
         return sorted(str(mail["Message-ID"]) for mail in messages(self.mail))
 
     def start(self, *services: str) -> None:

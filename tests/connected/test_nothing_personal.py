@@ -68,7 +68,7 @@ AGENCY, OTHER_AGENCY, TEAM = "school-1", "police-1", "lt-ely"
 LEADS = "recipient_id,email,phone\nW-0600,manager@council.example,07700900100\n"
 KINDS_OF_OUTPUT = {
     "answers",
-    "e-mails",
+    "emails",
     "texts",
     "webhooks to the agency",
     "webhooks to a team",
@@ -423,7 +423,7 @@ async def everything_that_came_out(run: Run) -> Outputs:
     outputs = Outputs()
     outputs.add("answers", *run.answers)
     for file in sorted((run.home / "mail").glob("*.eml")):
-        outputs.add("e-mails", *texts_of(message_from_bytes(file.read_bytes(), policy=default)))
+        outputs.add("emails", *texts_of(message_from_bytes(file.read_bytes(), policy=default)))
     for kept in run.stub.kept.values():
         outputs.add("texts", kept.to, str(kept.reference), *kept.personalisation.values())
     for kind, path in (
@@ -447,7 +447,7 @@ async def everything_that_came_out(run: Run) -> Outputs:
 
 
 def texts_of(letter: Letter) -> list[str]:
-    """Return an e-mail's headers and parts, decoded."""
+    """Return an email's headers and parts, decoded."""
     parts = [part for part in letter.walk() if not part.is_multipart()]
     contents = [(part.get_payload(decode=True) or b"") for part in parts]
     decoded = [each.decode("utf-8", "replace") for each in contents if isinstance(each, bytes)]
@@ -474,7 +474,7 @@ def records_by_topic(kafka: str) -> list[tuple[str, list[str]]]:
 
 
 async def test_no_planted_value_comes_out_anywhere(tmp_path: Path) -> None:
-    """Not in an e-mail, a text, a webhook, a chat, a log line, a metric, an answer or an event."""
+    """Not in an email, a text, a webhook, a chat, a log line, a metric, an answer or an event."""
     with free_home(ROOT / "var" / "test" / "personal") as home:
         outputs, kept, parked, sent = await planted_and_collected(home, tmp_path)
 
@@ -536,6 +536,6 @@ async def _have_come(run: Run) -> bool:
 def test_the_search_finds_a_planted_value_in_any_guise(said: str) -> None:
     """A search that finds nothing would be content with everything."""
     outputs = Outputs()
-    outputs.add("e-mails", "nothing here", said)
+    outputs.add("emails", "nothing here", said)
     outputs.add("logs", "nothing there")
-    assert set(outputs.found(NEEDLES)) == {"e-mails"}
+    assert set(outputs.found(NEEDLES)) == {"emails"}

@@ -50,7 +50,7 @@ async def numbers(rig: Rig, kind: type[e.Event]) -> int:
 
 
 async def test_urgent_alert_goes_out_on_every_channel_once(rig: Rig) -> None:
-    """To the lead and the manager by e-mail and text, with one event each."""
+    """To the lead and the manager by email and text, with one event each."""
     await rig.bench.deliver(*case_overdue(1))
     sent = await rig.sending.send_due()
     rows = await rig.deliveries()
@@ -223,7 +223,7 @@ async def test_text_that_was_taken_and_not_recorded_is_found_and_not_sent_twice(
 
 
 async def test_both_limits_of_notify_pause_texts_and_condemn_none(rig: Rig) -> None:
-    """By the minute for seconds, by the day for up to an hour; e-mails go on."""
+    """By the minute for seconds, by the day for up to an hour; emails go on."""
     await rig.bench.deliver(*case_overdue(1))
     rig.stub.errors = [(429, "RateLimitError")] * 4
     await rig.sending.send_due()
@@ -312,7 +312,7 @@ async def test_text_without_any_receipt_has_failed_in_the_end(rig: Rig) -> None:
 
 
 async def test_emails_go_through_notify_where_the_council_says_so(engines: Engines, tmp_path: Path) -> None:
-    """A template for e-mails is all it takes; the mail server is not asked any more."""
+    """A template for emails is all it takes; the mail server is not asked any more."""
     async with notify_rig(engines, tmp_path, **BY_NOTIFY) as rig:
         await rig.bench.deliver(*case_overdue(1))
         await rig.sending.send_due()
@@ -323,7 +323,7 @@ async def test_emails_go_through_notify_where_the_council_says_so(engines: Engin
 
 
 async def test_recipient_without_a_number_fails_at_once_and_is_told_of(rig: Rig) -> None:
-    """The alert stays in the inbox and goes by e-mail."""
+    """The alert stays in the inbox and goes by email."""
     people = rig.bench.settings.directory
     assert people is not None
     people.write_text("recipient_id,email,phone\nW-0600,,07700900100\n")

@@ -1,4 +1,4 @@
-"""E-mails over a real SMTP server on a socket: sent once, kept while the server is away or refuses."""
+"""Emails over a real SMTP server on a socket: sent once, kept while the server is away or refuses."""
 
 import asyncio
 from collections import Counter
@@ -44,7 +44,7 @@ class Mail:
     office: PostOffice
 
     async def rows(self) -> Sequence[Any]:
-        """The e-mails in the order of their queue."""
+        """The emails in the order of their queue."""
         return await self.bench.rows(
             "SELECT state, attempts, refusals, reason, sent_at, alert_id, delivery_id"
             " FROM deliveries ORDER BY position"
@@ -94,7 +94,7 @@ async def mail(make_mail: MakeMail) -> AsyncIterator[Mail]:
 
 
 def received(number: int = 1) -> e.ReferralReceived:
-    """A referral whose alert to the duty inbox goes by e-mail; the referrer's does not."""
+    """A referral whose alert to the duty inbox goes by email; the referrer's does not."""
     return e.ReferralReceived(
         child_id=UUID(int=number),
         referral_id=UUID(int=1000 + number),
@@ -129,7 +129,7 @@ async def test_urgent_alert_arrives_as_one_email_with_reference_and_link_only(ma
 
 
 async def test_refusal_for_a_while_delays_an_email_and_loses_none(mail: Mail) -> None:
-    """Temporary answers are tried again after a growing pause; other e-mails go in between."""
+    """Temporary answers are tried again after a growing pause; other emails go in between."""
     mail.office.answers = ["451 4.7.1 try again later"]
     await mail.bench.deliver(received(1))
     await mail.bench.deliver(received(2))
@@ -150,7 +150,7 @@ async def test_refusal_for_a_while_delays_an_email_and_loses_none(mail: Mail) ->
 
 
 async def test_temporary_refusals_never_end_in_giving_up(mail: Mail) -> None:
-    """However long a mailbox is full for now, the e-mail stays queued."""
+    """However long a mailbox is full for now, the email stays queued."""
     await mail.bench.deliver(received())
     for _ in range(REFUSALS_ALLOWED + 3):
         mail.office.answers = ["452 4.2.2 mailbox full"]
@@ -249,7 +249,7 @@ async def test_sender_that_was_too_slow_records_nothing_over_its_successor(mail:
 
 
 async def test_alert_that_was_seen_in_the_inbox_is_not_mailed_any_more(mail: Mail) -> None:
-    """The server was away for hours; an e-mail about what is long done would only be noise."""
+    """The server was away for hours; an email about what is long done would only be noise."""
     await mail.bench.deliver(received(1))
     await mail.bench.deliver(received(2))
     seen, unseen = await mail.rows()
@@ -271,7 +271,7 @@ async def test_acknowledging_does_not_wait_for_an_email_on_its_way(mail: Mail) -
 
 
 async def test_running_sender_sends_what_came_while_the_server_was_away(make_mail: MakeMail) -> None:
-    """Nobody listens, the sender waits; the server comes, the e-mail goes. The service ends cleanly."""
+    """Nobody listens, the sender waits; the server comes, the email goes. The service ends cleanly."""
     office = PostOffice()
     async with listening(office) as port:
         pass  # the port is free again, and ours to use later

@@ -78,7 +78,7 @@ async def queued(bench: Bench) -> list[Any]:
 
 
 async def take(connection: Connection, *, now: datetime = REAL) -> Message | None:
-    """Claim the next e-mail as a sender does."""
+    """Claim the next email as a sender does."""
     found = await lanes.claim(
         connection,
         LaneKey(Channel.EMAIL),

@@ -379,7 +379,7 @@ async def test_two_scanners_begin_an_absence_once(notify: Bench) -> None:
 
 
 async def test_alert_that_comes_back_to_whom_it_was_for_is_sent_again(notify: Bench) -> None:
-    """The stand-in goes away in turn: the lead has the alert again, with an e-mail of its own about it."""
+    """The stand-in goes away in turn: the lead has the alert again, with an email of its own about it."""
     await notify.deliver(overdue())
     await notify.execute(absence(OTHER, hours=1, days=0.1))
     notify.clock.move(timedelta(hours=1))

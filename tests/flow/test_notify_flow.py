@@ -194,7 +194,7 @@ async def test_journal_holds_what_the_table_says(notify: Bench) -> None:
 
 @pytest.mark.parametrize("event_class", list(HANDLERS), ids=lambda event_class: event_class.wire_type)
 async def test_redelivered_event_changes_nothing(mailing: Bench, event_class: type[Event]) -> None:
-    """Twice in one poll, and again in a later one: tables, journal and e-mails stay as they were."""
+    """Twice in one poll, and again in a later one: tables, journal and emails stay as they were."""
     event = event_class.model_validate(example(event_class, "full"))
     await mailing.deliver(event)
     before = await state(mailing)
@@ -247,7 +247,7 @@ async def test_event_that_cannot_be_read_is_parked_and_later_ones_of_its_case_pa
 async def test_crash_before_commit_leaves_nothing_and_redelivery_everything(
     mailing: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Alert, e-mail, journal and claim stand or fall together."""
+    """Alert, email, journal and claim stand or fall together."""
     save = type(mailing.service.store).save
 
     async def crash(*arguments: Any) -> None:
@@ -413,7 +413,7 @@ async def test_one_alert_names_its_cause_and_its_deliveries(mailing: Bench) -> N
     assert answer["cause"] == {"message_id": str(claimed[0]), "type": "deadline.overdue"}
     (delivery,) = answer["deliveries"]
     assert (delivery["channel"], delivery["state"], delivery["reason"]) == ("email", "queued", None)
-    assert answer["says"] == "Overdue since Mon 7 Sep 2026: Conclude the assessment."
+    assert answer["says"] == "Overdue since 7 September 2026: Conclude the assessment."
     assert missing.status_code == 404
     assert missing.json()["detail"].startswith("There is no alert")
 

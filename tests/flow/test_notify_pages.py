@@ -152,8 +152,8 @@ async def test_inbox_page_answers_the_five_questions(notify: Bench) -> None:
     assert answer.headers["cache-control"] == "no-store"
     for words in (
         f"Case {str(CASE)[:8]}",
-        "Overdue since Mon 7 Sep 2026: Conclude the assessment.",
-        'Mon 7 Sep 2026, 10:00 <strong class="govuk-tag govuk-tag--red"> Overdue </strong>',
+        "Overdue since 7 September 2026: Conclude the assessment.",
+        '7 September 2026, 10:00 <strong class="govuk-tag govuk-tag--red"> Overdue </strong>',
         "You are the lead professional of this case.",
         "Act now, or record a reason and a new date.",
         "today 10:00",

@@ -142,7 +142,7 @@ class Office:
             self.bus.put(Record(OWN, 0, pending.position - 1, key, value, tuple(headers)), pending.time)
 
     async def raised_before_deliveries(self) -> tuple[UUID, UUID]:
-        """Leave an alert as the migration does, its e-mail in the queue; return the ids of both."""
+        """Leave an alert as the migration does, its email in the queue; return the ids of both."""
         alert_id, delivery_id = uuid4(), uuid4()
         event = e.AlertRaisedV1(
             child_id=CHILD,
@@ -228,7 +228,7 @@ class Office:
         return held
 
     async def claim(self) -> Message:
-        """Claim the next e-mail as a sender does."""
+        """Claim the next email as a sender does."""
         async with self.bench.engine.begin() as connection:
             times = {"now": REAL, "until": REAL + timedelta(minutes=2)}
             (message,) = await lanes.claim(
@@ -237,7 +237,7 @@ class Office:
         return message
 
     async def send(self, *, reference: str | None = None) -> Message:
-        """Send the next e-mail, with a receipt to come where there is a reference."""
+        """Send the next email, with a receipt to come where there is a reference."""
         message = await self.claim()
         asked = None if reference is None else REAL
         async with self.bench.engine.begin() as connection:
@@ -259,7 +259,7 @@ class Office:
 
 @pytest.fixture
 async def office(bench: MakeBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Office:
-    """The service with e-mail and webhooks configured, and a case that W-0601 leads."""
+    """The service with email and webhooks configured, and a case that W-0601 leads."""
     changes = {"smtp": "127.0.0.1:1", "webhook_secrets": tmp_path}
     made = await bench("notify", lambda settings: build(settings.model_copy(update=changes)))
     bus = Bus()
@@ -419,7 +419,7 @@ async def test_deliveries_go_with_the_alert_whose_beginning_has_left_the_bus(off
 async def test_alert_of_the_first_version_comes_back_as_what_it_has_become(
     office: Office, still_to_go: bool
 ) -> None:
-    """As the migration left it. An e-mail that went before it has no event, and does not go again."""
+    """As the migration left it. An email that went before it has no event, and does not go again."""
     bench = office.bench
     alert_id, delivery_id = await office.raised_before_deliveries()
     if still_to_go:

@@ -570,7 +570,7 @@ async def test_agencies_whose_referrals_were_decided_otherwise_are_not_told_of_t
 
 
 async def test_a_council_may_have_agencies_mailed(bench: MakeBench, tmp_path: Path) -> None:
-    """One word in the rules of the role `referrer`; each step is one e-mail in the queue."""
+    """One word in the rules of the role `referrer`; each step is one email in the queue."""
     shipped = yaml.safe_load((POLICIES / "base" / "england.yaml").read_text(encoding="utf-8"))["alerts"]
     # To YAML 1.1 the word `on` is a truth value.
     rules = [{"on" if name is True else name: value for name, value in rule.items()} for rule in shipped]

@@ -152,10 +152,10 @@ async def _recount(rig: Rig, played: Played, begun: float) -> None:
     """Compare what was to be told with what the other sides have, and take the times."""
     rows = await rig.deliveries()
     queued = {str(row.message_id): (row.queued_at - MONDAY).total_seconds() for row in rows}
-    arrivals: dict[str, dict[str, float]] = {"e-mail": {}, "sms": {}}
+    arrivals: dict[str, dict[str, float]] = {"email": {}, "sms": {}}
     counted = 0
     for identity, moment in zip(rig.office.ids(), rig.office.moments, strict=True):
-        arrivals["e-mail"][identity.strip("<>").partition("@")[0]] = moment
+        arrivals["email"][identity.strip("<>").partition("@")[0]] = moment
     counted += len(rig.office.kept)
     for kept in rig.stub.kept.values():
         arrivals["sms"][str(kept.reference)] = kept.moment

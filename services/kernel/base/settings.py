@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         1.0, gt=0, le=HOUR, description="How often the relay looks, beside being woken."
     )
 
-    smtp: str | None = Field(None, description="host:port of the mail server; without it no e-mail is sent.")
+    smtp: str | None = Field(None, description="host:port of the mail server; without it no email is sent.")
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = False
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         description="Directory with a file per signing key; without it nothing goes to webhooks and chats.",
     )
     webhook_http: bool = Field(False, description="Webhooks may be http:// too: only inside one network.")
-    site: str = Field("http://127.0.0.1:8000", description="Address of the pages, for links in e-mails.")
+    site: str = Field("http://127.0.0.1:8000", description="Address of the pages, for links in emails.")
 
     sign_in: Literal["none", "demo"] = Field(
         "none",

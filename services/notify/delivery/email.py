@@ -1,4 +1,4 @@
-"""What an e-mail says: a case reference, the pack's words, a link. Nothing about the child."""
+"""What an email says: a case reference, the pack's words, a link. Nothing about the child."""
 
 from collections.abc import Sequence
 from email.headerregistry import Address
@@ -16,7 +16,7 @@ NO_DETAILS = "This message holds no details of the child, on purpose: please do 
 
 
 def compose(message: Message, settings: Settings) -> EmailMessage:
-    """Return the e-mail of a message.
+    """Return the email of a message.
 
     Its Message-ID is the message's own, the same each time it is tried, so that a mailbox or a mail server
     can tell a second copy. A digest names all that it was made of: what was seen meanwhile says so.

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from typing import Self
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -11,12 +12,13 @@ from starlette.datastructures import FormData
 
 from services.kernel.deadlines.calendar import LONDON
 from services.notify.pack.model import NotifyPack
-from services.notify.pages.chronology import day_of, start_of
+from services.notify.pages.dates import NOTHING, EnteredDay
 from services.notify.pages.deeds import Deeds
 from services.notify.pages.people import Person
 from services.notify.pages.preferences import form_key
 from services.notify.pages.visiting import Forbidden, Reception, Visit, field_of
 from services.notify.pages.words import plain
+from services.notify.preferences.hours import at
 from services.notify.preferences.model import Arrangements, DeclareAbsence, EndAbsence
 from services.notify.store import preferences as arranging
 from services.notify.wording import day_words
@@ -24,7 +26,26 @@ from services.notify.wording import day_words
 DUTY_INBOX = "duty-inbox"
 """What the form sends where no colleague stands in."""
 
-FIELDS = ("worker", "away", "first", "last", "to")
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What the form holds, as it was entered."""
+
+    worker: str
+    away: str = "until"
+    first: EnteredDay = NOTHING
+    last: EnteredDay = NOTHING
+    to: str = ""
+
+    @classmethod
+    def read(cls, form: FormData) -> Self:
+        """Return what was sent."""
+
+        def field(name: str) -> str:
+            return field_of(form, name)
+
+        first, last = EnteredDay.read(field, "first"), EnteredDay.read(field, "last")
+        return cls(field("worker"), field("away"), first, last, field("to"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +74,7 @@ def add(routes: APIRouter, reception: Reception) -> None:
         """Open alerts go to whoever stands in when the absence begins."""
         visit = await _practitioner(reception, request)
         form = await visit.form()
-        entered = {name: field_of(form, name) for name in FIELDS}
+        entered = Entered.read(form)
         errors = mistakes(entered, visit.person, pack, today=visit.now.astimezone(LONDON).date())
         if errors:
             return await _page(reception, visit, errors=errors, entered=entered)
@@ -91,26 +112,24 @@ def colleagues_of(worker_ids: Sequence[str], pack: NotifyPack) -> list[tuple[str
     ]
 
 
-def mistakes(
-    entered: dict[str, str], person: Person, pack: NotifyPack, *, today: date
-) -> list[tuple[str, str]]:
+def mistakes(entered: Entered, person: Person, pack: NotifyPack, *, today: date) -> list[tuple[str, str]]:
     """Return what is wrong with a form, by its field. Raises Forbidden for what no page of ours offers."""
     people = people_of(person, pack)
-    worker, to = entered["worker"], entered["to"]
+    worker, to = entered.worker, entered.to
     stand_ins = {DUTY_INBOX, *(each for each, _ in colleagues_of(people, pack))}
-    if worker not in people or entered["away"] not in {"until", "left"} or to not in stand_ins | {""}:
+    if worker not in people or entered.away not in {"until", "left"} or to not in stand_ins | {""}:
         raise Forbidden
-    first, last = day_of(entered["first"]), day_of(entered["last"])
+    first, last = entered.first.date, entered.last.date
     errors: list[tuple[str, str]] = []
     if first is None:
-        errors.append(("first", "Enter the first day away as a day, for example 2026-09-07"))
-    if entered["away"] == "until":
+        errors.append(("first-day", "Enter the first day away, for example 7 9 2026"))
+    if entered.away == "until":
         if last is None:
-            errors.append(("last", "Enter the last day away as a day, for example 2026-09-11"))
+            errors.append(("last-day", "Enter the last day away, for example 11 9 2026"))
         elif last < today:
-            errors.append(("last", "The last day away must be today or later"))
+            errors.append(("last-day", "The last day away must be today or later"))
         elif first is not None and last < first:
-            errors.append(("last", "The last day away must be the first day or later"))
+            errors.append(("last-day", "The last day away must be the first day or later"))
     if not to:
         errors.append(("to", "Choose who stands in"))
     elif to == worker:
@@ -118,18 +137,18 @@ def mistakes(
     return errors
 
 
-def command_of(entered: dict[str, str], *, by: str) -> DeclareAbsence:
+def command_of(entered: Entered, *, by: str) -> DeclareAbsence:
     """Return what a form without mistakes asks for: whole London days, the last one included."""
-    first, last = day_of(entered["first"]), day_of(entered["last"])
+    first, last = entered.first.date, entered.last.date
     assert first is not None  # noqa: S101 - else there was a mistake
     ends_at = None
-    if entered["away"] == "until":
+    if entered.away == "until":
         assert last is not None  # noqa: S101 - as above
-        ends_at = start_of(last + timedelta(days=1))
+        ends_at = at(last + timedelta(days=1), time())
     return DeclareAbsence(
-        worker_id=entered["worker"],
-        to_id=None if entered["to"] == DUTY_INBOX else entered["to"],
-        starts_at=start_of(first),
+        worker_id=entered.worker,
+        to_id=None if entered.to == DUTY_INBOX else entered.to,
+        starts_at=at(first, time()),
         ends_at=ends_at,
         declared_by=by,
     )
@@ -179,7 +198,7 @@ async def _page(
     *,
     saved: bool = False,
     errors: list[tuple[str, str]] | None = None,
-    entered: dict[str, str] | None = None,
+    entered: Entered | None = None,
 ) -> Response:
     people = people_of(visit.person, reception.pack)
     async with reception.desk.engine.connect() as connection:
@@ -192,7 +211,7 @@ async def _page(
         colleagues=colleagues_of(people, reception.pack),
         duty_inbox=DUTY_INBOX,
         lines=lines_of(known, people, now=visit.now),
-        entered=entered or dict.fromkeys(FIELDS, "") | {"worker": visit.person.person_id, "away": "until"},
+        entered=entered or Entered(visit.person.person_id),
         saved=saved,
         errors=errors or [],
     )

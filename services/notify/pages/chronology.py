@@ -15,6 +15,7 @@ from services.kernel.postgres.connection import Connection
 from services.notify.chronology import queries as chronicle
 from services.notify.chronology.queries import ChronologyFilter
 from services.notify.pages.alert import managed
+from services.notify.pages.dates import LONGEST, EnteredDay
 from services.notify.pages.rendering import pages_of
 from services.notify.pages.turning import Turning
 from services.notify.pages.visiting import Forbidden, Reception, Visit
@@ -27,8 +28,6 @@ log = structlog.get_logger()
 PER_PAGE = 50
 ON_PAPER = 2_000
 """A print holds no more events; it says how many there are."""
-
-_EARLIEST, _LATEST = date(2000, 1, 1), date(2100, 1, 1)
 
 KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("referral", "Referral", ("referral.",)),
@@ -59,24 +58,22 @@ def add(routes: APIRouter, reception: Reception) -> None:
         child_id: UUID,
         turned: Turning,
         kind: Annotated[list[str] | None, Query(max_length=len(KINDS))] = None,
-        since: Annotated[str, Query(max_length=10)] = "",
-        until: Annotated[str, Query(max_length=10)] = "",
+        since: Annotated[str, Query(max_length=LONGEST)] = "",
+        until: Annotated[str, Query(max_length=LONGEST)] = "",
         paper: bool = False,
     ) -> Response:
         """Show the events in order; `paper` shows all of them on one page."""
         visit = await reception.visit(request)
         kinds = [code for code, _, _ in KINDS if code in (kind or ())]
-        first, last = day_of(since), day_of(until)
+        begins, ends = _entered(request, "since", since), _entered(request, "until", until)
+        first, last = begins.date, ends.date
         errors = [
-            (name, f"Enter the {words} as a day, for example 2026-09-07")
-            for name, words, text, day in (
-                ("since", "first day", since, first),
-                ("until", "last day", until, last),
-            )
-            if text and day is None
+            (f"{name}-day", f"Enter the {words}, for example 7 9 2026")
+            for name, words, entered in (("since", "first day", begins), ("until", "last day", ends))
+            if not entered.is_empty and entered.date is None
         ]
         if first is not None and last is not None and last < first:
-            errors.append(("until", "The last day must be the first day or later"))
+            errors.append(("until-day", "The last day must be the first day or later"))
         chosen = ChronologyFilter(
             child_id,
             tuple(prefix for code, _, prefixes in KINDS if code in kinds for prefix in prefixes) or None,
@@ -109,6 +106,8 @@ def add(routes: APIRouter, reception: Reception) -> None:
             shown=len(lines),
             kinds=KINDS,
             chosen=query,
+            since=begins,
+            until=ends,
             errors=errors,
             paper=paper,
             address=address,
@@ -131,13 +130,15 @@ async def needs_child(connection: Connection, reception: Reception, visit: Visit
         raise Forbidden
 
 
-def day_of(text: str) -> date | None:
-    """Return a day that a visitor has entered; None for what is none, or lies beyond every case."""
+def _entered(request: Request, name: str, linked: str) -> EnteredDay:
+    """Return a day as the form's three fields send it, else as a link between pages does."""
+    entered = EnteredDay.read(lambda field: request.query_params.get(field, ""), name)
+    if not entered.is_empty or not linked:
+        return entered
     try:
-        day = times.day_of(text)
+        return EnteredDay.of(times.day_of(linked))
     except ValueError:
-        return None
-    return day if _EARLIEST <= day <= _LATEST else None
+        return EnteredDay(day=linked)
 
 
 def start_of(day: date) -> datetime:

@@ -204,5 +204,5 @@ def _said(done: int | None, put_off: int | None) -> str | None:
     if done:
         return f"{done} {'alert is' if done == 1 else 'alerts are'} marked as seen"
     if put_off:
-        return f"{put_off} {'alert is' if put_off == 1 else 'alerts are'} put off"
+        return f"You will be reminded about {put_off} {'alert' if put_off == 1 else 'alerts'}"
     return None

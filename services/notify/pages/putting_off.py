@@ -9,11 +9,11 @@ from services.notify.pages.visiting import Forbidden
 from services.notify.preferences.hours import at
 
 LENGTHS: tuple[tuple[str, str], ...] = (
-    ("1", "1 hour"),
-    ("4", "4 hours"),
+    ("1", "in 1 hour"),
+    ("4", "in 4 hours"),
     ("tomorrow", "the next working morning"),
-    ("72", "3 days"),
-    ("168", "7 days"),
+    ("72", "in 3 days"),
+    ("168", "in 7 days"),
 )
 
 

@@ -78,7 +78,7 @@ class Pages:
 
 
 def inbox_address(inbox: str) -> str:
-    """Return the address of somebody's inbox. E-mails name it, so it stays what it is."""
+    """Return the address of somebody's inbox. Emails name it, so it stays what it is."""
     return f"/inbox/{quote(inbox, safe='')}"
 
 

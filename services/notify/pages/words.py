@@ -29,7 +29,7 @@ TAGS: Mapping[Urgency, str] = {Urgency.URGENT: "Urgent", Urgency.SOON: "Soon", U
 COLOURS: Mapping[Urgency, str] = {Urgency.URGENT: "red", Urgency.SOON: "yellow", Urgency.ROUTINE: "blue"}
 
 CHANNELS: Mapping[Channel, str] = {
-    Channel.EMAIL: "E-mail",
+    Channel.EMAIL: "Email",
     Channel.SMS: "Text message",
     Channel.WEBHOOK: "Webhook",
     Channel.CHAT: "Chat",
@@ -86,7 +86,7 @@ class Card:
     heading: str
     reference: str
     case: str
-    """What it is about, by the part of the id that people recognise: e-mails name it so, too."""
+    """What it is about, by the part of the id that people recognise: emails name it so, too."""
     full_id: UUID
     says: str
     by_when: str | None
@@ -317,4 +317,4 @@ def _notes(alert: Alert, *, now: datetime) -> Iterator[str]:
         times = "once" if alert.step == 1 else f"{alert.step} times"
         yield f"Nobody marked it as seen in time: escalated {times}."
     if alert.snoozed_until is not None and alert.snoozed_until > now:
-        yield f"Put off until {due_words(alert.snoozed_until)}."
+        yield f"Reminder set for {due_words(alert.snoozed_until)}."

@@ -22,7 +22,7 @@ LET_GO = text("""
     WHERE delivery_id = ANY(CAST(:delivery_id AS uuid[])) AND claim IS NOT NULL
 """)
 
-# E-mails that were queued before there were deliveries have no event that says so.
+# Emails that were queued before there were deliveries have no event that says so.
 QUEUED_BEFORE = text("""
     INSERT INTO deliveries (
         delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, template, state, message_id,

@@ -9,7 +9,7 @@ from tests.chaos.evidence import Delivery, Entry, Evidence
 from tests.chaos.ledger import Ledger
 
 MAILED = frozenset({"soon", "urgent"})
-"""What is more than routine goes out by e-mail, under England's policy pack."""
+"""What is more than routine goes out by email, under England's policy pack."""
 
 QUEUED = "notification.queued.v1"
 ABSENT, WAITING = "absent", "waiting"
@@ -23,7 +23,7 @@ AFTER: Mapping[tuple[str, str], str] = {
 """What may follow, by where a delivery stands: each of them once.
 
 This run's mail server refuses nothing and sends no receipts. `needless` is an acknowledgement that came
-before the e-mail went.
+before the email went.
 """
 
 TAKEN_BACK: Mapping[str, str] = {
@@ -31,7 +31,7 @@ TAKEN_BACK: Mapping[str, str] = {
     "reassigned": "alert.reassigned.v1",
     "needless": "alert.acknowledged.v1",
 }
-"""By the reason why an e-mail did not go, what must have become of its alert."""
+"""By the reason why an email did not go, what must have become of its alert."""
 
 
 def delivery_violations(_ledger: Ledger, evidence: Evidence) -> list[str]:
@@ -41,7 +41,7 @@ def delivery_violations(_ledger: Ledger, evidence: Evidence) -> list[str]:
 
 
 def _wanted(notify: Sequence[Entry]) -> Iterator[str]:
-    """Everybody gets one e-mail about each alert, one more for each reminder, and none that is routine."""
+    """Everybody gets one email about each alert, one more for each reminder, and none that is routine."""
     urgencies: dict[UUID, str] = {}
     wanted: Counter[tuple[UUID, str]] = Counter()
     queued: Counter[tuple[UUID, str]] = Counter()
@@ -69,7 +69,7 @@ def _wanted(notify: Sequence[Entry]) -> Iterator[str]:
     for alert_id, recipient in wanted.keys() | queued.keys():
         should, has = wanted[alert_id, recipient], queued[alert_id, recipient]
         if should != has:
-            yield f"alert {alert_id}: {has} e-mails were queued for {recipient}, it should be {should}"
+            yield f"alert {alert_id}: {has} emails were queued for {recipient}, it should be {should}"
 
 
 def _histories(notify: Sequence[Entry], evidence: Evidence) -> Iterator[str]:

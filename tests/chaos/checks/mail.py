@@ -1,4 +1,4 @@
-"""E-mails: what was sent has arrived where it belongs, and what arrived has a delivery that explains it."""
+"""Emails: what was sent has arrived where it belongs, and what arrived has a delivery that explains it."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ MAY_HAVE_GONE = frozenset({"queued", "sent"})
 
 
 def mail_violations(_ledger: Ledger, evidence: Evidence) -> list[str]:
-    """Return a sentence for each e-mail that is missing, goes to somebody else, or has no delivery.
+    """Return a sentence for each email that is missing, goes to somebody else, or has no delivery.
 
-    A copy is none: an e-mail goes at least once, and its Message-ID tells copies.
+    A copy is none: an email goes at least once, and its Message-ID tells copies.
     """
     messages: defaultdict[UUID, list[Delivery]] = defaultdict(list)
     for delivery in evidence.deliveries:
@@ -29,23 +29,23 @@ def mail_violations(_ledger: Ledger, evidence: Evidence) -> list[str]:
 
 def _of_mail(mail: Mail, messages: dict[UUID, list[Delivery]]) -> Iterator[str]:
     if mail.message_id is None:
-        yield "an e-mail has no Message-ID of ours"
+        yield "an email has no Message-ID of ours"
         return
     parts: Sequence[Delivery] = messages.get(mail.message_id, ())
     if not parts:
-        yield f"e-mail {mail.message_id} belongs to no delivery"
+        yield f"email {mail.message_id} belongs to no delivery"
         return
     if {part.recipient for part in parts} != {mail.recipient}:
-        yield f"e-mail {mail.message_id} went to somebody else"
+        yield f"email {mail.message_id} went to somebody else"
     if {part.alert_id for part in parts} != mail.alerts:
-        yield f"e-mail {mail.message_id} tells of other alerts than its deliveries"
+        yield f"email {mail.message_id} tells of other alerts than its deliveries"
     for part in parts:
         if part.state not in MAY_HAVE_GONE:
-            yield f"delivery {part.delivery_id} is {part.state}, and its e-mail has arrived"
+            yield f"delivery {part.delivery_id} is {part.state}, and its email has arrived"
 
 
 def _never_arrived(messages: dict[UUID, list[Delivery]], arrived: set[UUID | None]) -> Iterator[str]:
     for message_id, parts in messages.items():
         for part in parts:
             if part.state == "sent" and message_id not in arrived:
-                yield f"delivery {part.delivery_id} counts as sent, and its e-mail never arrived"
+                yield f"delivery {part.delivery_id} counts as sent, and its email never arrived"

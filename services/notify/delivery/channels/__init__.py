@@ -4,10 +4,10 @@
 |---|---|
 | `carrier` | the protocol, and what can become of a message |
 | `breaker` | when a lane is left alone for a while; pure |
-| `addresses` | where somebody's e-mails and texts go |
+| `addresses` | where somebody's emails and texts go |
 | `content` | what may be said outside: codes, a case reference, a date, a link |
-| `smtp` | e-mails over SMTP |
-| `govuk_notify` | e-mails and texts through GOV.UK Notify, with its official client |
+| `smtp` | emails over SMTP |
+| `govuk_notify` | emails and texts through GOV.UK Notify, with its official client |
 | `signing` | signatures of webhooks |
 | `webhook` | signed webhooks to partners, and messages to Teams and Slack |
 | `configured` | which carrier each channel has under the settings |

@@ -1,4 +1,4 @@
-"""Where somebody's e-mails and texts go. Addresses stay here: they are in no event, table, log or metric."""
+"""Where somebody's emails and texts go. Addresses stay here: they are in no event, table, log or metric."""
 
 import csv
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ NOWHERE = Address()
 class AddressBook:
     """The council's list of its own people: a CSV file `recipient_id,email,phone`, read when it changes.
 
-    Without a file, or without a line in it, an e-mail goes to the id at the mail domain and a text nowhere.
+    Without a file, or without a line in it, an email goes to the id at the mail domain and a text nowhere.
     """
 
     def __init__(self, file: Path | None) -> None:

@@ -11,7 +11,7 @@ from services.notify.delivery.channels.webhook import ChatCarrier, WebhookCarrie
 from services.notify.delivery.store.subscriptions import Endpoint
 
 DIRECT = (Channel.EMAIL, Channel.SMS)
-"""Channels with one lane for all. Where both can send e-mails, GOV.UK Notify does."""
+"""Channels with one lane for all. Where both can send emails, GOV.UK Notify does."""
 SUBSCRIBED = (Channel.WEBHOOK, Channel.CHAT)
 """Channels with a lane for each endpoint."""
 
@@ -46,7 +46,7 @@ class Carriers:
         return self._api
 
     def direct(self, channel: Channel) -> Carrier:
-        """Return the carrier of e-mails or of texts."""
+        """Return the carrier of emails or of texts."""
         if self._api is not None and _through_notify(channel, self._settings):
             return NotifyCarrier(channel, self._settings, self._api, self._addresses, real=self._real)
         return SmtpCarrier(self._settings, self._addresses)

@@ -1,4 +1,4 @@
-"""E-mails and texts through GOV.UK Notify, with its official client.
+"""Emails and texts through GOV.UK Notify, with its official client.
 
 A message's id is its `reference`. Notify keeps two messages with one reference apart, so a message whose
 last attempt may have succeeded is first looked for by its reference, and sent only if it is not there.
@@ -91,7 +91,7 @@ class NotifyApi:
 
 
 class NotifyCarrier:
-    """Sends one channel's messages: e-mails or texts."""
+    """Sends one channel's messages: emails or texts."""
 
     provider = PROVIDER
     at_once = 2 * THREADS

@@ -1,7 +1,7 @@
-"""E-mails over SMTP: the thin adapter over aiosmtplib.
+"""Emails over SMTP: the thin adapter over aiosmtplib.
 
 SMTP knows no key of idempotence. What the server took before a crash of ours goes again, with the same
-Message-ID, so that mailboxes can drop the copy: at most `AT_ONCE` e-mails per crash, those of one claim.
+Message-ID, so that mailboxes can drop the copy: at most `AT_ONCE` emails per crash, those of one claim.
 """
 
 import re
@@ -18,11 +18,11 @@ from services.notify.delivery.email import compose
 from services.notify.delivery.store.queue import Message
 
 AT_ONCE = 10
-"""E-mails that one transaction claims and one records: the bound of what a crash doubles. With one each,
-the two commits were most of an e-mail's cost; a busy mailer fills the ten, an idle one sends one alone."""
+"""Emails that one transaction claims and one records: the bound of what a crash doubles. With one each,
+the two commits were most of an email's cost; a busy mailer fills the ten, an idle one sends one alone."""
 
 SIDE_BY_SIDE = 4
-"""Connections: a mail server takes its time over each e-mail, and waits for the disk each time."""
+"""Connections: a mail server takes its time over each email, and waits for the disk each time."""
 
 _ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 _REFUSALS = range(500, 600)

@@ -1,0 +1,66 @@
+"""Dates as people enter them: day, month and year in fields of their own, the month as number or word."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+from services.notify.wording import day_words
+
+PARTS = ("day", "month", "year")
+LONGEST = 20
+"""Characters of one field."""
+
+MONTHS: Mapping[str, int] = {f"{date(2000, number, 1):%B}".lower(): number for number in range(1, 13)}
+
+_EARLIEST, _LATEST = date(2000, 1, 1), date(2100, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class EnteredDay:
+    """What somebody has entered for one date, word for word."""
+
+    day: str = ""
+    month: str = ""
+    year: str = ""
+
+    @classmethod
+    def read(cls, field: Callable[[str], str], name: str) -> Self:
+        """Return what the fields `name-day`, `name-month` and `name-year` hold."""
+        return cls(*(field(f"{name}-{part}").strip()[:LONGEST] for part in PARTS))
+
+    @classmethod
+    def of(cls, day: date | None) -> Self:
+        """Return a date as its fields show it; empty ones for None."""
+        return cls() if day is None else cls(str(day.day), str(day.month), str(day.year))
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing was entered."""
+        return not (self.day or self.month or self.year)
+
+    @property
+    def date(self) -> date | None:
+        """Return the date; None for what is none, or lies beyond every case."""
+        try:
+            found = date(int(self.year), _month(self.month), int(self.day))
+        except (ValueError, OverflowError):
+            return None
+        return found if _EARLIEST <= found <= _LATEST else None
+
+    @property
+    def words(self) -> str:
+        """Return the date as people read it; empty where it is none."""
+        return "" if self.date is None else day_words(self.date)
+
+
+NOTHING = EnteredDay()
+
+
+def _month(entered: str) -> int:
+    """Return the number of a month; ValueError for none. Three letters of its name are enough."""
+    if len(entered) > 2:
+        for name, number in MONTHS.items():
+            if name.startswith(entered.lower()):
+                return number
+    return int(entered)

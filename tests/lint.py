@@ -1,12 +1,13 @@
-"""What `make lint` asks beyond the linters: SQL stands where people look for it.
+"""What `make lint` asks beyond the linters: SQL stands where people look for it, and a name means one thing.
 
 SQL is in modules called `store.py` or `queries.py`, or in packages of these names; and in the kernel's room
-for PostgreSQL itself.
+for PostgreSQL itself. No two public classes of `services/` have one name.
 """
 
 import ast
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,12 +41,34 @@ def misplaced(services: Path = SERVICES) -> list[str]:
     ]
 
 
+EACH_FOR_ITSELF = frozenset({"Case"})
+"""What several services know, each in its own way; the glossary says so."""
+
+
+def ambiguous(services: Path = SERVICES) -> list[str]:
+    """Return the names that several public classes have, with the modules."""
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for path in sorted(services.rglob("*.py")):
+        if not {"node_modules", "migrations"} & {*path.parts}:
+            for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(statement, ast.ClassDef) and not statement.name.startswith("_"):
+                    places[statement.name].append(str(path.relative_to(services.parent)))
+    return [
+        f"{name}: {', '.join(found)}"
+        for name, found in sorted(places.items())
+        if len(found) > 1 and name not in EACH_FOR_ITSELF
+    ]
+
+
 def main() -> int:
-    """Print each place where SQL does not belong; return the exit code."""
-    found = misplaced()
-    for place in found:
-        print(f"{place}: SQL belongs in store.py, queries.py or a package of that name")  # noqa: T201 - its purpose
-    return bool(found)
+    """Print what is not as it should be; return the exit code."""
+    wrong = [
+        f"{place}: SQL belongs in store.py, queries.py or a package of that name" for place in misplaced()
+    ]
+    wrong += [f"{names}: one name for two things" for names in ambiguous()]
+    for each in wrong:
+        print(each)  # noqa: T201 - its purpose
+    return bool(wrong)
 
 
 if __name__ == "__main__":

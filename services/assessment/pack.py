@@ -53,7 +53,7 @@ class Threshold(Section):
         return tuple(sorted(met, key=lambda rule: -rule.level))
 
 
-class Caseload(Section):
+class CaseloadRules(Section):
     """How much of a person's capacity a case takes."""
 
     weights: dict[Level, Annotated[int, Field(ge=1)]]
@@ -76,7 +76,7 @@ class AssessmentPack(Pack):
     teams: tuple[Team, ...] = Field(min_length=1)
     practitioners: tuple[Practitioner, ...] = Field(min_length=1)
     threshold: Threshold
-    caseload: Caseload
+    caseload: CaseloadRules
     deadlines: AssessmentDeadlines
 
     @cached_property

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from services.assessment.model import Case, Caseload
 from services.assessment.rows import COLUMNS, case_of
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.cursors import Key, Part
+from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 
 FILTER = """
@@ -79,7 +79,7 @@ async def find_case(connection: Connection, case_id: UUID) -> Case | None:
 
 async def list_cases(
     connection: Connection, chosen: CaseFilter, *, sort: Sort, limit: int, after: Key | None = None
-) -> Part[Case]:
+) -> ListPart[Case]:
     """Return one page of cases. Following it shows every one that is in the list throughout, once."""
     part = await LIST[sort].part(connection, asdict(chosen), limit=limit, after=after)
     return part.map(case_of)

@@ -15,7 +15,7 @@ from services.assessment.model import Case, Caseload, CompleteAssessment, Findin
 from services.assessment.queries import CaseFilter, Sort
 from services.assessment.store import CaseStore
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.store import deadlines
 from services.kernel.store.cursors import Cursors, Key, Kind, part_of
 from services.kernel.store.deadlines import OpenDeadline
@@ -30,21 +30,21 @@ FULLEST_FIRST: tuple[Kind, ...] = ("boolean", "integer", "text")
 WEIGHTED_DIGITS = 4
 
 
-def router(desk: Desk[CaseBook]) -> APIRouter:
+def router(executor: CommandExecutor[CaseBook]) -> APIRouter:
     """Return the routes of the assessment service."""
     routes = APIRouter(route_class=BodyRoute, tags=["assessment"], responses=ALWAYS)
-    assert isinstance(desk.service.store, CaseStore)  # noqa: S101 - wired so in app.py
-    roster = desk.service.store.roster
+    assert isinstance(executor.service.store, CaseStore)  # noqa: S101 - wired so in app.py
+    roster = executor.service.store.roster
 
     @routes.post("/cases/{case_id}/assessment", responses=TO_COMMANDS, summary="Complete an assessment")
     async def complete(case_id: UUID, findings: Findings, key: IdempotencyKey) -> dict[str, Any]:
         command = CompleteAssessment(case_id=case_id, **dict(findings))
-        return await desk.execute(command, key=key, respond=_shown_after)
+        return await executor.execute(command, key=key, respond=_shown_after)
 
     @routes.post("/cases/{case_id}/reviews", responses=TO_COMMANDS, summary="Review a plan")
     async def review(case_id: UUID, decided: Review, key: IdempotencyKey) -> dict[str, Any]:
         command = ReviewPlan(case_id=case_id, **dict(decided))
-        return await desk.execute(command, key=key, respond=_shown_after)
+        return await executor.execute(command, key=key, respond=_shown_after)
 
     @routes.get("/cases", summary="List cases")
     async def listing(
@@ -58,18 +58,18 @@ def router(desk: Desk[CaseBook]) -> APIRouter:
         chosen = CaseFilter(status, lead, locality, child_id)
         cursors = lists.LIST[sort].cursors(asdict(chosen))
         after = page.after(cursors)
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             found = await lists.list_cases(connection, chosen, sort=sort, limit=page.limit, after=after)
         return page.of(found.map(_shown), cursors)
 
     @routes.get("/cases/net", summary="Open cases that nobody leads or nothing is due for")
     async def net() -> dict[str, int]:
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             return asdict(await lists.count_net(connection, leaders=list(roster.leaders)))
 
     @routes.get("/cases/{case_id}", responses=problems(404), summary="One case, with its open deadlines")
     async def one(case_id: UUID) -> dict[str, Any]:
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             case = await lists.find_case(connection, case_id)
             dates = await deadlines.list_about(connection, case_id)
         if case is None:
@@ -81,7 +81,7 @@ def router(desk: Desk[CaseBook]) -> APIRouter:
         """Whoever's load stays as it is while the pages are read is shown once; others may move."""
         cursors = Cursors.of("caseloads", FULLEST_FIRST, {"team": team})
         after = page.after(cursors)
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             carried = await lists.caseloads(connection)
         rows = [row for row in _caseloads(roster, carried) if team is None or row["team"] == team]
         return page.of(part_of(rows, _fullness, limit=page.limit, after=after), cursors)

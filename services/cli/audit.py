@@ -17,14 +17,14 @@ from services.cli.output import counted, printable, show_json, show_rows
 from services.cli.running import answered, current_settings, fail
 from services.kernel.audit.checker import Scope
 from services.kernel.audit.checker import audit as look_at
-from services.kernel.audit.findings import Line, exit_code
+from services.kernel.audit.findings import ReportLine, exit_code
 from services.kernel.base.clock import clock_of
 from services.kernel.base.settings import Settings
 
 OUTCOMES = ("clean", "findings", "could not look")
 """By exit code."""
 
-Tell = Callable[[Sequence[Line]], None]
+Tell = Callable[[Sequence[ReportLine]], None]
 
 
 def audit(
@@ -90,7 +90,7 @@ def audit(
     settings = current_settings()
     scope = Scope(only=service, since=since, last=last)
 
-    def tell(lines: Sequence[Line]) -> None:
+    def tell(lines: Sequence[ReportLine]) -> None:
         if json:
             show_json(_document(lines, grace))
         else:
@@ -104,7 +104,7 @@ def audit(
         answered(_repeat(settings, scope, tell, grace_seconds=grace, every_seconds=every))
 
 
-async def _once(settings: Settings, scope: Scope, *, grace_seconds: float) -> list[Line]:
+async def _once(settings: Settings, scope: Scope, *, grace_seconds: float) -> list[ReportLine]:
     async with audited_stores(settings) as stores:
         return await look_at(stores, clock_of(settings), grace_seconds=grace_seconds, scope=scope)
 
@@ -151,7 +151,7 @@ def _metrics_at(port: int | None) -> Iterator[None]:
         thread.join()
 
 
-def _document(lines: Sequence[Line], grace: float) -> dict[str, object]:
+def _document(lines: Sequence[ReportLine], grace: float) -> dict[str, object]:
     return {
         "outcome": OUTCOMES[exit_code(lines)],
         "grace_seconds": grace,
@@ -159,7 +159,7 @@ def _document(lines: Sequence[Line], grace: float) -> dict[str, object]:
     }
 
 
-def _show(lines: Sequence[Line], *, all_lines: bool) -> None:
+def _show(lines: Sequence[ReportLine], *, all_lines: bool) -> None:
     """Print a table, what to do about each line that is not fine, and a summary."""
     wrong = [line for line in lines if line.outcome != "ok"]
     shown = lines if all_lines else wrong

@@ -38,7 +38,7 @@ DISK_WARNING, DISK_PROBLEM = 2 * GIB, GIB // 4
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class SystemCheck:
     """What one look found, and what to do about it."""
 
     name: str
@@ -47,30 +47,30 @@ class Check:
     advice: str = ""
 
 
-def of_machine(environ: Mapping[str, str]) -> Iterator[Check]:
+def of_machine(environ: Mapping[str, str]) -> Iterator[SystemCheck]:
     """Look at Python, the disk, and which engines would serve. Starts nothing."""
     found = sys.version_info[:2]
     words = ".".join(map(str, sys.version_info[:3]))
     if PYTHON[0] <= found < PYTHON[1]:
-        yield Check("python", "ok", words)
+        yield SystemCheck("python", "ok", words)
     else:
-        yield Check("python", "problem", words, "install Python 3.11, 3.12, 3.13 or 3.14")
+        yield SystemCheck("python", "problem", words, "install Python 3.11, 3.12, 3.13 or 3.14")
     yield _disk()
     yield from _engines(environ)
 
 
-def _disk() -> Check:
+def _disk() -> SystemCheck:
     place = next(path for path in (VAR, *VAR.resolve().parents) if path.exists())
     free = shutil.disk_usage(place).free
     words = f"{free / GIB:.1f} GiB free for {VAR}/"
     if free < DISK_PROBLEM:
-        return Check("disk", "problem", words, "free some space: the stores stop when it is full")
+        return SystemCheck("disk", "problem", words, "free some space: the stores stop when it is full")
     if free < DISK_WARNING:
-        return Check("disk", "warning", words, "free some space before it is full")
-    return Check("disk", "ok", words)
+        return SystemCheck("disk", "warning", words, "free some space before it is full")
+    return SystemCheck("disk", "ok", words)
 
 
-def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
+def _engines(environ: Mapping[str, str]) -> Iterator[SystemCheck]:
     """Look for what embedded mode would start; without the extra only named engines can serve."""
     named = bool(environ.get("LEADLINE_KAFKA")) and bool(environ.get("LEADLINE_DATABASE"))
     try:
@@ -78,27 +78,29 @@ def _engines(environ: Mapping[str, str]) -> Iterator[Check]:
     except (ImportError, EngineError):
         advice = "" if named else "run `pip install 'leadline[embedded]'`"
         words = "not installed" + (", and not needed: engines are named" if named else "")
-        yield Check("embedded mode", "ok" if named else "problem", words, advice)
+        yield SystemCheck("embedded mode", "ok" if named else "problem", words, advice)
         return
     here = engines.look_around(environ, VAR / "engines")
     java = f"Java {here.java.major} at {here.java.command}" if here.java else "not found"
-    yield Check("java", "ok", java if here.java and here.java.suits else f"{java}; PyPI has one that suits")
-    yield Check("kafka", "ok", "fetched before" if here.kafka_artifacts else "will be fetched")
+    yield SystemCheck(
+        "java", "ok", java if here.java and here.java.suits else f"{java}; PyPI has one that suits"
+    )
+    yield SystemCheck("kafka", "ok", "fetched before" if here.kafka_artifacts else "will be fetched")
     try:
         broker = engines.choose_broker(environ, here)
         words = f"{ENGINES[broker.kind]} would serve: {broker.reason}"
         if broker.kind == "mesh":
             advice = "for a broker that keeps its events unset LEADLINE_BROKER"
-            yield Check("broker choice", "warning", words, advice)
+            yield SystemCheck("broker choice", "warning", words, advice)
         else:
-            yield Check("broker choice", "ok", words)
+            yield SystemCheck("broker choice", "ok", words)
     except EngineError as error:
-        yield Check("broker choice", "problem", str(error))
+        yield SystemCheck("broker choice", "problem", str(error))
     try:
         database = engines.choose_database(environ, here)
-        yield Check("database choice", "ok", f"{ENGINES[database.kind]} would serve: {database.reason}")
+        yield SystemCheck("database choice", "ok", f"{ENGINES[database.kind]} would serve: {database.reason}")
     except EngineError as error:
-        yield Check("database choice", "problem", str(error))
+        yield SystemCheck("database choice", "problem", str(error))
 
 
 ENGINES = {
@@ -109,7 +111,7 @@ ENGINES = {
 }
 
 
-def of_policy(settings: Settings) -> Iterator[Check]:
+def of_policy(settings: Settings) -> Iterator[SystemCheck]:
     """Read the policy pack as each of the services does; one problem for each thing that is wrong."""
     problems: dict[str, None] = {}
     for name in SERVICES:
@@ -118,27 +120,27 @@ def of_policy(settings: Settings) -> Iterator[Check]:
         except PackError as error:
             problems.update(dict.fromkeys(error.problems))
     for problem in problems:
-        yield Check(
+        yield SystemCheck(
             "policy pack", "problem", problem, "correct it: docs/policy-packs.md explains every field"
         )
     if not problems:
-        yield Check("policy pack", "ok", f"{settings.policy} is valid for every service")
+        yield SystemCheck("policy pack", "ok", f"{settings.policy} is valid for every service")
 
 
-def of_clock(settings: Settings) -> Check:
+def of_clock(settings: Settings) -> SystemCheck:
     """Tell which time the services live in."""
     clock = clock_of(settings)
     try:
         now = f"{london(now_of(settings))} in London"
     except Unable as unable:
-        return Check("clock", "problem", str(unable))
+        return SystemCheck("clock", "problem", str(unable))
     if isinstance(clock, SystemClock):
-        return Check("clock", "ok", f"real time, {now}")
+        return SystemCheck("clock", "ok", f"real time, {now}")
     how = f"{settings.clock_speed:g} times as fast" if isinstance(clock, ScaledClock) else "moved by hand"
-    return Check("clock", "ok", f"simulated time, {how}, {now}")
+    return SystemCheck("clock", "ok", f"simulated time, {how}, {now}")
 
 
-async def of_bus(settings: Settings) -> AsyncIterator[Check]:
+async def of_bus(settings: Settings) -> AsyncIterator[SystemCheck]:
     """Look at the broker, the topics and how far behind each service is."""
     try:
         async with asyncio.timeout(BROKER_SECONDS), Bus(settings) as bus:
@@ -146,70 +148,72 @@ async def of_bus(settings: Settings) -> AsyncIterator[Check]:
             lags = {name: sum((await bus.lag(name, read_by(name))).values()) for name in SERVICES}
     except (KafkaError, OSError, UnicodeError) as error:
         words = f"no answer from {settings.kafka} ({type(error).__name__})"
-        yield Check("broker", "problem", words, "start it, or correct LEADLINE_KAFKA")
-        yield Check("topics", "skipped", "the broker does not answer")
-        yield Check("lag", "skipped", "the broker does not answer")
+        yield SystemCheck("broker", "problem", words, "start it, or correct LEADLINE_KAFKA")
+        yield SystemCheck("topics", "skipped", "the broker does not answer")
+        yield SystemCheck("lag", "skipped", "the broker does not answer")
         return
-    yield Check("broker", "ok", f"{settings.kafka}, cluster {cluster}")
+    yield SystemCheck("broker", "ok", f"{settings.kafka}, cluster {cluster}")
     wrong = [state for state in states if state.partitions != state.topic.partitions]
     for state in wrong:
         if state.partitions == 0:
-            yield Check("topics", "problem", f"{state.topic.name} is missing", "run `leadline topics apply`")
+            yield SystemCheck(
+                "topics", "problem", f"{state.topic.name} is missing", "run `leadline topics apply`"
+            )
         else:
             words = (
                 f"{state.topic.name} has {state.partitions} partitions, {state.topic.partitions} are declared"
             )
-            yield Check(
+            yield SystemCheck(
                 "topics", "problem", words, "recreate the topic while nothing runs: journals fill it again"
             )
     if not wrong:
-        yield Check("topics", "ok", f"{len(states)}, as declared")
+        yield SystemCheck("topics", "ok", f"{len(states)}, as declared")
     for name, lag in lags.items():
         if lag > BEHIND:
             advice = f"is its worker running? `leadline worker {name}`"
-            yield Check(f"lag of {name}", "warning", counted(lag, "event"), advice)
+            yield SystemCheck(f"lag of {name}", "warning", counted(lag, "event"), advice)
         else:
-            yield Check(f"lag of {name}", "ok", counted(lag, "event"))
+            yield SystemCheck(f"lag of {name}", "ok", counted(lag, "event"))
 
 
-async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[Check]:
+async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[SystemCheck]:
     """Look at one service's store: its tables, what waits to be published, what is set aside."""
     where = f"store of {name}"
     if "{service}" not in settings.database:
         advice = "write {service} into its database name, so that each service has its own"
-        yield Check(where, "problem", "LEADLINE_DATABASE names one database for all services", advice)
+        yield SystemCheck(where, "problem", "LEADLINE_DATABASE names one database for all services", advice)
         return
     migrate = f"`leadline worker {name}` migrates it when it starts"
     try:
         async with store_of(settings, name) as engine, engine.connect() as connection:
             missing = await missing_migrations(engine, name)
             if missing:
-                yield Check(where, "problem", f"not at {' and '.join(sorted(missing))}", migrate)
+                yield SystemCheck(where, "problem", f"not at {' and '.join(sorted(missing))}", migrate)
                 return
-            yield Check(where, "ok", "reachable, tables up to date")
+            yield SystemCheck(where, "ok", "reachable, tables up to date")
             yield of_outbox(settings, name, *(await outbox(connection)))
             counts = await dead_letters.count(connection)
     except Unable as unable:
-        yield Check(where, "problem", str(unable))
+        yield SystemCheck(where, "problem", str(unable))
         return
     parked = sum(count for (state, _), count in counts.items() if state == "parked")
     waiting = sum(count for (state, _), count in counts.items() if state == "waiting")
     if parked:
         advice = f"look at them: `leadline dead-letters list --service {name}`"
-        yield Check(f"dead letters of {name}", "warning", f"{parked} parked, {waiting} waiting", advice)
+        yield SystemCheck(f"dead letters of {name}", "warning", f"{parked} parked, {waiting} waiting", advice)
     else:
-        yield Check(f"dead letters of {name}", "ok", "none")
+        yield SystemCheck(f"dead letters of {name}", "ok", "none")
 
 
-def of_outbox(settings: Settings, name: ServiceName, pending: int, oldest: datetime | None) -> Check:
+def of_outbox(settings: Settings, name: ServiceName, pending: int, oldest: datetime | None) -> SystemCheck:
     """Judge a service's outbox by how many events wait in it and since when the oldest does."""
     where = f"outbox of {name}"
     if oldest is None:
-        return Check(where, "ok", "empty")
+        return SystemCheck(where, "ok", "empty")
     words = f"{counted(pending, 'event')} not on the bus yet, the oldest since {london(oldest)}"
     if _waits_long(settings, oldest):
-        return Check(where, "warning", words, f"is its worker running? `leadline worker {name}`")
-    return Check(where, "ok", words)
+        return SystemCheck(where, "warning", words, f"is its worker running? `leadline worker {name}`")
+    return SystemCheck(where, "ok", words)
 
 
 def _waits_long(settings: Settings, since: datetime) -> bool:

@@ -15,7 +15,7 @@ from services.kernel.base.settings import Settings
 from services.kernel.pack.model import Deadlines, Pack, PackError, load_pack
 from services.kernel.postgres.connection import Connection
 from services.kernel.store import deadlines
-from services.kernel.store.cursors import Part
+from services.kernel.store.cursors import ListPart
 from services.kernel.store.deadlines import OpenDeadline
 
 HOUR, DAY = 3600, 86400
@@ -49,7 +49,7 @@ def list_deadlines(
     cursors = deadlines.OPEN.cursors({"of": services, "state": state, "kind": kind})
     begin = None if after is None else key_of(after, cursors)
 
-    async def ask(connection: Connection) -> Part[OpenDeadline]:
+    async def ask(connection: Connection) -> ListPart[OpenDeadline]:
         return await deadlines.list_open(connection, state=state, kind=kind, limit=limit, after=begin)
 
     settings = current_settings()

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from services.county.driver import Moment, Play, Played
+from services.county.driver import Play, Played, PlayedMoment
 from services.county.figures import Figures
 from services.county.pack import CountyPack
 from services.county.partner_bus import PartnerBus
@@ -219,7 +219,7 @@ def _counts(title: str, counts: Mapping[str, Any]) -> Table:
 
 
 @contextmanager
-def _progress(console: Console, *, days: int, start: datetime) -> Iterator[Callable[[Moment], None]]:
+def _progress(console: Console, *, days: int, start: datetime) -> Iterator[Callable[[PlayedMoment], None]]:
     """Give a function that shows each moment: as a bar on a terminal, as a line every few days elsewhere."""
     if not console.is_terminal:
         yield lambda moment: _tell(console, moment, start=start)
@@ -233,7 +233,7 @@ def _progress(console: Console, *, days: int, start: datetime) -> Iterator[Calla
     ) as progress:
         task = progress.add_task("", total=days * 24, day=f"{start:%a %d %b %Y}", counts="")
 
-        def watch(moment: Moment) -> None:
+        def watch(moment: PlayedMoment) -> None:
             local = moment.at.astimezone(LONDON)
             gone = (local - start.astimezone(LONDON)) / timedelta(hours=1)
             progress.update(task, completed=gone, day=f"{local:%a %d %b %Y}", counts=_counters(moment))
@@ -241,14 +241,14 @@ def _progress(console: Console, *, days: int, start: datetime) -> Iterator[Calla
         yield watch
 
 
-def _tell(console: Console, moment: Moment, *, start: datetime) -> None:
+def _tell(console: Console, moment: PlayedMoment, *, start: datetime) -> None:
     local = moment.at.astimezone(LONDON)
     day = (local.date() - start.astimezone(LONDON).date()).days
     if local.hour == 0 and day and day % _LINE_EVERY_DAYS == 0:
         console.out(f"{local:%a %d %b %Y}  {_counters(moment)}", highlight=False)
 
 
-def _counters(moment: Moment) -> str:
+def _counters(moment: PlayedMoment) -> str:
     events = moment.standing.events
     return (
         f"{events['referral.received']} referrals, {events['assessment.started']} cases, "

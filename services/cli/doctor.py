@@ -9,7 +9,7 @@ import typer
 
 from services.cli import checks
 from services.cli.catalogue import SERVICES
-from services.cli.checks import Check
+from services.cli.checks import SystemCheck
 from services.cli.output import counted, show_json, show_line
 from services.cli.running import Unable, answered, find_settings
 from services.kernel.base.environment import WrongSettings, read_settings
@@ -45,17 +45,17 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _checks() -> Iterator[Check]:
+def _checks() -> Iterator[SystemCheck]:
     yield from checks.of_machine(dict(os.environ))
     try:
         running = find_settings()
         settings = running or read_settings()
     except Unable as unable:
-        yield Check("system", "problem", str(unable))
+        yield SystemCheck("system", "problem", str(unable))
         return
     except WrongSettings as wrong:
         for problem in wrong.problems:
-            yield Check("settings", "problem", problem, "correct it, or unset it")
+            yield SystemCheck("settings", "problem", problem, "correct it, or unset it")
         return
     yield from checks.of_policy(settings)
     yield checks.of_clock(settings)
@@ -63,17 +63,17 @@ def _checks() -> Iterator[Check]:
         yield from answered(_of_system(running))
         return
     for name in OF_SYSTEM:
-        yield Check(name, "skipped", "not running")
+        yield SystemCheck(name, "skipped", "not running")
 
 
-async def _of_system(settings: Settings) -> list[Check]:
+async def _of_system(settings: Settings) -> list[SystemCheck]:
     found = [check async for check in checks.of_bus(settings)]
     for name in SERVICES:
         found += [check async for check in checks.of_store(settings, name)]
     return found
 
 
-def _tell(check: Check) -> None:
+def _tell(check: SystemCheck) -> None:
     show_line(f"{check.state:<8}", f"{check.name:<26}", check.words)
     if check.advice:
         show_line(" " * 8, " " * 26, f"-> {check.advice}")

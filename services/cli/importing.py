@@ -19,7 +19,7 @@ from services.kernel.base.environment import WrongSettings, read_settings
 from services.kernel.base.settings import Settings
 from services.kernel.pack.model import Pack, PackError, load_pack
 from services.placement.ssda903.reading import ReturnsUnreadable, read_returns
-from services.placement.ssda903.report import Report
+from services.placement.ssda903.report import ImportReport
 
 SHOWN = 50
 SUFFIXES = (".csv", ".json")
@@ -122,7 +122,7 @@ def _started(stack: ExitStack) -> Settings:
     return read_settings()
 
 
-def _import(directory: Path, settings: Settings, authority: str | None) -> Report:
+def _import(directory: Path, settings: Settings, authority: str | None) -> ImportReport:
     from kafka.errors import KafkaError  # noqa: PLC0415 - slow to import, and only this command needs it
 
     from services.placement.ssda903.importing import import_returns  # noqa: PLC0415 - as above
@@ -162,7 +162,7 @@ def _council(asked: str | None, settings: Settings) -> str:
     return asked
 
 
-def _show(outcome: Report, report: Path | None) -> None:
+def _show(outcome: ImportReport, report: Path | None) -> None:
     typer.echo(f"years: {outcome.years}")
     show_rows(
         ("file", "rows", "taken", "refused"),
@@ -191,7 +191,7 @@ def _show(outcome: Report, report: Path | None) -> None:
     )
 
 
-def _problems(outcome: Report) -> Iterator[str]:
+def _problems(outcome: ImportReport) -> Iterator[str]:
     """Yield a sentence for everything that leaves the return not imported as a whole."""
     if not outcome.taken:
         yield "No row could be taken."
@@ -205,7 +205,7 @@ def _problems(outcome: Report) -> Iterator[str]:
         )
 
 
-def _write(outcome: Report, file: Path) -> None:
+def _write(outcome: ImportReport, file: Path) -> None:
     try:
         with file.open("w", encoding="utf-8", newline="") as stream:
             if file.suffix.lower() == ".json":

@@ -15,7 +15,7 @@ from services.kernel.base.settings import Settings
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import open_store
 from services.kernel.rejoin.recall import Recall
-from services.kernel.rejoin.rejoining import APPLICATION, Rejoin, Report
+from services.kernel.rejoin.rejoining import APPLICATION, Rejoin, RejoinReport
 from services.notify.recall import NotifyRecall
 from services.placement.recall import PlacementRecall
 from services.referral.recall import ReferralRecall
@@ -57,7 +57,7 @@ def rejoin(
         raise typer.Exit(1)
 
 
-async def _rejoin(settings: Settings, name: ServiceName) -> Report:
+async def _rejoin(settings: Settings, name: ServiceName) -> RejoinReport:
     service = service_of(name, settings)
     engine = Engine(settings.database_of(name), size=CONNECTIONS, application=APPLICATION)
     async with store_of(settings, name) as store:
@@ -69,7 +69,7 @@ async def _rejoin(settings: Settings, name: ServiceName) -> Report:
             await engine.dispose()
 
 
-def _document(service: ServiceName, report: Report) -> dict[str, object]:
+def _document(service: ServiceName, report: RejoinReport) -> dict[str, object]:
     return {
         "service": service.value,
         "taken_back": dict(sorted(report.taken_back.items())),
@@ -79,7 +79,7 @@ def _document(service: ServiceName, report: Report) -> dict[str, object]:
     }
 
 
-def _show(report: Report) -> None:
+def _show(report: RejoinReport) -> None:
     if report.taken_back:
         rows = sorted(report.taken_back.items())
         show_rows(("event", "taken back"), rows, title="Own events taken back from the bus")

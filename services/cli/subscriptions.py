@@ -19,7 +19,7 @@ from services.cli.stores import store_of
 from services.kernel.base.clock import clock_of
 from services.kernel.base.settings import Settings
 from services.kernel.pack.model import PackError, load_pack
-from services.notify.delivery.store import subscriptions as endpoints
+from services.notify.delivery.store import subscriptions as subscription_store
 from services.notify.delivery.store.subscriptions import Endpoint, OwnerKind, subscription_id
 from services.notify.pack.model import NotifyPack
 from services.notify.preferences.model import ChosenKind
@@ -77,7 +77,7 @@ def add(
 
     async def work(settings: Settings) -> None:
         async with store_of(settings, ServiceName.NOTIFY) as engine, engine.begin() as connection:
-            await endpoints.add(connection, endpoint, now=clock_of(settings).now())
+            await subscription_store.add(connection, endpoint, now=clock_of(settings).now())
 
     settings = current_settings()
     _refuse_unknown(settings, team=team, kinds=kinds, key=key)
@@ -94,7 +94,7 @@ def list_subscriptions(json: Json = False) -> None:
 
     async def work(settings: Settings) -> list[Endpoint]:
         async with store_of(settings, ServiceName.NOTIFY) as engine, engine.connect() as connection:
-            return list(await endpoints.list_all(connection))
+            return list(await subscription_store.list_all(connection))
 
     # A chat's address lets everybody write there: it is not shown again.
     rows = [
@@ -128,7 +128,7 @@ def end(
 
     async def work(settings: Settings) -> bool:
         async with store_of(settings, ServiceName.NOTIFY) as engine, engine.begin() as connection:
-            return await endpoints.end(connection, subscription)
+            return await subscription_store.end(connection, subscription)
 
     if not answered(work(current_settings())):
         fail("No such subscription is active: `leadline subscriptions list` shows them.")

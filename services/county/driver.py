@@ -11,7 +11,7 @@ from services.county.partner_bus import PartnerBus
 from services.county.plan import Step
 from services.county.practitioners import Practitioners
 from services.county.seen import AlertSeen, CaseSeen, PlacementDetail, PlacementSeen, ReferralSeen
-from services.county.settled import Standing, settled
+from services.county.settled import SystemStanding, settled
 from services.county.site import PlayError, Site, together
 from services.kernel.base.clock import HeldClock
 
@@ -31,33 +31,33 @@ COUNTED: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Moment:
+class PlayedMoment:
     """A moment that is over: which of how many, and where the system stands."""
 
     at: datetime
     number: int
     of: int
-    standing: Standing
+    standing: SystemStanding
 
 
 @dataclass
-class Sent:
+class SentByCounty:
     """What was sent since the play began, by kind; for referrals each one once, however often repeated."""
 
     counts: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
 
 
-Watch = Callable[[Moment], Awaitable[None] | None]
+Watch = Callable[[PlayedMoment], Awaitable[None] | None]
 
 
 @dataclass(frozen=True)
 class Played:
     """What was sent, and where the system stood before and after."""
 
-    sent: Sent
-    before: Standing
-    after: Standing
+    sent: SentByCounty
+    before: SystemStanding
+    after: SystemStanding
 
     @property
     def differences(self) -> list[str]:
@@ -80,7 +80,7 @@ class Play:
         self._clock = clock
         self._people = practitioners
         self._objectives: dict[UUID, tuple[UUID, ...]] = {}
-        self._sent = Sent()
+        self._sent = SentByCounty()
 
     async def run(
         self, plan: Sequence[Step], moments: Sequence[datetime], *, watch: Watch | None = None
@@ -96,7 +96,7 @@ class Play:
         """
         self._check_clock(moments[0])
         self._clock.set(moments[0])
-        self._sent = Sent()
+        self._sent = SentByCounty()
         before = await settled(self._site, moments[0])
         after, waiting = before, list(plan)
         for number, moment in enumerate(moments, start=1):
@@ -106,12 +106,12 @@ class Play:
             waiting = [step for step in waiting if step.at > moment]
             after = await self._at(moment, now_sent, after)
             if watch is not None:
-                told = watch(Moment(moment, number, len(moments), after))
+                told = watch(PlayedMoment(moment, number, len(moments), after))
                 if told is not None:
                     await told
         return Played(self._sent, before, after)
 
-    async def _at(self, moment: datetime, steps: Sequence[Step], standing: Standing) -> Standing:
+    async def _at(self, moment: datetime, steps: Sequence[Step], standing: SystemStanding) -> SystemStanding:
         """Let everybody act at a moment, one group after the other; return where the system then stands."""
         if await self._partners(steps):
             standing = await settled(self._site, moment)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from schemas.events.codes import Level
 from services.county.seen import Seen
-from services.county.settled import Standing
+from services.county.settled import SystemStanding
 from services.county.site import Site
 
 
@@ -50,7 +50,7 @@ class AlertFigures(Seen):
     by_status: dict[str, int]
 
 
-class Net(Seen):
+class NetFigures(Seen):
     """Open cases, and those that fall through the net."""
 
     open_cases: int
@@ -62,15 +62,15 @@ class Net(Seen):
 class Figures:
     """All figures, asked of the system by HTTP."""
 
-    standing: Standing
+    standing: SystemStanding
     referrals: tuple[ReferralFigure, ...]
     cases: tuple[CaseFigure, ...]
     placements: PlacementFigures
     alerts: AlertFigures
-    net: Net
+    net: NetFigures
 
     @classmethod
-    async def ask(cls, site: Site, standing: Standing) -> Self:
+    async def ask(cls, site: Site, standing: SystemStanding) -> Self:
         """Return the figures of a system that is at rest; `standing` is where it stands."""
         return cls(
             standing=standing,
@@ -80,7 +80,7 @@ class Figures:
             cases=tuple(await site.every(CaseFigure, "/cases")),
             placements=PlacementFigures.model_validate(await site.get("/placements/figures")),
             alerts=AlertFigures.model_validate(await site.get("/alerts/figures")),
-            net=Net.model_validate(await site.get("/cases/net")),
+            net=NetFigures.model_validate(await site.get("/cases/net")),
         )
 
     @property

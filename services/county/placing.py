@@ -43,7 +43,7 @@ OBJECTIVES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class PlannedStay:
     """How long a child stays in a placement, and why it ends."""
 
     days: int
@@ -89,13 +89,13 @@ def placing(placement: PlacementSeen, present: Present) -> Act | None:
     return None
 
 
-def stay_in(placement: PlacementSeen, present: Present) -> Stay:
+def stay_in(placement: PlacementSeen, present: Present) -> PlannedStay:
     """Return how long the child stays: some for days, the others for months."""
     chance = present.draw("stay", placement.placement_id)
     days = chance.randint(2, 8) if chance.random() < _SHORT_STAY_SHARE else chance.randint(60, 400)
     if chance.random() < _BREAKDOWN_SHARE:
-        return Stay(days, "breakdown")
-    return Stay(days, chance.choice(("returned-home", "moved-to-relatives", "planned-move")))
+        return PlannedStay(days, "breakdown")
+    return PlannedStay(days, chance.choice(("returned-home", "moved-to-relatives", "planned-move")))
 
 
 def interviewed_from(placement: PlacementSeen, present: Present) -> datetime | None:

@@ -50,7 +50,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SystemStanding:
     """How far all services have come."""
 
     services: tuple[Status, ...]
@@ -66,7 +66,9 @@ class Standing:
         return sum((Counter(status.events) for status in self.services), Counter())
 
 
-async def settled(site: Site, moment: datetime, *, patience_seconds: float = PATIENCE_SECONDS) -> Standing:
+async def settled(
+    site: Site, moment: datetime, *, patience_seconds: float = PATIENCE_SECONDS
+) -> SystemStanding:
     """Wait until the system is at rest at a moment of its clock, and return how far it has come.
 
     The site waits for its services in the order of SERVICES: no service reads what one behind it publishes,
@@ -83,7 +85,7 @@ async def settled(site: Site, moment: datetime, *, patience_seconds: float = PAT
         if busy is None:
             if tuple(each.service for each in seen) != SERVICES:
                 raise PlayError(f"the county needs a site that serves {', '.join(SERVICES)}, in this order")
-            return Standing(seen)
+            return SystemStanding(seen)
         if loop.time() >= give_up:
             raise PlayError(
                 f"the system has not come to rest in {patience_seconds:.0f} seconds: {busy.words}"

@@ -17,14 +17,14 @@ from services.notify.alerts.policy import unrouted
 from services.notify.book import NotifyBook
 from services.notify.chronology import store as chronology
 from services.notify.delivery.channels.configured import Carriers, channels_of
-from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.dispatcher import Dispatcher
 from services.notify.delivery.receipts import ReceiptsAsked
-from services.notify.delivery.store import claims as lanes
-from services.notify.due_scanner import DueWork, count_due
+from services.notify.delivery.store import claims
+from services.notify.due_scanner import DueScanner, count_due
 from services.notify.handlers import COMMANDS, HANDLERS
 from services.notify.pack.model import NotifyPack
 from services.notify.queries.rates import RatesMeasured
-from services.notify.referrers.store import updates as referrer_rows
+from services.notify.referrers.store import updates as agency_updates
 from services.notify.store.batch import NotifyStore
 
 
@@ -55,7 +55,7 @@ def build(settings: Settings) -> Service[NotifyBook]:
 def _counted(channels: Collection[Channel], *, real: Clock) -> CountDue:
     async def counted(connection: Connection, now: datetime) -> int:
         """Return how much time has brought and nobody has done yet: what is due, and messages to send."""
-        under_way = await lanes.count_under_way(connection, channels=channels, now=real.now())
+        under_way = await claims.count_under_way(connection, channels=channels, now=real.now())
         return await count_due(connection, now) + under_way
 
     return counted
@@ -65,7 +65,7 @@ def _projection(pack: NotifyPack) -> Projection:
     async def project(connection: Connection, arrivals: Sequence[Arrival]) -> None:
         """Keep what was handled in the chronology, and tell the agencies what follows from it."""
         await chronology.hear(connection, arrivals)
-        await referrer_rows.tell(connection, arrivals, pack.referrers)
+        await agency_updates.tell(connection, arrivals, pack.referrers)
 
     return project
 
@@ -73,12 +73,12 @@ def _projection(pack: NotifyPack) -> Projection:
 def extras(settings: Settings, engine: Engine, clock: Clock) -> list[mode.Service]:
     """Return what runs beside the worker: what time brings, and the senders of the configured channels."""
     parts: list[mode.Service] = [
-        DueWork(build(settings), engine, clock, interval=settings.scan_seconds),
+        DueScanner(build(settings), engine, clock, interval=settings.scan_seconds),
         RatesMeasured(engine, clock),
     ]
     if channels_of(settings):
         carriers = Carriers(settings, real=SystemClock())
-        parts.append(Sending(settings, engine, clock, carriers=carriers))
+        parts.append(Dispatcher(settings, engine, clock, carriers=carriers))
         if carriers.api is not None:
             parts.append(ReceiptsAsked(settings, engine, clock, carriers.api))
     return parts

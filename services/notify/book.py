@@ -9,8 +9,7 @@ from uuid import UUID
 
 from schemas import events as e
 from schemas.events import Event
-from services.notify.alerts import escalation
-from services.notify.alerts import lifecycle as alert_life
+from services.notify.alerts import escalation, lifecycle
 from services.notify.alerts.council import Council
 from services.notify.alerts.lifecycle import AlertEvent
 from services.notify.alerts.model import Alert, People
@@ -122,7 +121,7 @@ class NotifyBook:
         return delivery.version
 
     def _alert(self, event: AlertEvent) -> int:
-        alert = alert_life.evolve(self.alert(event.alert_id), event)
+        alert = lifecycle.evolve(self.alert(event.alert_id), event)
         if isinstance(event, e.AlertRaised):
             self.fresh_alerts.add(alert.alert_id)
         alert = replace(alert, next_escalation_at=self._next_escalation(alert, event))

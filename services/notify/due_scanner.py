@@ -13,7 +13,7 @@ from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.postgres.database import is_conflict, is_transient
 from services.kernel.processing.loops import Waiting, keep_doing
 from services.kernel.processing.publication import number, publish
-from services.kernel.processing.service import Occasion, Produced, Service
+from services.kernel.processing.service import Context, Produced, Service
 from services.notify import metrics
 from services.notify.alerts.escalation import (
     alert_ids,
@@ -27,8 +27,8 @@ from services.notify.book import NotifyBook
 from services.notify.delivery.policy import decide_deliveries
 from services.notify.delivery.store import queue
 from services.notify.handlers import passed_on
-from services.notify.store import people as people_rows
-from services.notify.store import preferences as arranging
+from services.notify.store import people as people_store
+from services.notify.store import preferences as preference_store
 from services.notify.store.batch import NotifyStore, alert_of
 from services.notify.store.due import CLAIM, COUNT_DUE, HAS_OPEN, HAVE_HEARD, TOLD
 
@@ -54,14 +54,14 @@ async def escalate_once(
         produced = []
         for alert in alerts:
             # The cause of a step is the alert itself: a second run makes the same ids.
-            occasion = Occasion(now, alert.alert_id, alert.alert_id, service.calendar)
+            context = Context(now, alert.alert_id, alert.alert_id, service.calendar)
             around = book.people_of(alert.facts.child_id)
             steps = decide_escalation(
-                alert, around, told=told | book.alerts, council=book.council, occasion=occasion
+                alert, around, told=told | book.alerts, council=book.council, context=context
             )
             if not steps:
                 book.stop_escalating(alert.alert_id)
-            produced += number(book, [*steps, *_deliveries(book, alert, steps, occasion)], occasion)
+            produced += number(book, [*steps, *_deliveries(book, alert, steps, context)], context)
         await _store(service).save(connection, book)
         events = await publish(connection, produced, now=now)
     for to, count in Counter(each.to for each in events if isinstance(each, NotificationEscalated)).items():
@@ -73,7 +73,7 @@ async def begin_absence(service: Service[NotifyBook], engine: Engine, clock: Clo
     """Let one absence begin: its open alerts go to who stands in. Return whether there was one."""
     now = clock.now()
     async with engine.begin() as connection:
-        absence = await arranging.claim_beginning(connection, now=now)
+        absence = await preference_store.claim_beginning(connection, now=now)
         if absence is None:
             return False
         if not absence.holds_at(now):
@@ -81,7 +81,7 @@ async def begin_absence(service: Service[NotifyBook], engine: Engine, clock: Clo
         rows = await connection.execute(HAS_OPEN, {"worker_id": absence.worker_id})
         alerts = [alert_of(row) for row in rows]
         book = await _book(service, connection, alerts)
-        occasion = Occasion(now, absence.delegation_id, absence.delegation_id, service.calendar)
+        context = Context(now, absence.delegation_id, absence.delegation_id, service.calendar)
         moved = decide_absence(
             alerts,
             absence.worker_id,
@@ -92,7 +92,7 @@ async def begin_absence(service: Service[NotifyBook], engine: Engine, clock: Clo
         )
         told = await _have_heard(connection, moved, alerts)
         moved = without_copies(moved, [*alerts, *told])
-        produced = number(book, passed_on(book, moved, occasion), occasion)
+        produced = number(book, passed_on(book, moved, context), context)
         await _store(service).save(connection, book)
         await publish(connection, produced, now=now)
     return True
@@ -114,7 +114,7 @@ def _passes(error: BaseException) -> bool:
     return is_transient(error) or is_conflict(error)
 
 
-class DueWork(Part):
+class DueScanner(Part):
     """Looks every `interval` seconds of real time, without pause while there is much."""
 
     def __init__(
@@ -145,7 +145,7 @@ async def _book(service: Service[NotifyBook], connection: Connection, alerts: Se
     book = NotifyBook(await store.council(connection))
     book.know(alerts=alerts)
     children = sorted({alert.facts.child_id for alert in alerts})
-    book.people = await people_rows.load(connection, children)
+    book.people = await people_store.load(connection, children)
     if book.council.channels:
         await store.load_deliveries(connection, book, [alert.alert_id for alert in alerts])
     return book
@@ -178,7 +178,7 @@ async def _have_heard(
     return [alert_of(row) for row in rows]
 
 
-def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], occasion: Occasion) -> list[Produced]:
+def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], context: Context) -> list[Produced]:
     """Return what is sent about a step: the alert again as a reminder, or the new one to whoever is told."""
     produced: list[Produced] = []
     raised = {each.alert_id: each for each in steps if isinstance(each, AlertRaised)}
@@ -187,7 +187,7 @@ def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], occasion
         produced += decide_deliveries(
             alert.facts if fresh is None else fresh,
             council=book.council,
-            occasion=occasion,
+            context=context,
             turn=alert.version if fresh is None else 0,
             template="reminder" if fresh is None else None,
         )

@@ -6,9 +6,8 @@ from dataclasses import replace
 from schemas import events as e
 from schemas.events import AlertRaised, AlertReassigned, Event
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.service import Command, Handler, Occasion, Produced
-from services.notify.alerts import lifecycle as alert_life
-from services.notify.alerts import policy
+from services.kernel.processing.service import Command, Context, Handler, Produced
+from services.notify.alerts import lifecycle, policy
 from services.notify.alerts.escalation import decide_following
 from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
 from services.notify.alerts.people import decide_key_worker, learn
@@ -20,87 +19,87 @@ from services.notify.preferences.model import ChoosePreference, ChooseQuietHours
 from services.notify.referrers.policy import retold
 
 
-def on_news(book: NotifyBook, event: Event, occasion: Occasion) -> Sequence[Produced]:
+def on_news(book: NotifyBook, event: Event, context: Context) -> Sequence[Produced]:
     """Tell whom the policy pack names."""
-    return _tell(book, book.people_of(event.child_id), event, occasion)
+    return _tell(book, book.people_of(event.child_id), event, context)
 
 
-def on_news_of_people(book: NotifyBook, event: Event, occasion: Occasion) -> Sequence[Produced]:
+def on_news_of_people(book: NotifyBook, event: Event, context: Context) -> Sequence[Produced]:
     """Learn who is around the child, then tell whom the policy pack names."""
     people = _taught(book, event)
-    told = _tell(book, people, event, occasion)
+    told = _tell(book, people, event, context)
     # Last, when nothing can fail any more: an event that is parked has taught nothing.
     book.keep(people)
     return told
 
 
 def on_lead_professional_assigned(
-    book: NotifyBook, event: e.LeadProfessionalAssigned, occasion: Occasion
+    book: NotifyBook, event: e.LeadProfessionalAssigned, context: Context
 ) -> Sequence[Produced]:
     """Learn who leads, let the case's open alerts follow, and tell whom the policy pack names."""
     people = _taught(book, event)
     open_alerts = book.open_alerts_of(event.child_id)
-    following = decide_following(open_alerts, event, people, council=book.council, now=occasion.now)
-    produced = [*passed_on(book, following, occasion), *_tell(book, people, event, occasion)]
+    following = decide_following(open_alerts, event, people, council=book.council, now=context.now)
+    produced = [*passed_on(book, following, context), *_tell(book, people, event, context)]
     book.keep(people)
     return produced
 
 
-def acknowledge_alert(book: NotifyBook, command: AcknowledgeAlert, occasion: Occasion) -> Sequence[Produced]:
+def acknowledge_alert(book: NotifyBook, command: AcknowledgeAlert, context: Context) -> Sequence[Produced]:
     """Mark an alert as seen, and what was on its way about it as no longer needed."""
     alert = book.alert(command.alert_id)
     escalated = book.escalations_of(command.alert_id)
-    seen = alert_life.decide_acknowledgement(alert, command, escalated=escalated, occasion=occasion)
+    seen = lifecycle.decide_acknowledgement(alert, command, escalated=escalated, context=context)
     proofs = [proof for each in seen for proof in decide_proof(book.deliveries_of(each.alert_id), each)]
     return [*seen, *proofs]
 
 
-def snooze_alert(book: NotifyBook, command: SnoozeAlert, occasion: Occasion) -> Sequence[Produced]:
+def snooze_alert(book: NotifyBook, command: SnoozeAlert, context: Context) -> Sequence[Produced]:
     """Put an alert off."""
     alert = book.alert(command.alert_id)
-    return alert_life.decide_snooze(alert, command, council=book.council, occasion=occasion)
+    return lifecycle.decide_snooze(alert, command, council=book.council, context=context)
 
 
-def assign_key_worker(book: NotifyBook, command: AssignKeyWorker, occasion: Occasion) -> Sequence[Produced]:
+def assign_key_worker(book: NotifyBook, command: AssignKeyWorker, context: Context) -> Sequence[Produced]:
     """Give a child a key worker, or none any more."""
     people = book.people_of(command.child_id)
-    return decide_key_worker(people, command, council=book.council, occasion=occasion)
+    return decide_key_worker(people, command, council=book.council, context=context)
 
 
-def choose_preference(book: NotifyBook, command: ChoosePreference, occasion: Occasion) -> Sequence[Produced]:
+def choose_preference(book: NotifyBook, command: ChoosePreference, context: Context) -> Sequence[Produced]:
     """Keep how alerts of a kind reach somebody."""
     check_preference(command, council=book.council)
-    book.arranged.append((command, occasion.now, occasion.cause))
+    book.arranged.append((command, context.now, context.cause))
     return ()
 
 
-def choose_quiet_hours(book: NotifyBook, command: ChooseQuietHours, occasion: Occasion) -> Sequence[Produced]:
+def choose_quiet_hours(book: NotifyBook, command: ChooseQuietHours, context: Context) -> Sequence[Produced]:
     """Keep when somebody is left in peace."""
     check_practitioner(command.worker_id, book.council.pack)
-    book.arranged.append((command, occasion.now, occasion.cause))
+    book.arranged.append((command, context.now, context.cause))
     return ()
 
 
-def declare_absence(book: NotifyBook, command: DeclareAbsence, occasion: Occasion) -> Sequence[Produced]:
+def declare_absence(book: NotifyBook, command: DeclareAbsence, context: Context) -> Sequence[Produced]:
     """Keep who stands in for somebody, and from when to when. Open alerts move when it begins."""
     check_practitioner(command.worker_id, book.council.pack)
     if command.to_id is not None:
         check_practitioner(command.to_id, book.council.pack)
     if command.to_id == command.worker_id:
         raise Refused("Nobody stands in for themselves: name somebody else, or the duty inbox by nobody.")
-    if command.ends_at is not None and command.ends_at <= max(command.starts_at, occasion.now):
+    if command.ends_at is not None and command.ends_at <= max(command.starts_at, context.now):
         raise Refused("An absence ends after it starts, and later than now.")
-    book.arranged.append((command, occasion.now, occasion.id("delegation")))
+    book.arranged.append((command, context.now, context.id("delegation")))
     return ()
 
 
-def end_absence(book: NotifyBook, command: EndAbsence, occasion: Occasion) -> Sequence[Produced]:
+def end_absence(book: NotifyBook, command: EndAbsence, context: Context) -> Sequence[Produced]:
     """Let an absence end now; alerts that have moved stay where they are."""
-    book.arranged.append((command, occasion.now, command.delegation_id))
+    book.arranged.append((command, context.now, command.delegation_id))
     return ()
 
 
-def passed_on(book: NotifyBook, moved: Iterable[AlertReassigned], occasion: Occasion) -> list[Produced]:
+def passed_on(book: NotifyBook, moved: Iterable[AlertReassigned], context: Context) -> list[Produced]:
     """Return the reassignments, what is not sent because of them, and what is sent instead.
 
     Many may come at once: what is not urgent waits for the next digest of whoever has them now.
@@ -112,29 +111,25 @@ def passed_on(book: NotifyBook, moved: Iterable[AlertReassigned], occasion: Occa
         produced += [
             each,
             *decide_withdrawal(book.deliveries_of(each.alert_id), each),
-            *decide_deliveries(
-                fresh, council=book.council, occasion=occasion, turn=alert.version, gather=True
-            ),
+            *decide_deliveries(fresh, council=book.council, context=context, turn=alert.version, gather=True),
         ]
     return produced
 
 
-def _tell(book: NotifyBook, people: People, event: Event, occasion: Occasion) -> list[Produced]:
+def _tell(book: NotifyBook, people: People, event: Event, context: Context) -> list[Produced]:
     still_open = book.open_alerts_of(event.child_id)
-    settled = policy.decide_settlement(event, council=book.council, occasion=occasion, still_open=still_open)
+    settled = policy.decide_settlement(event, council=book.council, context=context, still_open=still_open)
     done = [
         withdrawn
         for each in settled
         for withdrawn in decide_withdrawal(book.deliveries_of(each.alert_id), each)
     ]
-    alerts = policy.decide_alerts(
-        people, event, council=book.council, occasion=occasion, still_open=still_open
-    )
+    alerts = policy.decide_alerts(people, event, council=book.council, context=context, still_open=still_open)
     fresh = [alert for alert in alerts if isinstance(alert, AlertRaised)]
     told = [
         queued
         for alert in fresh
-        for queued in decide_deliveries(alert, council=book.council, occasion=occasion)
+        for queued in decide_deliveries(alert, council=book.council, context=context)
     ]
     return [*settled, *done, *alerts, *told]
 

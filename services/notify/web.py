@@ -13,15 +13,15 @@ from schemas.events import Code, Event, Moment
 from schemas.events.codes import Urgency
 from services.kernel.base.settings import Settings
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.commands import Desk, Respond
+from services.kernel.processing.commands import CommandExecutor, Respond
 from services.kernel.processing.service import Command
 from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 from services.kernel.web.bodies import BodyRoute
 from services.kernel.web.site import Router
 from services.notify.alerts.model import AcknowledgeAlert, Alert, SnoozeAlert
-from services.notify.api import preferences as arrangements_web
-from services.notify.api import receipts as receipts_web
-from services.notify.api import referrers as referrer_api
+from services.notify.api import preferences as preferences_api
+from services.notify.api import receipts as receipts_api
+from services.notify.api import referrers as referrers_api
 from services.notify.book import NotifyBook
 from services.notify.delivery.store import queue
 from services.notify.pages import pages
@@ -43,7 +43,7 @@ class Snooze(Command):
     until: Moment
 
 
-def router(desk: Desk[NotifyBook]) -> APIRouter:
+def router(executor: CommandExecutor[NotifyBook]) -> APIRouter:
     """Return the routes of the notify service's API."""
     routes = APIRouter(route_class=BodyRoute, tags=["notify"], responses=ALWAYS)
 
@@ -59,7 +59,7 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
         chosen = AlertFilter(recipient, state, kind, urgency)
         cursors = reading.LIST[sort].cursors(chosen.parameters())
         after = page.after(cursors)
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             found = await reading.list_alerts(connection, chosen, sort=sort, limit=page.limit, after=after)
         return page.of(found.map(_shown), cursors)
 
@@ -67,7 +67,7 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
         "/alerts/figures", summary="Alerts by kind, urgency and status, deliveries by channel and state"
     )
     async def figures() -> dict[str, Any]:
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             counted = await reading.figures(connection)
             deliveries = await queue.figures(connection)
         return {**counted, "total": counted["by_status"].total(), "deliveries": deliveries}
@@ -77,9 +77,9 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
         weeks: Annotated[int, Query(ge=1, le=52, description="How many weeks back.")] = 4,
         worker: Annotated[list[Code] | None, Query(description="Of these workers alone.")] = None,
     ) -> dict[str, Any]:
-        now = desk.clock.now()
-        since = desk.service.calendar.start_of_day(rates.monday_of(now) - timedelta(weeks=weeks - 1))
-        async with desk.engine.connect() as connection:
+        now = executor.clock.now()
+        since = executor.service.calendar.start_of_day(rates.monday_of(now) - timedelta(weeks=weeks - 1))
+        async with executor.engine.connect() as connection:
             found = await rates.by_worker(
                 connection, since=since, until=now + timedelta(microseconds=1), workers=worker
             )
@@ -89,7 +89,7 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
         "/alerts/{alert_id}", responses=problems(404), summary="One alert, its cause and its deliveries"
     )
     async def one(alert_id: UUID) -> dict[str, Any]:
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             alert = await reading.find(connection, alert_id)
             if alert is None:
                 raise Refused(f"There is no alert {alert_id}: look it up in GET /alerts.", missing=True)
@@ -105,26 +105,26 @@ def router(desk: Desk[NotifyBook]) -> APIRouter:
     async def acknowledge(alert_id: UUID, seen: Acknowledgement, key: IdempotencyKey) -> dict[str, Any]:
         """Acknowledging twice is no error: the answer shows who was first."""
         command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=seen.acknowledged_by)
-        return await desk.execute(command, key=key, respond=answer_with(alert_id))
+        return await executor.execute(command, key=key, respond=answer_with(alert_id))
 
     @routes.post("/alerts/{alert_id}/snooze", responses=TO_COMMANDS, summary="Put an alert off")
     async def snooze(alert_id: UUID, asked: Snooze, key: IdempotencyKey) -> dict[str, Any]:
         """No longer than the council allows for its urgency; an acknowledged alert is left as it is."""
         command = SnoozeAlert(alert_id=alert_id, snoozed_by=asked.snoozed_by, until=asked.until)
-        return await desk.execute(command, key=key, respond=answer_with(alert_id))
+        return await executor.execute(command, key=key, respond=answer_with(alert_id))
 
-    arrangements_web.add(routes, desk)
-    referrer_api.add(routes, desk)
+    preferences_api.add(routes, executor)
+    referrers_api.add(routes, executor)
     return routes
 
 
 def router_under(settings: Settings) -> Router:
     """Return `router` with what depends on the settings: receipts of GOV.UK Notify, and the pages."""
 
-    def configured(desk: Desk[NotifyBook]) -> APIRouter:
-        routes = router(desk)
-        receipts_web.add(routes, desk, settings.govuk_notify_callback_token)
-        routes.include_router(pages(desk, settings))
+    def configured(executor: CommandExecutor[NotifyBook]) -> APIRouter:
+        routes = router(executor)
+        receipts_api.add(routes, executor, settings.govuk_notify_callback_token)
+        routes.include_router(pages(executor, settings))
         return routes
 
     return configured

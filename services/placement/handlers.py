@@ -6,7 +6,7 @@ from functools import partial
 
 from schemas import events as e
 from schemas.events import Event
-from services.kernel.processing.service import Command, Handler, Occasion, Produced
+from services.kernel.processing.service import Command, Context, Handler, Produced
 from services.placement import cases, history, policy
 from services.placement.book import PlacementBook
 from services.placement.model import (
@@ -19,21 +19,21 @@ from services.placement.model import (
 from services.placement.pack import PlacementPack
 
 
-def on_case_event(book: PlacementBook, event: cases.CaseEvent, _occasion: Occasion) -> Sequence[Produced]:
+def on_case_event(book: PlacementBook, event: cases.CaseEvent, _context: Context) -> Sequence[Produced]:
     """Keep the case's level and whether it is open; nothing is published."""
     book.learn_case(cases.learn(book.cases.get(event.case_id), event))
     return []
 
 
 def on_deadline_overdue(
-    book: PlacementBook, event: e.DeadlineOverdue, _occasion: Occasion
+    book: PlacementBook, event: e.DeadlineOverdue, _context: Context
 ) -> Sequence[Produced]:
     """Say that an exit interview is overdue."""
     return policy.decide_overdue(book.placement(event.about), event)
 
 
 def on_child_reported(
-    book: PlacementBook, event: e.LookedAfterChildReported, _occasion: Occasion
+    book: PlacementBook, event: e.LookedAfterChildReported, _context: Context
 ) -> Sequence[Produced]:
     """Keep that the child was looked after in a year; nothing is published."""
     book.learn_return_year(event.child_id, event.return_year)
@@ -41,7 +41,7 @@ def on_child_reported(
 
 
 def on_episode_reported(
-    book: PlacementBook, event: e.LookedAfterEpisodeReported, _occasion: Occasion
+    book: PlacementBook, event: e.LookedAfterEpisodeReported, _context: Context
 ) -> Sequence[Produced]:
     """Start or end a placement of the past."""
     episode = book.episode(event.episode_id)
@@ -51,7 +51,7 @@ def on_episode_reported(
 
 
 def on_review_reported(
-    book: PlacementBook, event: e.LookedAfterReviewReported, _occasion: Occasion
+    book: PlacementBook, event: e.LookedAfterReviewReported, _context: Context
 ) -> Sequence[Produced]:
     """Record a review of the past."""
     review = book.review(event.review_id)
@@ -61,7 +61,7 @@ def on_review_reported(
 
 
 def on_missing_reported(
-    book: PlacementBook, event: e.MissingEpisodeReported, _occasion: Occasion
+    book: PlacementBook, event: e.MissingEpisodeReported, _context: Context
 ) -> Sequence[Produced]:
     """Record a missing episode of the past."""
     missing = book.missing_episode(event.missing_id)
@@ -70,30 +70,28 @@ def on_missing_reported(
     return produced
 
 
-def request_placement(
-    book: PlacementBook, command: RequestPlacement, occasion: Occasion
-) -> Sequence[Produced]:
+def request_placement(book: PlacementBook, command: RequestPlacement, context: Context) -> Sequence[Produced]:
     """Ask for a placement."""
     case = book.cases.get(command.case_id)
     return policy.decide_request(
         case,
         book.placements_of(case.child_id) if case is not None else (),
         command,
-        placement_id=occasion.id("placement"),
-        now=occasion.now,
+        placement_id=context.id("placement"),
+        now=context.now,
     )
 
 
 def start_placement(
-    book: PlacementBook, command: StartPlacement, occasion: Occasion, *, pack: PlacementPack
+    book: PlacementBook, command: StartPlacement, context: Context, *, pack: PlacementPack
 ) -> Sequence[Produced]:
     """The child moves in; the objectives' wording stays in the store."""
     produced = policy.decide_start(
         book.placement(command.placement_id),
         command,
         pack=pack,
-        calendar=occasion.calendar,
-        now=occasion.now,
+        calendar=context.calendar,
+        now=context.now,
     )
     ids = policy.objective_ids(command.placement_id, len(command.objectives))
     for objective_id, asked in zip(ids, command.objectives, strict=True):
@@ -102,37 +100,37 @@ def start_placement(
 
 
 def review_placement(
-    book: PlacementBook, command: ReviewPlacement, occasion: Occasion, *, pack: PlacementPack
+    book: PlacementBook, command: ReviewPlacement, context: Context, *, pack: PlacementPack
 ) -> Sequence[Produced]:
     """A review was held."""
     return policy.decide_review(
         book.placement(command.placement_id),
         command,
         pack=pack,
-        calendar=occasion.calendar,
-        now=occasion.now,
+        calendar=context.calendar,
+        now=context.now,
     )
 
 
 def end_placement(
-    book: PlacementBook, command: EndPlacement, occasion: Occasion, *, pack: PlacementPack
+    book: PlacementBook, command: EndPlacement, context: Context, *, pack: PlacementPack
 ) -> Sequence[Produced]:
     """The child has left."""
     return policy.decide_end(
         book.placement(command.placement_id),
         command,
         pack=pack,
-        calendar=occasion.calendar,
-        now=occasion.now,
+        calendar=context.calendar,
+        now=context.now,
     )
 
 
 def complete_exit_interview(
-    book: PlacementBook, command: CompleteExitInterview, occasion: Occasion
+    book: PlacementBook, command: CompleteExitInterview, context: Context
 ) -> Sequence[Produced]:
     """The child was asked; what the child said stays in the store."""
     produced = policy.decide_exit_interview(
-        book.placement(command.placement_id), command, calendar=occasion.calendar, now=occasion.now
+        book.placement(command.placement_id), command, calendar=context.calendar, now=context.now
     )
     for outcome in command.outcomes:
         if outcome.childs_words is not None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.cursors import Key, Part
+from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 from services.placement.store.tables import PLACEMENTS
 
@@ -64,7 +64,7 @@ class PlacementFilter:
 
 async def list_placements(
     connection: Connection, chosen: PlacementFilter, *, limit: int, after: Key | None = None
-) -> Part[dict[str, Any]]:
+) -> ListPart[dict[str, Any]]:
     """Return one page of placements, the newest request first.
 
     Following it shows every one that is in the list throughout, once.

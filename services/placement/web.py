@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from schemas.events import Event
 from schemas.events.codes import Location
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.store import deadlines
 from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
 from services.kernel.web.bodies import BodyRoute
@@ -30,7 +30,7 @@ from services.placement.model import (
 from services.placement.queries import PlacementFilter
 
 
-def router(desk: Desk[PlacementBook]) -> APIRouter:
+def router(executor: CommandExecutor[PlacementBook]) -> APIRouter:
     """Return the routes of the placement service."""
     routes = APIRouter(route_class=BodyRoute, tags=["placement"], responses=ALWAYS)
 
@@ -41,7 +41,7 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
         summary="Ask for a placement for the child of an open case",
     )
     async def request(command: RequestPlacement, key: IdempotencyKey) -> dict[str, Any]:
-        return await desk.execute(command, key=key, respond=_touched)
+        return await executor.execute(command, key=key, respond=_touched)
 
     @routes.post(
         "/placements/{placement_id}/start",
@@ -50,7 +50,7 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
     )
     async def start(placement_id: UUID, body: PlacementStart, key: IdempotencyKey) -> dict[str, Any]:
         command = StartPlacement(placement_id=placement_id, **body.model_dump())
-        return await desk.execute(command, key=key, respond=_touched)
+        return await executor.execute(command, key=key, respond=_touched)
 
     @routes.post(
         "/placements/{placement_id}/reviews",
@@ -59,7 +59,7 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
     )
     async def review(placement_id: UUID, body: PlacementReview, key: IdempotencyKey) -> dict[str, Any]:
         command = ReviewPlacement(placement_id=placement_id, **body.model_dump())
-        return await desk.execute(command, key=key, respond=_touched)
+        return await executor.execute(command, key=key, respond=_touched)
 
     @routes.post(
         "/placements/{placement_id}/end",
@@ -68,7 +68,7 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
     )
     async def end(placement_id: UUID, body: PlacementEnd, key: IdempotencyKey) -> dict[str, Any]:
         command = EndPlacement(placement_id=placement_id, **body.model_dump())
-        return await desk.execute(command, key=key, respond=_touched)
+        return await executor.execute(command, key=key, respond=_touched)
 
     @routes.post(
         "/placements/{placement_id}/exit-interview",
@@ -79,7 +79,7 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
         placement_id: UUID, body: ExitInterviewAnswers, key: IdempotencyKey
     ) -> dict[str, Any]:
         command = CompleteExitInterview(placement_id=placement_id, **body.model_dump())
-        return await desk.execute(command, key=key, respond=_touched)
+        return await executor.execute(command, key=key, respond=_touched)
 
     @routes.get("/placements", summary="List placements, the newest request first")
     async def listing(
@@ -92,13 +92,13 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
         chosen = PlacementFilter(status, location, child_id, case_id)
         cursors = lists.LIST.cursors(asdict(chosen))
         after = page.after(cursors)
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             found = await lists.list_placements(connection, chosen, limit=page.limit, after=after)
         return page.of(found, cursors)
 
     @routes.get("/placements/figures", summary="Placements, exit interviews and history by state")
     async def figures() -> dict[str, Any]:
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             return dict(await lists.figures(connection))
 
     @routes.get(
@@ -107,7 +107,7 @@ def router(desk: Desk[PlacementBook]) -> APIRouter:
         summary="One placement, with objectives and deadlines",
     )
     async def one(placement_id: UUID) -> dict[str, Any]:
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             found = await lists.find_placement(connection, placement_id)
             dates = await deadlines.list_about(connection, placement_id)
         if found is None:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from schemas.events import Event, ReferralMade
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.service import Command, Handler, Occasion, Produced
+from services.kernel.processing.service import Command, Context, Handler, Produced
 from services.referral import policy
 from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral, Intake, ReceiveReferral
 
 
-def on_referral_made(book: ReferralBook, event: ReferralMade, occasion: Occasion) -> Sequence[Produced]:
+def on_referral_made(book: ReferralBook, event: ReferralMade, context: Context) -> Sequence[Produced]:
     """Receive what a partner agency published. Its second sending of one referral changes nothing.
 
     An unknown locality is received too: a child is not held up by a misspelt code, the county's duty team
@@ -29,10 +29,10 @@ def on_referral_made(book: ReferralBook, event: ReferralMade, occasion: Occasion
     )
     if book.known(intake) is not None:
         return []
-    return _receive(book, intake, occasion, channel="bus")
+    return _receive(book, intake, context, channel="bus")
 
 
-def receive_referral(book: ReferralBook, command: ReceiveReferral, occasion: Occasion) -> Sequence[Produced]:
+def receive_referral(book: ReferralBook, command: ReceiveReferral, context: Context) -> Sequence[Produced]:
     """Receive a referral over HTTP; the caller hears at once of an unknown locality."""
     localities = [locality.code for locality in book.pack.localities]
     if command.locality not in localities:
@@ -40,23 +40,23 @@ def receive_referral(book: ReferralBook, command: ReceiveReferral, occasion: Occ
     known = book.known(command.intake())
     if known is not None:
         raise Refused(f"You have already made this referral, it is {known}: look at /referrals/{known}.")
-    return _receive(book, command.intake(), occasion, channel="http")
+    return _receive(book, command.intake(), context, channel="http")
 
 
-def decide_referral(book: ReferralBook, command: DecideReferral, occasion: Occasion) -> Sequence[Produced]:
+def decide_referral(book: ReferralBook, command: DecideReferral, context: Context) -> Sequence[Produced]:
     """Decide on a referral."""
     referral = book.referral(command.referral_id)
-    return policy.decide_triage(referral, command, pack=book.pack, now=occasion.now)
+    return policy.decide_triage(referral, command, pack=book.pack, now=context.now)
 
 
-def _receive(book: ReferralBook, intake: Intake, occasion: Occasion, *, channel: str) -> Sequence[Produced]:
+def _receive(book: ReferralBook, intake: Intake, context: Context, *, channel: str) -> Sequence[Produced]:
     return policy.decide_receipt(
         intake,
-        referral_id=occasion.id("referral"),
+        referral_id=context.id("referral"),
         channel=channel,
         pack=book.pack,
-        calendar=occasion.calendar,
-        now=occasion.now,
+        calendar=context.calendar,
+        now=context.now,
     )
 
 

@@ -11,7 +11,7 @@ from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
 from services.kernel.postgres.connection import Connection, Row
 from services.kernel.processing.service import Message
-from services.kernel.store.cursors import Key, Part
+from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral, Intake, ReceiveReferral, Referral
@@ -163,7 +163,7 @@ async def find(connection: Connection, referral_id: UUID) -> Referral | None:
 
 async def list_referrals(
     connection: Connection, chosen: ReferralFilter, *, sort: Sort, limit: int, after: Key | None = None
-) -> Part[Referral]:
+) -> ListPart[Referral]:
     """Return one page of referrals. Following it shows every one that is in the list throughout, once."""
     part = await LIST[sort].part(connection, chosen.parameters(), limit=limit, after=after)
     return part.map(_referral)

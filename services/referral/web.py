@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from schemas.events import Code, Event
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Command
 from services.kernel.store import deadlines
 from services.kernel.web.api import ALWAYS, TO_COMMANDS, IdempotencyKey, Paging, problems
@@ -31,15 +31,15 @@ class Decision(Command):
     close_reason: CloseReason | None = None
 
 
-def router(desk: Desk[ReferralBook]) -> APIRouter:
+def router(executor: CommandExecutor[ReferralBook]) -> APIRouter:
     """Return the routes of the referral service."""
     routes = APIRouter(route_class=BodyRoute, tags=["referral"], responses=ALWAYS)
-    assert isinstance(desk.service.store, ReferralStore)  # noqa: S101 - wired so in app.py
-    pack = desk.service.store.pack
+    assert isinstance(executor.service.store, ReferralStore)  # noqa: S101 - wired so in app.py
+    pack = executor.service.store.pack
 
     @routes.post("/referrals", status_code=201, responses=TO_COMMANDS, summary="Refer a child")
     async def refer(command: ReceiveReferral, key: IdempotencyKey) -> dict[str, Any]:
-        return await desk.execute(command, key=key, respond=_shown_with(pack))
+        return await executor.execute(command, key=key, respond=_shown_with(pack))
 
     @routes.post(
         "/referrals/{referral_id}/decision",
@@ -51,7 +51,7 @@ def router(desk: Desk[ReferralBook]) -> APIRouter:
             command = DecideReferral(referral_id=referral_id, **decision.model_dump())
         except ValidationError as error:  # what the fields of the decision get wrong together
             raise RequestValidationError(error.errors()) from None
-        return await desk.execute(command, key=key, respond=_shown_with(pack))
+        return await executor.execute(command, key=key, respond=_shown_with(pack))
 
     @routes.get("/referrals", summary="List referrals")
     async def listing(
@@ -65,13 +65,13 @@ def router(desk: Desk[ReferralBook]) -> APIRouter:
         chosen = ReferralFilter(status, agency_id, locality, child_id)
         cursors = store.LIST[sort].cursors(chosen.parameters())
         after = page.after(cursors)
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             found = await store.list_referrals(connection, chosen, sort=sort, limit=page.limit, after=after)
         return page.of(found.map(lambda referral: _shown(referral, pack)), cursors)
 
     @routes.get("/referrals/figures", summary="Referrals by kind of agency and status")
     async def figures() -> list[dict[str, Any]]:
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             rows = await store.figures(connection)
         return [{"agency": agency, "status": status, "count": count} for agency, status, count in rows]
 
@@ -81,7 +81,7 @@ def router(desk: Desk[ReferralBook]) -> APIRouter:
         summary="One referral, with the policy's advice",
     )
     async def one(referral_id: UUID) -> dict[str, Any]:
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             referral = await store.find(connection, referral_id)
             dates = await deadlines.list_about(connection, referral_id)
         if referral is None:

@@ -18,7 +18,7 @@ from services.assessment.pack import AssessmentPack
 from services.kernel.base.clock import clock_of
 from services.kernel.messages.record import Record
 from services.kernel.postgres.database import create_engine
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from services.kernel.processing.outgoing import Encoder
 from services.kernel.processing.relay import BATCH as RELAY_BATCH
 from services.kernel.store.relaying import PENDING, Pending, Relaying
@@ -125,7 +125,7 @@ async def measure_limit(stage: Stage, work: Work, pack: AssessmentPack, *, batch
 async def _script(stage: Stage, store: str, work: Work, batch: int) -> list[Transaction]:
     settings = stage.settings(store)
     service, engine = build(settings), create_engine(settings, "assessment")
-    delivery = Delivery(service, engine, clock_of(settings), calendar=service.calendar)
+    delivery = BatchProcessor(service, engine, clock_of(settings), calendar=service.calendar)
     records = [
         Record(REFERRAL.name, 0, offset, key, value, tuple(headers))
         for offset, (key, value, headers) in enumerate(work.messages)

@@ -16,7 +16,7 @@ from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import create_engine
 from services.kernel.processing.publication import entry
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.kernel.store import journal
 from tests.bench.backlog import START
 from tests.bench.percentiles import summary
@@ -82,7 +82,7 @@ async def _write(engine: Engine, count: int, per_second: int, committed: dict[st
     begun = time.monotonic()
     for number in range(count):
         await asyncio.sleep(max(0.0, begun + number / per_second - time.monotonic()))
-        row = entry(_event(START), 1, Occasion(START, uuid4(), uuid4(), WorkingCalendar()))
+        row = entry(_event(START), 1, Context(START, uuid4(), uuid4(), WorkingCalendar()))
         async with engine.begin() as connection:
             await journal.append(connection, [row], now=START)
         committed[str(row.event_id)] = time.monotonic()

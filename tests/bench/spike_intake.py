@@ -35,7 +35,7 @@ from faust.app import BootStrategy
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.messages.envelope import decode, encode
 from services.kernel.messages.record import Record
 
@@ -163,14 +163,14 @@ class OwnConsumer(mode.Service):
             await consumer.stop()
 
 
-def production(meter: Meter, bootstrap: str, work: float) -> Intake[Any]:
+def production(meter: Meter, bootstrap: str, work: float) -> BatchConsumer[Any]:
     """What way B became."""
 
     async def deliver(records: Sequence[Record]) -> None:
         meter.took(len(records))
         await asyncio.sleep(work)
 
-    return Intake(
+    return BatchConsumer(
         topics=[TOPIC],
         group=f"spike-{uuid.uuid4()}",
         bootstrap=bootstrap,

@@ -12,11 +12,11 @@ from services.assessment.model import Caseload
 from services.kernel.base import garbage
 from services.kernel.base.clock import clock_of
 from services.kernel.base.settings import Settings
-from services.kernel.kafka.consumer import Intake
-from services.kernel.messages.arrivals import Arrival, Reception
+from services.kernel.kafka.consumer import BatchConsumer
+from services.kernel.messages.arrivals import Arrival, Subscriber
 from services.kernel.messages.record import Record
 from services.kernel.postgres.database import create_engine
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from services.kernel.processing.relay import Relay
 from tests.bench.peers.deciding import Decider, Incoming
 from tests.bench.run import Work
@@ -69,7 +69,7 @@ async def _read(settings: Settings, records: list[Record], count: int, batch: in
     async def keep(polled: Sequence[Record]) -> None:
         records.extend(polled)
 
-    intake = Intake(
+    intake = BatchConsumer(
         topics=[REFERRAL.name],
         group=GROUP,
         bootstrap=settings.kafka,
@@ -91,7 +91,7 @@ async def _read(settings: Settings, records: list[Record], count: int, batch: in
 
 def _decoded(settings: Settings, records: Sequence[Record]) -> list[Arrival]:
     types = {event_class.wire_type: event_class for event_class in build(settings).handlers}
-    reception = Reception("assessment", types, settings.max_value_bytes)
+    reception = Subscriber("assessment", types, settings.max_value_bytes)
     return [arrival for record in records if (arrival := reception.receive(record)) is not None]
 
 
@@ -112,7 +112,7 @@ def _decide(settings: Settings, arrivals: Sequence[Arrival], batch: int) -> floa
 
 async def _deliver(settings: Settings, records: Sequence[Record], batch: int) -> float:
     service, engine = build(settings), create_engine(settings, "assessment")
-    delivery = Delivery(service, engine, clock_of(settings), calendar=service.calendar)
+    delivery = BatchProcessor(service, engine, clock_of(settings), calendar=service.calendar)
     begun = time.process_time()
     for first in range(0, len(records), batch):
         await delivery.deliver(records[first : first + batch])

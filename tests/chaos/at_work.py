@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from services.kernel.messages.arrivals import Arrival
 from services.kernel.postgres.connection import Connection, Engine
-from services.kernel.processing.batches import Delivery, Tally
+from services.kernel.processing.batches import BatchProcessor, Tally
 
 VARIABLE = "LEADLINE_CHAOS_WORK"
 """The directory of the files."""
@@ -66,7 +66,7 @@ def _count(file: Path) -> None:
     file.write_bytes(bytes(BYTES))
     with file.open("r+b") as opened:
         counts = memoryview(mmap(opened.fileno(), BYTES)).cast(FORMAT)
-    begin, retrying = Engine.begin, Delivery._retrying
+    begin, retrying = Engine.begin, BatchProcessor._retrying
 
     @asynccontextmanager
     async def counted(engine: Engine) -> AsyncIterator[Connection]:
@@ -80,7 +80,7 @@ def _count(file: Path) -> None:
         finally:
             counts[ENDED] += begun
 
-    async def marked(delivery: Delivery[Any], arrivals: Sequence[Arrival]) -> Tally:
+    async def marked(delivery: BatchProcessor[Any], arrivals: Sequence[Arrival]) -> Tally:
         token = delivering.set(True)
         try:
             return await retrying(delivery, arrivals)
@@ -89,4 +89,4 @@ def _count(file: Path) -> None:
 
     # The scanner and the mailer have transactions too, on the same engine; a deploy must not lose batches.
     Engine.begin = counted  # type: ignore[method-assign,assignment]  # what is put inside replaces
-    Delivery._retrying = marked  # type: ignore[method-assign,assignment]  # as above
+    BatchProcessor._retrying = marked  # type: ignore[method-assign,assignment]  # as above

@@ -6,7 +6,7 @@ A process that is still starting has nothing that a rebalance could disturb.
 import os
 from pathlib import Path
 
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 
 VARIABLE = "LEADLINE_CHAOS_JOINED"
 """The directory in which each process that has joined leaves a file, named by its pid."""
@@ -23,12 +23,12 @@ def has_joined(folder: Path, pid: int) -> bool:
 def install() -> None:
     """Leave the file as soon as this process has joined."""
     folder = Path(os.environ[VARIABLE])
-    reached = Intake._reached
+    reached = BatchConsumer._reached
 
-    def reaching(intake: "Intake[object]") -> None:
+    def reaching(intake: "BatchConsumer[object]") -> None:
         if intake.broker_reachable is not True:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / str(os.getpid())).touch()
         reached(intake)
 
-    Intake._reached = reaching  # type: ignore[method-assign,assignment]  # what is put inside replaces
+    BatchConsumer._reached = reaching  # type: ignore[method-assign,assignment]  # what is put inside replaces

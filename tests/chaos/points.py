@@ -23,7 +23,7 @@ from aiokafka import AIOKafkaConsumer
 from services.kernel.kafka.producer import Publisher
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.store import inbox, journal
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 from services.kernel.store.relaying import Relaying
 
 VARIABLE = "LEADLINE_CHAOS_POINTS"
@@ -116,7 +116,7 @@ def _in_transactions(points: Points) -> None:
     publishing: WeakSet[Connection] = WeakSet()
     append, begin = journal.append, Engine.begin
 
-    async def appending(connection: Connection, entries: Sequence[Entry], *, now: datetime) -> None:
+    async def appending(connection: Connection, entries: Sequence[JournalEntry], *, now: datetime) -> None:
         if entries:
             publishing.add(connection)
         await append(connection, entries, now=now)

@@ -29,7 +29,7 @@ from services.kernel.postgres.connection import Connection, Engine
 from services.notify.app import build
 from services.notify.delivery.channels.carrier import Carrier, Outcome
 from services.notify.delivery.channels.configured import Carriers
-from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.dispatcher import Dispatcher
 from services.notify.delivery.store.queue import Message
 from services.notify.delivery.store.subscriptions import Endpoint
 from tests.connected.notify_rig import LEASE, REAL, case_overdue, received
@@ -134,7 +134,7 @@ async def live(settings: Settings, number: int, told: list[Event], death: Death)
     engine = MortalEngine(settings.database_of("notify"), death)
     bench = Bench(build(settings), engine, MovableClock(), settings)
     real = MovableClock(REAL + number * (LEASE + timedelta(seconds=1)))
-    sending = Sending(settings, engine, bench.clock, real=real, carriers=MortalCarriers(settings, death))
+    sending = Dispatcher(settings, engine, bench.clock, real=real, carriers=MortalCarriers(settings, death))
 
     async def hear() -> None:
         for first in range(0, len(told), POLL):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.messages.record import Record
 from services.kernel.worker.faust_worker import create_app, run
 
@@ -37,7 +37,7 @@ def main() -> int:
         sys.stdout.write("committed\n")
         sys.stdout.flush()
 
-    intake = Intake(
+    intake = BatchConsumer(
         topics=[topic],
         group=group,
         bootstrap=bootstrap,

@@ -19,9 +19,9 @@ from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine, migrate
 from services.notify.app import build
 from services.notify.delivery.channels.configured import Carriers
-from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.dispatcher import Dispatcher
 from services.notify.delivery.receipts import ReceiptsAsked
-from services.notify.delivery.store import subscriptions as endpoints
+from services.notify.delivery.store import subscriptions as subscription_store
 from services.notify.delivery.store.subscriptions import Endpoint, OwnerKind, subscription_id
 from tests.counterparts.govuk_notify import API_KEY, EMAIL_TEMPLATE, SMS_TEMPLATE, NotifyStub
 from tests.counterparts.post_office import PostOffice, listening
@@ -47,7 +47,7 @@ class Rig:
     """The service, its senders, and who is on the other side."""
 
     bench: Bench
-    sending: Sending
+    sending: Dispatcher
     receipts: ReceiptsAsked
     real: MovableClock
     office: PostOffice
@@ -64,7 +64,9 @@ class Rig:
         url, key = f"{self.url}{path}", "key" if channel is Channel.WEBHOOK else None
         identity = subscription_id(kind, owner, channel, url)
         async with self.bench.engine.begin() as connection:
-            await endpoints.add(connection, Endpoint(identity, kind, owner, channel, url, key), now=MONDAY)
+            await subscription_store.add(
+                connection, Endpoint(identity, kind, owner, channel, url, key), now=MONDAY
+            )
         if signed and channel is Channel.WEBHOOK:
             self.receiver.at(path).key = KEY.encode()
         return identity
@@ -134,7 +136,7 @@ async def notify_rig(engines: Engines, directory: Path, **changes: Any) -> Async
         # Signatures and tokens are of the counterparts' time, and that is the machine's.
         carriers = Carriers(settings, real=SystemClock())
         stack.callback(carriers.close)
-        sending = Sending(settings, engine, bench.clock, real=real, carriers=carriers)
+        sending = Dispatcher(settings, engine, bench.clock, real=real, carriers=carriers)
         assert carriers.api is not None
         receipts = ReceiptsAsked(settings, engine, bench.clock, carriers.api, real=real)
         yield Rig(bench, sending, receipts, real, office, stub, receiver, url)

@@ -23,7 +23,7 @@ from schemas.events.codes import Channel
 from schemas.topics import published_by
 from services.cli.catalogue import ServiceName, build_of
 from services.kernel.audit import passing as audit_passing
-from services.kernel.audit import queries as auditing
+from services.kernel.audit import queries as audit_queries
 from services.kernel.audit.between import Crossing
 from services.kernel.audit.queries import looking
 from services.kernel.base.settings import Settings
@@ -32,9 +32,8 @@ from services.kernel.processing.outgoing import Encoder
 from services.kernel.processing.service import Service
 from services.kernel.store.relaying import Relaying
 from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker
-from services.notify.delivery.store import claims as lanes
-from services.notify.delivery.store import queue
-from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.store import claims, queue
+from services.notify.delivery.store.claims import SenderKey
 from services.referral.model import DecideReferral
 from tests.connected.conftest import ROOT
 from tests.connected.test_cli import Cli
@@ -162,7 +161,9 @@ async def test_whatever_has_become_of_deliveries_is_clean(auditor: Auditor, stor
     await notify.deliver(*(overdue(number, kind=f"test_{number}") for number in range(4)))
     async with notify.engine.begin() as connection:
         times = {"now": MONDAY, "until": MONDAY + timedelta(minutes=2)}
-        messages = await lanes.claim(connection, LaneKey(Channel.EMAIL), limit=4, claim_id=uuid4(), **times)
+        messages = await claims.claim(
+            connection, SenderKey(Channel.EMAIL), limit=4, claim_id=uuid4(), **times
+        )
         refused, *taken = messages
         why: queue.FailReason = "refused"
         await queue.fail(
@@ -322,7 +323,7 @@ async def test_damage_is_found_in_pieces_as_well(
     auditor: Auditor, stores: Stores, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A journal that is longer than one look is read to its end, and so is every table."""
-    monkeypatch.setattr(auditing, "CHUNK", 1)
+    monkeypatch.setattr(audit_queries, "CHUNK", 1)
     done = DAMAGES[kind]
     await damage(stores[done.service], done.sql)
     assert await auditor.found() == done.found

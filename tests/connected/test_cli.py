@@ -22,7 +22,7 @@ from services.cli import dead_letters, journal
 from services.cli.main import app
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine, migrate
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from services.referral.app import build as build_referral
 from tests.connected.conftest import worker
 from tests.flow.conftest import MONDAY, Bench, MakeBench
@@ -84,7 +84,9 @@ async def parked(referral: Bench) -> UUID:
 
 async def set_aside_too_large(bench: Bench, *events: ReferralAccepted) -> None:
     """Let the first event be parked for its size alone, which a replay does not mind; the others follow."""
-    strict = Delivery(bench.service, bench.engine, bench.clock, calendar=bench.calendar, max_value_bytes=10)
+    strict = BatchProcessor(
+        bench.service, bench.engine, bench.clock, calendar=bench.calendar, max_value_bytes=10
+    )
     await strict.deliver([bench.record(events[0])])
     await bench.deliver(*events[1:])
 

@@ -19,13 +19,13 @@ from schemas.topics import PARTNER
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.deadlines.calendar import WorkingCalendar
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import create_engine, migrate
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from services.placement.app import build
 from services.placement.ssda903.importing import import_returns
-from services.placement.ssda903.report import Report
+from services.placement.ssda903.report import ImportReport
 
 pytestmark = pytest.mark.connected
 
@@ -66,8 +66,8 @@ async def store(settings: Settings, topics: Engines) -> AsyncIterator[Engine]:
 @asynccontextmanager
 async def placement_running(settings: Settings, store: Engine) -> AsyncIterator[None]:
     """The placement service reads the bus into its store."""
-    delivery = Delivery(build(settings), store, SystemClock(), calendar=WorkingCalendar())
-    intake = Intake(
+    delivery = BatchProcessor(build(settings), store, SystemClock(), calendar=WorkingCalendar())
+    intake = BatchConsumer(
         topics=[PARTNER.name],
         group="placement",
         bootstrap=settings.kafka,
@@ -87,7 +87,7 @@ async def run_import(
     progress: list[tuple[int, int]] | None = None,
     *,
     wait_seconds: float = 120,
-) -> Report:
+) -> ImportReport:
     told: list[tuple[int, int]] = [] if progress is None else progress
     return await asyncio.to_thread(
         import_returns,

@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.embedded.engines import Engines
 from deploy.embedded.ports import free_port
 from services.kernel.base.ending import PartFailed
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.messages.record import Record
 
 pytestmark = pytest.mark.connected
@@ -82,9 +82,9 @@ class Bus:
         max_batch: int = 500,
         grace_seconds: float = 5.0,
         consumer: Callable[..., AIOKafkaConsumer] = AIOKafkaConsumer,
-    ) -> Intake[Any]:
+    ) -> BatchConsumer[Any]:
         """Return an intake of this topic that starts when asked to."""
-        return Intake(
+        return BatchConsumer(
             topics=[self.topic],
             group=self.group,
             bootstrap=self.bootstrap,
@@ -105,7 +105,7 @@ async def bus(engines: Engines) -> Bus:
 
 
 @asynccontextmanager
-async def running(intake: Intake[Any]) -> AsyncIterator[None]:
+async def running(intake: BatchConsumer[Any]) -> AsyncIterator[None]:
     """Run an intake without a worker around it."""
     await intake.start()
     try:

@@ -19,7 +19,7 @@ from services.notify.delivery.channels.breaker import FAILURES_IN_A_ROW, LONGEST
 from services.notify.delivery.channels.webhook import ATTEMPTS_ALLOWED, WebhookCarrier
 from services.notify.delivery.receipts import ASK_AGAIN_AFTER
 from services.notify.delivery.sender import ASK_FIRST_AFTER, ASK_FOR, REFUSALS_ALLOWED, pause_after
-from services.notify.delivery.store import subscriptions as endpoints
+from services.notify.delivery.store import subscriptions as subscription_store
 from services.notify.web import router_under
 from tests.connected.notify_rig import (
     AGENCY,
@@ -86,7 +86,7 @@ async def test_subscription_that_ended_sends_nothing_more(rig: Rig) -> None:
     await rig.bench.deliver(received())
     for expected in (True, False):
         async with rig.bench.engine.begin() as connection:
-            assert await endpoints.end(connection, identity) is expected
+            assert await subscription_store.end(connection, identity) is expected
     await rig.sending.send_due()
     assert rig.receiver.at("/team").asked == 0
     (row,) = await rig.deliveries(Channel.WEBHOOK)
@@ -95,7 +95,7 @@ async def test_subscription_that_ended_sends_nothing_more(rig: Rig) -> None:
     assert len(await rig.deliveries(Channel.WEBHOOK)) == 1, "and nothing more is queued for it"
     assert await rig.subscribe("/team") == identity
     async with rig.bench.engine.connect() as connection:
-        (again,) = await endpoints.list_all(connection)
+        (again,) = await subscription_store.list_all(connection)
     assert (again.active, again.kinds, again.owner_id) == (True, ("*",), "lt-ely")
     await rig.bench.deliver(received(3))
     await rig.sending.send_due()
@@ -249,7 +249,7 @@ async def test_receipts_that_are_called_back_are_evidence_once(rig: Rig) -> None
     rig.stub.providers_answer()
     app = FastAPI()
     install_errors(app)
-    app.include_router(router_under(rig.bench.settings)(rig.bench.desk))
+    app.include_router(router_under(rig.bench.settings)(rig.bench.executor))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app), base_url="http://leadline"
     ) as client:
@@ -359,7 +359,7 @@ async def test_callback_reaches_the_route_over_a_socket(rig: Rig) -> None:
     await rig.sending.send_due()
     rig.stub.providers_answer()
     app = FastAPI()
-    app.include_router(router_under(rig.bench.settings)(rig.bench.desk))
+    app.include_router(router_under(rig.bench.settings)(rig.bench.executor))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
     running = asyncio.create_task(server.serve())
     async with asyncio.timeout(10):

@@ -23,7 +23,7 @@ from services.notify.app import build, extras
 from services.notify.delivery.channels.breaker import FIRST_PAUSE as FIRST_REST
 from services.notify.delivery.channels.breaker import LONGEST_PAUSE as LONGEST_REST
 from services.notify.delivery.channels.smtp import AT_ONCE
-from services.notify.delivery.dispatcher import Sending
+from services.notify.delivery.dispatcher import Dispatcher
 from services.notify.delivery.sender import LONGEST_PAUSE, REFUSALS_ALLOWED, pause_after
 from tests.connected.notify_rig import LEASE
 from tests.counterparts.post_office import TAKEN, PostOffice, listening
@@ -39,7 +39,7 @@ class Mail:
     """The notify service with its senders, clocks moved by hand."""
 
     bench: Bench
-    sending: Sending
+    sending: Dispatcher
     real: MovableClock
     office: PostOffice
 
@@ -81,7 +81,7 @@ async def make_mail(engines: Engines) -> AsyncIterator[MakeMail]:
             async with engine.begin() as connection:
                 tables = (await connection.execute(text(TABLES))).scalar_one()
                 await connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
-            return Mail(bench, Sending(settings, engine, bench.clock, real=real), real, office)
+            return Mail(bench, Dispatcher(settings, engine, bench.clock, real=real), real, office)
 
         yield make
 
@@ -223,7 +223,7 @@ async def test_crash_between_sent_and_recorded_doubles_one_batch_at_most_with_th
 async def test_two_senders_share_the_queue_and_send_nothing_twice(mail: Mail) -> None:
     """A row that one of them has claimed is passed over by the other."""
     await mail.bench.deliver(*[received(number) for number in range(1, 61)])
-    other = Sending(mail.bench.settings, mail.bench.engine, mail.bench.clock, real=mail.real)
+    other = Dispatcher(mail.bench.settings, mail.bench.engine, mail.bench.clock, real=mail.real)
     shares = await asyncio.gather(mail.sending.send_due(), other.send_due())
     assert sum(shares) == 60
     assert all(shares)
@@ -233,7 +233,7 @@ async def test_two_senders_share_the_queue_and_send_nothing_twice(mail: Mail) ->
 async def test_sender_that_was_too_slow_records_nothing_over_its_successor(mail: Mail) -> None:
     """A process that stood still wakes up when its claim is over and another has sent the message."""
     await mail.bench.deliver(received())
-    other = Sending(mail.bench.settings, mail.bench.engine, mail.bench.clock, real=mail.real)
+    other = Dispatcher(mail.bench.settings, mail.bench.engine, mail.bench.clock, real=mail.real)
 
     async def meanwhile() -> None:
         mail.office.meanwhile = None
@@ -281,7 +281,7 @@ async def test_running_sender_sends_what_came_while_the_server_was_away(make_mai
     assert [(row.state, row.attempts) for row in await mail.rows()] == [("queued", 0)]
 
     parts = extras(mail.bench.settings, mail.bench.engine, mail.bench.clock)
-    (sending,) = [part for part in parts if isinstance(part, Sending)]
+    (sending,) = [part for part in parts if isinstance(part, Dispatcher)]
     async with sending, listening(office, port=port):
         await asyncio.wait_for(office.arrived.wait(), LIMIT_SECONDS)
         async with asyncio.timeout(LIMIT_SECONDS):
@@ -298,7 +298,7 @@ async def test_sender_that_stops_lets_what_is_on_its_way_arrive_and_records_it(m
         mail: Mail = await make_mail(office, port)
         await mail.bench.deliver(received(1), received(2))
         office.meanwhile = stopping.wait
-        sending = Sending(mail.bench.settings, mail.bench.engine, mail.bench.clock)
+        sending = Dispatcher(mail.bench.settings, mail.bench.engine, mail.bench.clock)
         await sending.start()
         async with asyncio.timeout(LIMIT_SECONDS):
             while not await mail.bench.rows("SELECT FROM deliveries WHERE claim IS NOT NULL"):

@@ -24,7 +24,7 @@ from services.kernel.kafka.producer import Publisher, Receipt
 from services.kernel.messages.envelope import Envelope, Message, encode
 from services.kernel.processing import relay as relays
 from services.kernel.processing.relay import Relay, lost
-from services.kernel.store.journal import Entry, append
+from services.kernel.store.journal import JournalEntry, append
 from services.kernel.store.relaying import (
     ORPHANS,
     PENDING,
@@ -110,7 +110,7 @@ async def on_the_bus(bench: Bench, children: set[UUID]) -> list[tuple[str, str]]
 async def write(bench: Bench, events: Sequence[tuple[UUID, str]]) -> list[str]:
     """Commit an event for each key and data, as a transaction of the service would; return their ids."""
     entries = [
-        Entry(uuid4(), "referral.received.v1", uuid4(), 1, key, uuid4(), uuid4(), data)
+        JournalEntry(uuid4(), "referral.received.v1", uuid4(), 1, key, uuid4(), uuid4(), data)
         for key, data in events
     ]
     async with bench.engine.begin() as connection:

@@ -20,7 +20,7 @@ from schemas.events import Event
 from schemas.topics import NOTIFY, PARTNER
 from services.cli.catalogue import SERVICES
 from services.cli.demo import START
-from services.county.driver import Moment, Play
+from services.county.driver import Play, PlayedMoment
 from services.county.pace import held_time
 from services.county.pack import CountyPack
 from services.county.partner_bus import PartnerBus
@@ -256,7 +256,7 @@ async def live(town: Town, clock: HeldClock) -> Lived:
         await from_partner(town, report_of("r1", return_year=2025), at=START)
         readers = [Reader(await arrange(People(site, http, START), town))]
 
-        async def watch(moment: Moment) -> None:
+        async def watch(moment: PlayedMoment) -> None:
             if moment.number == int(moment.of * BACKUP_AFTER):
                 await asyncio.to_thread(town.back_up)
                 readers.append(await readers[0].read_on(http))

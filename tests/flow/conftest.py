@@ -19,8 +19,8 @@ from services.kernel.messages.envelope import Envelope, encode
 from services.kernel.messages.record import Record
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import create_engine, migrate
-from services.kernel.processing.batches import Delivery
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.batches import BatchProcessor
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.due_scanner import scan_once
 from services.kernel.processing.replay import Replay
 from services.kernel.processing.service import Command, Service
@@ -51,8 +51,8 @@ class Bench:
     engine: Engine
     clock: MovableClock
     settings: Settings
-    delivery: Delivery[Any] = field(init=False)
-    desk: Desk[Any] = field(init=False)
+    delivery: BatchProcessor[Any] = field(init=False)
+    executor: CommandExecutor[Any] = field(init=False)
     replay: Replay[Any] = field(init=False)
     _offset: int = 0
 
@@ -63,13 +63,13 @@ class Bench:
 
     def __post_init__(self) -> None:
         parts = (self.service, self.engine, self.clock)
-        self.delivery = Delivery(
+        self.delivery = BatchProcessor(
             *parts,
             calendar=self.calendar,
             max_value_bytes=self.settings.max_value_bytes,
             retry_seconds=5,
         )
-        self.desk = Desk(*parts, calendar=self.calendar)
+        self.executor = CommandExecutor(*parts, calendar=self.calendar)
         self.replay = Replay(*parts, calendar=self.calendar)
 
     def record(
@@ -104,7 +104,7 @@ class Bench:
 
     async def execute(self, command: Command, *, key: str | None = None) -> dict[str, Any]:
         """Execute a command; the answer holds the wire types that it produced, under `events`."""
-        return await self.desk.execute(
+        return await self.executor.execute(
             command,
             key=key or f"test-{uuid5(TESTS, repr(command))}-{self.clock.now().isoformat()}",
             respond=lambda _book, events: {"events": [event.wire_type for event in events]},

@@ -12,7 +12,7 @@ from schemas.topics import PARTNER
 from services.kernel.base.settings import Settings
 from services.kernel.messages.faults import InvalidMessage
 from services.kernel.postgres.connection import Connection
-from services.kernel.processing.service import Message, Occasion, Produced, Service
+from services.kernel.processing.service import Context, Message, Produced, Service
 
 LEVEL_THAT_FAILS_IN_THE_HANDLER = 3
 LEVEL_THAT_THE_DATABASE_REFUSES = 4
@@ -63,14 +63,14 @@ class LedgerStore:
             )
 
 
-def on_referral_accepted(_book: Ledger, event: ReferralAccepted, occasion: Occasion) -> Sequence[Produced]:
+def on_referral_accepted(_book: Ledger, event: ReferralAccepted, context: Context) -> Sequence[Produced]:
     """Publish one event per accepted referral."""
     if event.indicated_level == LEVEL_THAT_FAILS_IN_THE_HANDLER:
         raise InvalidMessage("rejected", "the handler does not take this level")
     if event.indicated_level == 2:
         message = "a mistake in our own code"
         raise LookupError(message)
-    return [reviewed(event.child_id, event.indicated_level, occasion.now)]
+    return [reviewed(event.child_id, event.indicated_level, context.now)]
 
 
 def reviewed(child_id: UUID, level: int, now: datetime) -> PlanReviewed:
@@ -85,9 +85,9 @@ def reviewed(child_id: UUID, level: int, now: datetime) -> PlanReviewed:
     )
 
 
-def on_referral_made(_book: Ledger, event: ReferralMade, occasion: Occasion) -> Sequence[Produced]:
+def on_referral_made(_book: Ledger, event: ReferralMade, context: Context) -> Sequence[Produced]:
     """Publish one event per referral from a partner."""
-    return [reviewed(event.child_id, 1, occasion.now)]
+    return [reviewed(event.child_id, 1, context.now)]
 
 
 def build(_settings: Settings, *, waits: bool = True) -> Service[Ledger]:

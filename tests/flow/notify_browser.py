@@ -56,7 +56,7 @@ def site_of(bench: Bench, **settings: object) -> FastAPI:
     app = FastAPI()
     install_errors(app)
     changed = bench.settings.model_copy(update={"sign_in": "demo", **settings})
-    app.include_router(pages(bench.desk, changed))
+    app.include_router(pages(bench.executor, changed))
     return app
 
 

@@ -17,7 +17,7 @@ from services.assessment.app import build
 from services.assessment.model import CompleteAssessment, Outcome, ReviewPlan
 from services.assessment.store import LOAD_OF_CHILDREN, CaseStore
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from tests.builders import referral_accepted
 
 pytestmark = pytest.mark.connected
@@ -330,7 +330,7 @@ async def test_caseloads_add_up_across_two_workers_and_http(office: Office) -> N
     open_cases = [row[0] for row in await office.bench.rows("SELECT case_id FROM cases ORDER BY case_id")]
 
     async def work(batches: Sequence[Sequence[e.ReferralAccepted]]) -> None:
-        delivery = Delivery(
+        delivery = BatchProcessor(
             office.bench.service,
             office.bench.engine,
             office.bench.clock,

@@ -73,7 +73,7 @@ async def caller(bench: Callable[..., Any]) -> AsyncIterator[Caller]:
     made = await bench("assessment", build)
     app = FastAPI()
     install_errors(app)
-    app.include_router(router(made.desk))
+    app.include_router(router(made.executor))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://leadline.test") as http:
         yield Caller(made, http)
 

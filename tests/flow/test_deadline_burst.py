@@ -8,9 +8,9 @@ import pytest
 
 from services.kernel.base.clock import SystemClock
 from services.kernel.deadlines.policy import Deadline
-from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.deadlines.rules import DeadlineDates as Dates
 from services.kernel.postgres.database import create_engine
-from services.kernel.processing.due_scanner import Scanner
+from services.kernel.processing.due_scanner import DeadlineScanner
 from services.kernel.store import deadlines as deadline_store
 from services.referral.app import build
 from tests.flow.conftest import Bench, MakeBench
@@ -55,7 +55,7 @@ async def test_a_burst_is_raised_once_each_and_never_early_by_two_scanners(refer
         await deadline_store.save(connection, [scheduled(number, moment) for number in range(MANY)])
     other = create_engine(referral.settings, "referral")
     one, two = (
-        Scanner(engine, clock, service="referral", calendar=referral.calendar, interval_seconds=0.02)
+        DeadlineScanner(engine, clock, service="referral", calendar=referral.calendar, interval_seconds=0.02)
         for engine in (referral.engine, other)
     )
     try:

@@ -13,7 +13,7 @@ from schemas.events import Event, EventParked, PlanReviewed, ReferralAccepted, R
 from schemas.events.codes import Concern
 from services.kernel.messages.record import Record
 from services.kernel.processing.batches import PART, letter_of
-from services.kernel.processing.service import Handler, Occasion, Produced
+from services.kernel.processing.service import Context, Handler, Produced
 from services.kernel.store import dead_letters
 from tests.flow import ledger
 from tests.flow.conftest import Bench, MakeBench
@@ -148,7 +148,7 @@ async def test_a_replay_after_the_cause_was_mended_handles_the_event_and_those_b
     await bench_.deliver(accepted(1, level=HANDLER_BREAKS), accepted(1, referral=2), accepted(1, referral=3))
     handlers = cast("dict[type[Event], Handler]", bench_.service.handlers)
 
-    def mended(_book: object, event: Event, occasion: Occasion) -> list[Produced]:
+    def mended(_book: object, event: Event, occasion: Context) -> list[Produced]:
         return [ledger.reviewed(event.child_id, 1, occasion.now)]
 
     handlers[ReferralAccepted] = mended

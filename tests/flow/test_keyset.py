@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.cursors import Key, Part
+from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 from services.notify.app import build as build_notify
 from services.notify.queries.lists import LIST, AlertFilter, Sort
@@ -37,7 +37,7 @@ def in_order(*descending: bool) -> list[tuple[int, str, UUID]]:
     return rows
 
 
-async def read(connection: Connection, rows: Listing, without: int = 0, **where: Key | None) -> Part[Any]:
+async def read(connection: Connection, rows: Listing, without: int = 0, **where: Key | None) -> ListPart[Any]:
     part = await rows.part(connection, {"without": without}, limit=2, numbered=True, **where)
     return part.map(tuple)
 

@@ -17,7 +17,7 @@ from services.assessment.app import build as build_assessment
 from services.assessment.model import CompleteAssessment
 from services.assessment.web import router as assessment_routes
 from services.kernel.base.settings import Settings
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Service
 from services.kernel.web.api import PROBLEM, install_errors
 from services.notify.alerts.model import AcknowledgeAlert
@@ -103,7 +103,7 @@ class Kind:
 
     service: str
     build: Callable[[Settings], Service[Any]]
-    routes: Callable[[Desk[Any]], APIRouter]
+    routes: Callable[[CommandExecutor[Any]], APIRouter]
     path: str
     row_id: str
     add: Callable[[Bench, int], Awaitable[None]]
@@ -189,7 +189,7 @@ async def reading(bench: MakeBench) -> AsyncIterator[Reading]:
         made = await bench(kind.service, kind.build)
         app = FastAPI()
         install_errors(app)
-        app.include_router(kind.routes(made.desk))
+        app.include_router(kind.routes(made.executor))
         transport = httpx.ASGITransport(app=app)
         clients.append(httpx.AsyncClient(transport=transport, base_url="http://leadline"))
         return Reader(kind, made, clients[-1])

@@ -18,7 +18,7 @@ from schemas.events.codes import Location, PlacementKind
 from schemas.example_files import example
 from services.kernel.messages.envelope import message_id
 from services.kernel.messages.record import Record
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from services.kernel.processing.service import Produced
 from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.app import build
@@ -141,7 +141,7 @@ async def test_crash_before_commit_leaves_nothing_in_the_chronology(
 async def test_two_workers_that_read_the_same_events_write_each_once(notify: Bench) -> None:
     """A rebalance hands a partition on before its batch is committed."""
     records = [notify.record(event) for event in (started(), assigned(), overdue())]
-    other = Delivery(notify.service, notify.engine, notify.clock, calendar=notify.calendar)
+    other = BatchProcessor(notify.service, notify.engine, notify.clock, calendar=notify.calendar)
     await asyncio.gather(notify.delivery.deliver(records), other.deliver(records))
     assert sorted(row.type for row in await heard(notify)) == [
         "assessment.started.v1",
@@ -159,7 +159,7 @@ async def test_an_event_set_aside_comes_into_the_chronology_when_it_is_replayed(
 
     handlers = dict(notify.service.handlers)
     broken = replace(notify.service, handlers={**handlers, e.AssessmentStarted: fail})
-    failing = Delivery(broken, notify.engine, notify.clock, calendar=notify.calendar)
+    failing = BatchProcessor(broken, notify.engine, notify.clock, calendar=notify.calendar)
     await failing.deliver([notify.record(event) for event in (started(), overdue())])
     assert [row.type for row in await heard(notify)] == ["deadline.overdue.v1"]
     (letter,) = await notify.rows("SELECT dead_letter_id FROM dead_letters")

@@ -19,9 +19,8 @@ from services.kernel.postgres.connection import Connection
 from services.kernel.web.api import install_errors
 from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker, SnoozeAlert
 from services.notify.app import build
-from services.notify.delivery.store import claims as lanes
-from services.notify.delivery.store import queue
-from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.store import claims, queue
+from services.notify.delivery.store.claims import SenderKey
 from services.notify.delivery.store.queue import Message
 from services.notify.due_scanner import release_held
 from services.notify.preferences.model import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
@@ -79,9 +78,9 @@ async def queued(bench: Bench) -> list[Any]:
 
 async def take(connection: Connection, *, now: datetime = REAL) -> Message | None:
     """Claim the next email as a sender does."""
-    found = await lanes.claim(
+    found = await claims.claim(
         connection,
-        LaneKey(Channel.EMAIL),
+        SenderKey(Channel.EMAIL),
         limit=1,
         claim_id=uuid4(),
         now=now,
@@ -454,7 +453,7 @@ async def test_snoozed_alert_says_until_when(notify: Bench) -> None:
 def client_of(bench: Bench) -> httpx.AsyncClient:
     app = FastAPI()
     install_errors(app)
-    app.include_router(router(bench.desk))
+    app.include_router(router(bench.executor))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
@@ -562,7 +561,7 @@ async def test_a_message_is_under_way_until_it_is_sent(notify: Bench) -> None:
 
     async def under_way(channel: Channel = Channel.EMAIL, *, now: datetime = REAL) -> int:
         async with notify.engine.connect() as connection:
-            return await lanes.count_under_way(connection, channels=[channel], now=now)
+            return await claims.count_under_way(connection, channels=[channel], now=now)
 
     await notify.deliver(overdue())
     waiting = await under_way()

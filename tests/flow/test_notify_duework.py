@@ -14,7 +14,7 @@ from services.kernel.deadlines.calendar import LONDON
 from services.notify import metrics
 from services.notify.alerts.model import AcknowledgeAlert, SnoozeAlert
 from services.notify.app import build
-from services.notify.due_scanner import DueWork, begin_absence, count_due, escalate_once
+from services.notify.due_scanner import DueScanner, begin_absence, count_due, escalate_once
 from services.notify.preferences.model import DeclareAbsence
 from services.notify.queries.rates import RatesMeasured
 from services.notify.store.batch import NotifyStore
@@ -406,7 +406,7 @@ async def test_running_part_does_what_is_due_and_ends_cleanly(notify: Bench) -> 
     """Beside the worker, without anybody asking; the metrics of rates with it."""
     await notify.deliver(overdue())
     notify.clock.move(REMINDED)
-    part = DueWork(notify.service, notify.engine, notify.clock, interval=0.02)
+    part = DueScanner(notify.service, notify.engine, notify.clock, interval=0.02)
     async with part, asyncio.timeout(20):
         while await due(notify):
             await asyncio.sleep(0.01)

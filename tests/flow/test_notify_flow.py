@@ -17,11 +17,11 @@ from schemas.events.codes import AgencyKind, Concern, Location
 from schemas.example_files import example
 from services.kernel.base.settings import Settings
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from services.kernel.web.api import install_errors
 from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.app import build, extras
-from services.notify.due_scanner import DueWork
+from services.notify.due_scanner import DueScanner
 from services.notify.handlers import HANDLERS
 from services.notify.queries.rates import RatesMeasured
 from services.notify.web import router
@@ -268,7 +268,7 @@ async def test_crash_before_commit_leaves_nothing_and_redelivery_everything(
 async def test_two_workers_that_get_the_same_events_tell_everybody_once(mailing: Bench) -> None:
     """A rebalance hands a partition on before its batch is committed; the second worker finds it done."""
     records = [mailing.record(event) for event in (received(), started(), assigned(), overdue())]
-    other = Delivery(mailing.service, mailing.engine, mailing.clock, calendar=mailing.calendar)
+    other = BatchProcessor(mailing.service, mailing.engine, mailing.clock, calendar=mailing.calendar)
     await asyncio.gather(mailing.delivery.deliver(records), other.deliver(records))
     assert await mailing.rows("SELECT 1 FROM dead_letters") == []
     assert Counter(await mailing.journal_types()) == {
@@ -291,7 +291,7 @@ async def test_without_mail_server_nothing_is_queued_and_no_mailer_runs(notify: 
     await notify.deliver(received())
     assert await notify.rows("SELECT 1 FROM deliveries") == []
     parts = extras(Settings(smtp=None), notify.engine, notify.clock)
-    assert [type(part) for part in parts] == [DueWork, RatesMeasured]
+    assert [type(part) for part in parts] == [DueScanner, RatesMeasured]
 
 
 async def an_alert(bench: Bench) -> UUID:
@@ -350,7 +350,7 @@ async def test_database_refuses_states_that_must_not_be(mailing: Bench, what: st
 def client_of(bench: Bench) -> httpx.AsyncClient:
     app = FastAPI()
     install_errors(app)
-    app.include_router(router(bench.desk))
+    app.include_router(router(bench.executor))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 

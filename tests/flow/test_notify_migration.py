@@ -13,9 +13,8 @@ from sqlalchemy import Connection, text
 from schemas.events.codes import Channel
 from services.kernel.postgres.database import migrate, synchronously
 from services.notify.app import build
-from services.notify.delivery.store import claims as lanes
-from services.notify.delivery.store import queue
-from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.store import claims, queue
+from services.notify.delivery.store.claims import SenderKey
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.test_referrer_loop import received
 
@@ -117,7 +116,9 @@ async def test_email_that_was_queued_is_sent_with_its_evidence(notify: Bench) ->
     await migrate(notify.engine, "notify")
     async with notify.engine.begin() as connection:
         real = {"now": MONDAY, "until": MONDAY + timedelta(minutes=2)}
-        (message,) = await lanes.claim(connection, LaneKey(Channel.EMAIL), limit=9, claim_id=uuid4(), **real)
+        (message,) = await claims.claim(
+            connection, SenderKey(Channel.EMAIL), limit=9, claim_id=uuid4(), **real
+        )
         await queue.sent(connection, message, provider="smtp", now=MONDAY)
     (row,) = await notify.rows("SELECT version, state FROM deliveries WHERE attempts = 3 AND refusals = 0")
     assert (row.version, row.state) == (1, "sent")

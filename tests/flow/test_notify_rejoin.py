@@ -19,18 +19,17 @@ from services.kernel.messages.record import Record
 from services.kernel.postgres.connection import Engine
 from services.kernel.processing.outgoing import Encoder
 from services.kernel.processing.publication import entry
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.kernel.rejoin import rejoining as rejoin
-from services.kernel.rejoin.reading import Read
-from services.kernel.rejoin.rejoining import APPLICATION, Rejoin, Report
+from services.kernel.rejoin.reading import RecordOfTopic
+from services.kernel.rejoin.rejoining import APPLICATION, Rejoin, RejoinReport
 from services.kernel.store import journal
 from services.kernel.store.relaying import Pending
 from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.app import build
-from services.notify.delivery.store import claims as lanes
-from services.notify.delivery.store import queue
-from services.notify.delivery.store import subscriptions as endpoints
-from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.store import claims, queue
+from services.notify.delivery.store import subscriptions as subscription_store
+from services.notify.delivery.store.claims import SenderKey
 from services.notify.delivery.store.queue import Message
 from services.notify.delivery.store.subscriptions import Endpoint, subscription_id
 from services.notify.due_scanner import begin_absence, escalate_once, release_held
@@ -89,7 +88,7 @@ QUEUED_BEFORE = text("""
 class Bus:
     """What a broker holds, without one: read as `BusReader` does, acknowledged to the end."""
 
-    topics: dict[str, list[Read]] = field(default_factory=dict)
+    topics: dict[str, list[RecordOfTopic]] = field(default_factory=dict)
 
     def __call__(self, _settings: Settings) -> Self:
         return self
@@ -103,14 +102,14 @@ class Bus:
     async def first_offsets(self, topic: str) -> dict[int, int]:
         return {0: next((read.record.offset for read in self.topics.get(topic, ())), 0)}
 
-    async def read(self, topic: str) -> AsyncIterator[Sequence[Read]]:
+    async def read(self, topic: str) -> AsyncIterator[Sequence[RecordOfTopic]]:
         yield self.topics.get(topic, [])
 
     async def acknowledged(self, _group: str, _topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
         return {}
 
     def put(self, record: Record, at: datetime) -> None:
-        self.topics.setdefault(record.topic, []).append(Read(record, int(at.timestamp() * 1000)))
+        self.topics.setdefault(record.topic, []).append(RecordOfTopic(record, int(at.timestamp() * 1000)))
 
     def forget_before(self, moment: datetime) -> None:
         """Let own events of before a moment leave the bus."""
@@ -156,11 +155,11 @@ class Office:
             next_step="Look.",
             raised_at=MONDAY,
         )
-        occasion = Occasion(MONDAY, uuid4(), uuid4(), self.bench.calendar)
+        context = Context(MONDAY, uuid4(), uuid4(), self.bench.calendar)
         async with self.bench.engine.begin() as connection:
-            await journal.append(connection, [entry(event, 1, occasion)], now=MONDAY)
+            await journal.append(connection, [entry(event, 1, context)], now=MONDAY)
             parameters = event.model_dump(mode="json") | {
-                "cause_id": occasion.cause,
+                "cause_id": context.cause,
                 "delivery_id": delivery_id,
                 "lost": LOST_WORDS,
                 "now": MONDAY,
@@ -203,7 +202,7 @@ class Office:
         (row,) = await self.bench.rows(TABLES)
         await self.execute(f"TRUNCATE {row[0]} RESTART IDENTITY CASCADE")
 
-    async def rejoin(self) -> Report:
+    async def rejoin(self) -> RejoinReport:
         """Let the store rejoin as `leadline rejoin` does."""
         await self.bench.engine.dispose()
         engine = Engine(self.bench.engine.address, size=2, application=APPLICATION)
@@ -231,8 +230,8 @@ class Office:
         """Claim the next email as a sender does."""
         async with self.bench.engine.begin() as connection:
             times = {"now": REAL, "until": REAL + timedelta(minutes=2)}
-            (message,) = await lanes.claim(
-                connection, LaneKey(Channel.EMAIL), limit=1, claim_id=uuid4(), **times
+            (message,) = await claims.claim(
+                connection, SenderKey(Channel.EMAIL), limit=1, claim_id=uuid4(), **times
             )
         return message
 
@@ -284,7 +283,7 @@ def received() -> e.ReferralReceived:
     )
 
 
-def lost(report: Report) -> dict[str, tuple[str, ...]]:
+def lost(report: RejoinReport) -> dict[str, tuple[str, ...]]:
     """Return the ids of what did not come back, by what it is."""
     return {loss.what.partition(",")[0].partition(":")[0]: loss.ids for loss in report.losses}
 
@@ -365,8 +364,8 @@ async def test_what_was_being_sent_at_the_backup_and_not_heard_of_again_is_sent_
     await office.rejoin()
     async with office.bench.engine.begin() as connection:
         later = REAL + timedelta(hours=1)
-        (again,) = await lanes.claim(
-            connection, LaneKey(Channel.EMAIL), limit=9, claim_id=uuid4(), now=later, until=later
+        (again,) = await claims.claim(
+            connection, SenderKey(Channel.EMAIL), limit=9, claim_id=uuid4(), now=later, until=later
         )
     assert (again.message_id, again.doubtful) == (message.message_id, True)
 
@@ -448,16 +447,16 @@ async def test_address_that_is_lost_is_subscribed_again_by_the_same_command(offi
     identity = subscription_id("team", "lt-ely", Channel.WEBHOOK, url)
     endpoint = Endpoint(identity, "team", "lt-ely", Channel.WEBHOOK, url, "key")
     async with bench.engine.begin() as connection:
-        await endpoints.add(connection, endpoint, now=MONDAY)
+        await subscription_store.add(connection, endpoint, now=MONDAY)
     await office.hear(received())
     await office.lose()
     report = await office.rejoin()
     assert lost(report) == {"subscriptions": (str(identity),)}
     async with bench.engine.connect() as connection:
-        known = await endpoints.get(connection, identity)
+        known = await subscription_store.get(connection, identity)
     assert known == replace(endpoint, url=LOST_ADDRESS, secret_reference=None, active=False)
     async with bench.engine.begin() as connection:
-        await endpoints.add(connection, endpoint, now=MONDAY)
+        await subscription_store.add(connection, endpoint, now=MONDAY)
     async with bench.engine.connect() as connection:
-        assert await endpoints.get(connection, identity) == endpoint
+        assert await subscription_store.get(connection, identity) == endpoint
     assert (await office.rejoin()).losses == []

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from schemas.events import Event, ReferralAccepted, ReferralMade
 from schemas.events.codes import AgencyKind, Concern
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from services.kernel.processing.parking import CHILDREN, TooManyFailed
-from services.kernel.processing.service import Handler, Occasion, Produced
+from services.kernel.processing.service import Context, Handler, Produced
 from tests.flow import ledger
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.test_delivery import DATABASE_REFUSES, HANDLER_BREAKS, HANDLER_FAILS, accepted, children_done
@@ -47,7 +47,7 @@ async def stops(bench: Bench, *events: Event) -> str:
 
 def start_again(bench: Bench) -> None:
     """Let a new worker take over: it knows what the store knows."""
-    bench.delivery = Delivery(
+    bench.delivery = BatchProcessor(
         bench.service, bench.engine, bench.clock, calendar=bench.calendar, retry_seconds=5
     )
 
@@ -55,8 +55,8 @@ def start_again(bench: Bench) -> None:
 def mend(bench: Bench) -> None:
     """Roll the deploy back."""
 
-    def works(_book: object, event: Event, occasion: Occasion) -> Sequence[Produced]:
-        return [ledger.reviewed(event.child_id, GOOD, occasion.now)]
+    def works(_book: object, event: Event, context: Context) -> Sequence[Produced]:
+        return [ledger.reviewed(event.child_id, GOOD, context.now)]
 
     cast("dict[type[Event], Handler]", bench.service.handlers)[ReferralAccepted] = works
 
@@ -157,7 +157,7 @@ async def test_what_a_rule_rejects_stops_nobody(assessment: Bench) -> None:
 async def test_partners_stop_no_worker(assessment: Bench) -> None:
     """Whatever they send, and although our code fails on it: one agency must not hold up the others."""
 
-    def breaks(_book: object, _event: Event, _occasion: Occasion) -> Sequence[Produced]:
+    def breaks(_book: object, _event: Event, _context: Context) -> Sequence[Produced]:
         raise LookupError
 
     cast("dict[type[Event], Handler]", assessment.service.handlers)[ReferralMade] = breaks

@@ -398,7 +398,7 @@ async def client(placement: Bench) -> Any:
     """The service's API without a socket."""
     app = FastAPI()
     install_errors(app)
-    app.include_router(router(placement.desk))
+    app.include_router(router(placement.executor))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://placement") as connected:
         yield connected

@@ -124,7 +124,7 @@ async def test_one_key_for_two_requests_is_refused(referral: Bench) -> None:
 async def http(referral: Bench) -> httpx.AsyncClient:
     app = FastAPI()
     install_errors(app)
-    app.include_router(router(referral.desk))
+    app.include_router(router(referral.executor))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://leadline")
 
 

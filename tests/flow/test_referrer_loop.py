@@ -18,15 +18,15 @@ from schemas import events as e
 from schemas.events import Event
 from schemas.events.codes import AgencyKind, Channel, Concern
 from services.kernel.base.settings import Settings
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from services.kernel.web.api import install_errors
-from services.notify.api import referrers as referrer_api
+from services.notify.api import referrers as referrers_api
 from services.notify.app import build
 from services.notify.delivery.channels.content import body
-from services.notify.delivery.store import claims as lanes
-from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.store import claims
+from services.notify.delivery.store.claims import SenderKey
 from services.notify.referrers.store import keys as agency_keys
-from services.notify.referrers.store import updates as referrer_rows
+from services.notify.referrers.store import updates as agency_updates
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.notify_events import assigned, started
 
@@ -56,7 +56,7 @@ async def polling(notify: Bench) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API alone."""
     app, routes = FastAPI(), APIRouter()
     install_errors(app)
-    referrer_api.add(routes, notify.desk)
+    referrers_api.add(routes, notify.executor)
     app.include_router(routes)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -363,14 +363,14 @@ async def test_a_crash_before_commit_leaves_no_update_and_no_gap(
 ) -> None:
     """Positions belong to the transaction: what is rolled back takes its numbers with it."""
     await notify.deliver(received(1))
-    tell = referrer_rows.tell
+    tell = agency_updates.tell
 
     async def crash(*arguments: Any) -> None:
         await tell(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(referrer_rows, "tell", crash)
+        broken.setattr(agency_updates, "tell", crash)
         with pytest.raises(KeyboardInterrupt):
             await notify.deliver(received(2))
     assert await positions(notify) == [1]
@@ -381,7 +381,7 @@ async def test_a_crash_before_commit_leaves_no_update_and_no_gap(
 async def test_a_reader_never_passes_a_position_that_is_still_to_be_committed(notify: Bench) -> None:
     """A later transaction of the same agency waits for the earlier one; readers see them in this order."""
     first = notify.delivery.prepare([notify.record(received(1))]).arrivals
-    second = Delivery(notify.service, notify.engine, notify.clock, calendar=notify.calendar)
+    second = BatchProcessor(notify.service, notify.engine, notify.clock, calendar=notify.calendar)
     async with notify.engine.begin() as slow:
         await notify.service.project(slow, first)  # type: ignore[misc]  # this service has a projection
         task = asyncio.create_task(second.deliver([notify.record(received(2))]))
@@ -399,11 +399,12 @@ async def test_whoever_polls_while_workers_write_misses_nothing(notify: Bench) -
     """Four workers, one agency, one reader with a cursor: it has every update, each once, in order."""
     numbers = range(1, 121)
     workers = [
-        Delivery(notify.service, notify.engine, notify.clock, calendar=notify.calendar) for _ in range(4)
+        BatchProcessor(notify.service, notify.engine, notify.clock, calendar=notify.calendar)
+        for _ in range(4)
     ]
     done = asyncio.Event()
 
-    async def work(worker: Delivery[Any], mine: Sequence[int]) -> None:
+    async def work(worker: BatchProcessor[Any], mine: Sequence[int]) -> None:
         for number in mine:
             await worker.deliver([notify.record(event) for event in (received(number), accepted(number))])
 
@@ -412,7 +413,7 @@ async def test_whoever_polls_while_workers_write_misses_nothing(notify: Bench) -
         while True:
             finished = done.is_set()
             async with notify.engine.connect() as connection:
-                found = await referrer_rows.after(connection, SCHOOL, last, limit=7)
+                found = await agency_updates.after(connection, SCHOOL, last, limit=7)
             seen += [each.position for each in found]
             last = seen[-1] if seen else 0
             if finished and not found:
@@ -429,10 +430,11 @@ async def test_workers_of_two_topics_lose_no_update_between_them(notify: Bench) 
     """One reads a child's referral while the other reads its case: whoever is later sees both."""
     numbers = range(1, 41)
     of_referrals, of_cases = (
-        Delivery(notify.service, notify.engine, notify.clock, calendar=notify.calendar) for _ in range(2)
+        BatchProcessor(notify.service, notify.engine, notify.clock, calendar=notify.calendar)
+        for _ in range(2)
     )
 
-    async def work(worker: Delivery[Any], *which: int) -> None:
+    async def work(worker: BatchProcessor[Any], *which: int) -> None:
         for number in numbers:
             events = journey(number)
             await worker.deliver([notify.record(events[index]) for index in which])
@@ -470,7 +472,7 @@ def polling_of() -> Any:
     def make(bench: Bench) -> httpx.AsyncClient:
         app, routes = FastAPI(), APIRouter()
         install_errors(app)
-        referrer_api.add(routes, bench.desk)
+        referrers_api.add(routes, bench.executor)
         app.include_router(routes)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
@@ -501,15 +503,15 @@ async def test_each_step_goes_to_the_agency_s_webhook_with_what_it_may_see(bench
     await notify.deliver(*journey(1))
     await notify.deliver(*journey(2, POLICE))
     async with notify.engine.begin() as connection:
-        messages = await lanes.claim(
+        messages = await claims.claim(
             connection,
-            LaneKey(Channel.WEBHOOK, SUBSCRIPTION),
+            SenderKey(Channel.WEBHOOK, SUBSCRIPTION),
             limit=50,
             claim_id=UUID(int=5),
             now=MONDAY,
             until=MONDAY + timedelta(minutes=1),
         )
-        own = [each.update.shown() for each in await referrer_rows.after(connection, SCHOOL, 0, limit=50)]
+        own = [each.update.shown() for each in await agency_updates.after(connection, SCHOOL, 0, limit=50)]
     bodies = [body(message, notify.settings) for message in messages]
     told = [update for each in bodies for alert in each["alerts"] for update in alert["updates"]]
     assert [update["state"] for update in told] == STATES
@@ -529,9 +531,9 @@ async def test_whoever_joins_a_case_learns_who_leads_it_by_the_acceptance(bench:
         accepted(1, POLICE).model_copy(update={**second, "decided_at": later}),
     )
     async with notify.engine.begin() as connection:
-        messages = await lanes.claim(
+        messages = await claims.claim(
             connection,
-            LaneKey(Channel.WEBHOOK, SUBSCRIPTION),
+            SenderKey(Channel.WEBHOOK, SUBSCRIPTION),
             limit=50,
             claim_id=UUID(int=5),
             now=MONDAY,

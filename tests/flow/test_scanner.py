@@ -8,8 +8,8 @@ import pytest
 from asyncpg import UniqueViolationError
 
 from services.kernel.deadlines.policy import Deadline
-from services.kernel.deadlines.rules import Schedule as Dates
-from services.kernel.processing.due_scanner import LIMIT, Scanner, scan_once
+from services.kernel.deadlines.rules import DeadlineDates as Dates
+from services.kernel.processing.due_scanner import LIMIT, DeadlineScanner, scan_once
 from services.kernel.store import deadlines as deadline_store
 from services.referral.app import build
 from tests.flow.conftest import MONDAY, Bench, MakeBench
@@ -79,7 +79,7 @@ async def test_a_burst_is_raised_by_two_transactions_at_a_time_and_each_state_on
     """The scanner of a worker takes all that is due without a pause, then waits for its next look."""
     count = 4 * LIMIT + 7
     await given(referral, count)
-    scanner = Scanner(
+    scanner = DeadlineScanner(
         referral.engine, referral.clock, service="referral", calendar=referral.calendar, interval_seconds=3600
     )
     async with scanner, asyncio.timeout(30):

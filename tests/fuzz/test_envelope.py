@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas.events import Event
 from schemas.topics import PARTNER, TOPICS, read_by
 from services.assessment.handlers import HANDLERS as ASSESSMENT
-from services.kernel.messages.arrivals import Arrival, Reception
+from services.kernel.messages.arrivals import Arrival, Subscriber
 from services.kernel.messages.envelope import Envelope, decode, encode
 from services.kernel.messages.faults import InvalidMessage, Reason
 from services.kernel.messages.record import Record
@@ -28,9 +28,9 @@ HANDLED: Mapping[str, Mapping[type[Event], object]] = {
 }
 
 
-def reception(service: str) -> Reception:
+def reception(service: str) -> Subscriber:
     types = {event_class.wire_type: event_class for event_class in HANDLED[service]}
-    return Reception(service, types, 256 * 1024)
+    return Subscriber(service, types, 256 * 1024)
 
 
 def is_clean(fault: InvalidMessage) -> bool:

@@ -17,10 +17,10 @@ from sqlalchemy import text
 from schemas.events import Event, PlanReviewed, ReferralAccepted, ReferralMade
 from schemas.events.codes import Concern
 from services.kernel.deadlines.policy import Meet, Schedule
-from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.deadlines.rules import DeadlineDates as Dates
 from services.kernel.messages.faults import InvalidMessage
 from services.kernel.postgres.connection import Connection
-from services.kernel.processing.service import Message, Occasion, Produced, Service
+from services.kernel.processing.service import Context, Message, Produced, Service
 from tests.simulation.database import Row, Transaction
 from tests.simulation.statements import means
 
@@ -102,7 +102,7 @@ class ListStore:
             await connection.execute(SAVE, {"children": children, "told": told})
 
 
-def on_referral_made(book: Lists, event: ReferralMade, occasion: Occasion) -> Sequence[Produced]:
+def on_referral_made(book: Lists, event: ReferralMade, context: Context) -> Sequence[Produced]:
     """The first service's reaction."""
     assert event.agency_reference is not None
     entry = _taken(event.locality, event.agency_reference, "referral")
@@ -111,7 +111,7 @@ def on_referral_made(book: Lists, event: ReferralMade, occasion: Occasion) -> Se
         child_id=event.child_id,
         agency_id=entry,
         locality=event.locality,
-        decided_at=occasion.now,
+        decided_at=context.now,
         decided_by="simulation",
         recommended="accept",
         policy_version="1",
@@ -120,20 +120,20 @@ def on_referral_made(book: Lists, event: ReferralMade, occasion: Occasion) -> Se
         indicated_level=1,
         received_at=event.made_at,
     )
-    return [accepted, *_deadlines(book, event, event.made_at, occasion)]
+    return [accepted, *_deadlines(book, event, event.made_at, context)]
 
 
-def on_referral_accepted(book: Lists, event: ReferralAccepted, occasion: Occasion) -> Sequence[Produced]:
+def on_referral_accepted(book: Lists, event: ReferralAccepted, context: Context) -> Sequence[Produced]:
     """The second service's reaction."""
     reviewed = PlanReviewed(
         case_id=event.child_id,
         child_id=event.child_id,
         outcome="continue",
         level=1,
-        reviewed_at=occasion.now,
+        reviewed_at=context.now,
         reviewed_by=_taken(event.locality, event.agency_id, "assessment"),
     )
-    return [reviewed, *_deadlines(book, event, event.received_at, occasion)]
+    return [reviewed, *_deadlines(book, event, event.received_at, context)]
 
 
 def _taken(locality: str, entry: str, service: str) -> str:
@@ -144,13 +144,13 @@ def _taken(locality: str, entry: str, service: str) -> str:
     return f"{REFUSED}-{entry}" if locality == f"{REFUSED}-{service}" else entry
 
 
-def _deadlines(book: Lists, event: Event, made_at: datetime, occasion: Occasion) -> list[Produced]:
+def _deadlines(book: Lists, event: Event, made_at: datetime, context: Context) -> list[Produced]:
     child = event.child_id
     number = len(book.told.get(child, ())) + 1
     dates = Dates(made_at + SOON, made_at + FROM, made_at + AT)
     produced: list[Produced] = [Schedule(child, child, KIND, "1", made_at, dates, number=number)]
     if number > 1:
-        produced.append(Meet(child, KIND, occasion.now, number=number - 1))
+        produced.append(Meet(child, KIND, context.now, number=number - 1))
     return produced
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from mode import Service as Part
 
 from services.kernel.base.settings import Settings
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.postgres.connection import Engine
-from services.kernel.processing.batches import Delivery
-from services.kernel.processing.due_scanner import Scanner
+from services.kernel.processing.batches import BatchProcessor
+from services.kernel.processing.due_scanner import DeadlineScanner
 from services.kernel.processing.relay import Relay
 from services.kernel.processing.service import Service
 from services.kernel.worker.watch import BusWatch
@@ -32,7 +32,7 @@ class Whole(Part):
     """Carries a process's parts, as Faust's application does: when one crashes, all stop."""
 
 
-for _class in (Intake, Relay, Scanner, BusWatch):
+for _class in (BatchConsumer, Relay, DeadlineScanner, BusWatch):
     # Mode keeps the names of a service's tasks in a set, whose order is another one in every process.
     _tasks: Any = _class._tasks
     _tasks[_class._get_class_id()] = sorted(_tasks[_class._get_class_id()])
@@ -98,10 +98,10 @@ class Slot:
     def _parts(self, engine: Engine) -> list[tuple[str, Part]]:
         """Return what `services.kernel.worker.process.parts_of` does, on fakes."""
         service, broker, world, settings = self.service, self.broker, self.world, self.settings
-        delivery = Delivery(
+        delivery = BatchProcessor(
             service, engine, world, calendar=service.calendar, retry_seconds=self.patience_seconds
         )
-        intake = Intake(
+        intake = BatchConsumer(
             topics=[service.reads[0].name],
             group=service.name,
             bootstrap="memory",
@@ -119,7 +119,7 @@ class Slot:
             broker=lambda _settings, topic: MemoryHoldings(broker, topic),
             publisher=lambda _settings, topic: MemoryPublisher(broker, topic),
         )
-        scanner = Scanner(
+        scanner = DeadlineScanner(
             engine,
             world,
             service=service.name,

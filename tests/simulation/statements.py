@@ -68,7 +68,7 @@ async def _claim(transaction: Transaction, given: Parameters) -> list[Row]:
 
 @means(journal.APPEND, "append")
 async def _append(transaction: Transaction, given: Parameters) -> list[Row]:
-    fields = journal.Entry._fields
+    fields = journal.JournalEntry._fields
     for entry in _records(given, **{field: field for field in fields}):
         position = transaction.database.next_of("journal")
         number = (entry["subject"], entry["sequence"])

@@ -7,7 +7,7 @@ from random import Random
 
 from aiokafka import TopicPartition
 
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.messages.record import Record
 from tests.simulation.broker import MemoryBroker
 from tests.simulation.consumer import MemoryConsumer
@@ -28,7 +28,7 @@ async def committed_after_a_wipe() -> set[int]:
         begun.set()
         await may_return.wait()
 
-    intake = Intake(
+    intake = BatchConsumer(
         topics=[TOPIC],
         group="referral",
         bootstrap="memory",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.kernel.postgres.connection import Engine
-from services.kernel.processing.batches import Delivery
+from services.kernel.processing.batches import BatchProcessor
 from tests.chaos import at_work
 from tests.chaos.at_work import Work, work_of
 
@@ -33,7 +33,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             return arrivals()
 
     monkeypatch.setattr(Engine, "begin", begin)
-    monkeypatch.setattr(Delivery, "_retrying", retrying)
+    monkeypatch.setattr(BatchProcessor, "_retrying", retrying)
     at_work._count(tmp_path / str(PID))
     return tmp_path
 
@@ -41,7 +41,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_a_batch_is_in_a_transaction_until_it_has_ended(file: Path) -> None:
     """Seen from outside while it is at it, and afterwards."""
     seen: list[Work] = []
-    await Delivery._retrying(None, lambda: seen.append(work_of(file, PID)))  # type: ignore[arg-type]
+    await BatchProcessor._retrying(None, lambda: seen.append(work_of(file, PID)))  # type: ignore[arg-type]
     assert seen == [Work(1, 0)]
     assert seen[0].in_a_transaction
     assert work_of(file, PID) == Work(1, 1)
@@ -55,7 +55,7 @@ async def test_a_batch_that_is_rolled_back_has_ended_too(file: Path) -> None:
         raise Interrupted
 
     with pytest.raises(Interrupted):
-        await Delivery._retrying(None, interrupted)  # type: ignore[arg-type]
+        await BatchProcessor._retrying(None, interrupted)  # type: ignore[arg-type]
     assert work_of(file, PID) == Work(1, 1)
 
 

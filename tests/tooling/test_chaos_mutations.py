@@ -10,10 +10,10 @@ import pytest
 from aiokafka import TopicPartition
 from sqlalchemy import TextClause
 
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.postgres.connection import Connection, Rows
 from services.kernel.store import inbox, journal
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 from tests.chaos.choice import choose
 from tests.chaos.inside import named
 from tests.chaos.mutations import (
@@ -76,13 +76,13 @@ async def test_offsets_are_acknowledged_before_the_batch_is_settled(monkeypatch:
     async def deliver(_: object) -> None:
         seen.append("settled")
 
-    intake = Intake[Any](topics=[], group="g", bootstrap="", prepare=lambda _: None, deliver=deliver)
+    intake = BatchConsumer[Any](topics=[], group="g", bootstrap="", prepare=lambda _: None, deliver=deliver)
 
     async def commit() -> None:
         seen.append(dict(intake._to_commit))
 
     monkeypatch.setattr(intake, "_commit", commit)
-    monkeypatch.setattr(Intake, "_finish", Intake._finish)
+    monkeypatch.setattr(BatchConsumer, "_finish", BatchConsumer._finish)
     offsets_before_commit.apply()
     await intake._finish(None, {place: [SimpleNamespace(offset=4)]})
     assert seen == [{place: 5}, "settled"]
@@ -109,7 +109,9 @@ async def test_events_are_published_while_their_transaction_is_open(monkeypatch:
     monkeypatch.setattr(published_before_commit, "Publisher", Publisher)
     published_before_commit.apply()
     one = UUID(int=1)
-    await journal.append(connection, [Entry(one, "referral.closed.v1", one, 1, one, one, one, "{}")], now=NOW)
+    await journal.append(
+        connection, [JournalEntry(one, "referral.closed.v1", one, 1, one, one, one, "{}")], now=NOW
+    )
     assert sent == [("referral-events", b"{}")]
     assert "INSERT INTO journal" in connection.statements[-1]
     assert "outbox (position)" not in connection.statements[-1]

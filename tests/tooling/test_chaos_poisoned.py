@@ -6,7 +6,7 @@ import pytest
 
 from schemas.events import ReferralMade
 from schemas.topics import PARTNER
-from services.kernel.messages.arrivals import Reception
+from services.kernel.messages.arrivals import Subscriber
 from services.kernel.messages.record import Record
 from tests.chaos.partner_journal import Published
 from tests.chaos.poisoned import poisoned
@@ -18,7 +18,7 @@ KINDS = list(poisoned(Random(7)))
 def test_every_kind_of_poison_is_set_aside_for_its_reason(message: Published, reason: str) -> None:
     """The service that takes care of what nobody can identify finds a fault that quotes no value."""
     key, value, headers = message
-    reception = Reception("referral", {ReferralMade.wire_type: ReferralMade}, 256 * 1024)
+    reception = Subscriber("referral", {ReferralMade.wire_type: ReferralMade}, 256 * 1024)
     arrival = reception.receive(Record(PARTNER.name, 0, 1, key, value, tuple(headers)))
     assert arrival is not None
     assert arrival.fault is not None

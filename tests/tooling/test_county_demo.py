@@ -11,10 +11,17 @@ import pytest
 from rich.console import Console
 
 from services.cli.demo import START, Summary, _progress, show
-from services.county.driver import Moment, Play, Played, Sent
-from services.county.figures import AlertFigures, CaseFigure, Figures, Net, PlacementFigures, ReferralFigure
+from services.county.driver import Play, Played, PlayedMoment, SentByCounty
+from services.county.figures import (
+    AlertFigures,
+    CaseFigure,
+    Figures,
+    NetFigures,
+    PlacementFigures,
+    ReferralFigure,
+)
 from services.county.partner_bus import PartnerBus
-from services.county.settled import Standing, Status
+from services.county.settled import Status, SystemStanding
 from services.county.site import PlayError, Site
 from services.kernel.base.clock import HeldClock
 from tests.tooling.county_lists import Lists
@@ -22,9 +29,9 @@ from tests.tooling.county_lists import Lists
 NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
 
 
-def a_standing(*, parked: int = 0, **events: int) -> Standing:
+def a_standing(*, parked: int = 0, **events: int) -> SystemStanding:
     named = {name.replace("__", "."): count for name, count in events.items()}
-    return Standing((Status("referral", NOON, at_rest=True, parked=parked, events=named),))
+    return SystemStanding((Status("referral", NOON, at_rest=True, parked=parked, events=named),))
 
 
 def a_summary(*, differences: tuple[str, ...] = (), parked: int = 0, without_lead: int = 0) -> Summary:
@@ -41,7 +48,7 @@ def a_summary(*, differences: tuple[str, ...] = (), parked: int = 0, without_lea
         ),
         placements=PlacementFigures.model_validate(dict.fromkeys(PlacementFigures.model_fields, 0)),
         alerts=AlertFigures(total=7, by_kind={"referral.received": 7}, by_urgency={}, by_status={}),
-        net=Net(open_cases=2, open_cases_without_lead=without_lead, open_cases_without_deadline=0),
+        net=NetFigures(open_cases=2, open_cases_without_lead=without_lead, open_cases_without_deadline=0),
     )
     return Summary(figures, differences, 30, 61.04, "Apache Kafka", "PostgreSQL", "http://county.test/inbox")
 
@@ -101,7 +108,7 @@ def test_without_a_terminal_progress_is_a_line_every_five_days() -> None:
     with _progress(Console(file=out), days=30, start=START) as watch:
         for hours in range(0, 24 * 11, 3):
             at = START + timedelta(hours=hours)
-            watch(Moment(at, 1, 1, a_standing(referral__received=3, alert__raised=9)))
+            watch(PlayedMoment(at, 1, 1, a_standing(referral__received=3, alert__raised=9)))
     assert out.getvalue().splitlines() == [
         "Sat 12 Sep 2026  3 referrals, 0 cases, 0 placements, 9 alerts",
         "Thu 17 Sep 2026  3 referrals, 0 cases, 0 placements, 9 alerts",
@@ -110,7 +117,7 @@ def test_without_a_terminal_progress_is_a_line_every_five_days() -> None:
 
 def test_what_was_sent_is_compared_with_what_the_system_says() -> None:
     """Only what is new since the play began counts; each difference is a sentence with both numbers."""
-    sent = Sent(Counter({"referral": 3, "decision": 2}))
+    sent = SentByCounty(Counter({"referral": 3, "decision": 2}))
     before = a_standing(referral__received=10)
     after = a_standing(referral__received=13, referral__accepted=1, referral__closed=1)
     assert Played(sent, before, after).differences == []

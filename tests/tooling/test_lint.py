@@ -1,10 +1,10 @@
-"""The linter for SQL finds what it is for."""
+"""The linter of our own finds what it is for."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.lint import misplaced, sql_in
+from tests.lint import ambiguous, misplaced, sql_in
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,13 @@ def test_sql_is_allowed_in_its_rooms_alone(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text('CLAIM = "SELECT 1"\n')
     assert misplaced(tmp_path / "services") == ["services/notify/handlers.py:1"]
+
+
+def test_two_classes_of_one_name_are_found(tmp_path: Path) -> None:
+    """Private ones, and what each service knows for itself, may have one."""
+    classes = "class Case: ...\n\n\nclass Line: ...\n\n\nclass _Own: ...\n"
+    for place in ("referral/model.py", "notify/model.py"):
+        file = tmp_path / "services" / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(classes)
+    assert ambiguous(tmp_path / "services") == ["Line: services/notify/model.py, services/referral/model.py"]

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from schemas.events.codes import Channel, Role, Urgency
-from services.notify.delivery.store.queue import Message, Part
+from services.notify.delivery.store.queue import Message, MessagePart
 
 CASE = UUID("3f2a1b4c-0000-4000-8000-000000000001")
 RAISED = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
-PART = Part(
+PART = MessagePart(
     delivery_id=UUID(int=1),
     child_id=UUID(int=2),
     template="alert",

@@ -11,7 +11,7 @@ from schemas.events import AlertRaised, Event
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.pack.model import load_pack
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.alerts.lifecycle import evolve
 from services.notify.alerts.model import Alert, Case, People, Referrer
@@ -27,9 +27,9 @@ LEAD, MANAGER, OTHER, DUTY = "W-0601", "W-0600", "W-0602", "duty-lt-ely"
 ALL_CHANNELS = frozenset(Channel)
 
 
-def at(moment: datetime = NOW, cause: int = 99) -> Occasion:
-    """Return the occasion of a decision."""
-    return Occasion(moment, UUID(int=cause), UUID(int=cause), WorkingCalendar())
+def at(moment: datetime = NOW, cause: int = 99) -> Context:
+    """Return the context of a decision."""
+    return Context(moment, UUID(int=cause), UUID(int=cause), WorkingCalendar())
 
 
 def people(**changes: Any) -> People:
@@ -130,10 +130,13 @@ def rule_for(subject: str) -> AlertRule:
 
 
 def alerts_of(
-    event: Event, around: People | None = None, under: Council | None = None, occasion: Occasion | None = None
+    event: Event,
+    around: People | None = None,
+    under: Council | None = None,
+    context: Context | None = None,
 ) -> list[AlertRaised]:
     """Return the alerts that an event raises."""
-    told = decide_alerts(around or people(), event, council=under or council(), occasion=occasion or at())
+    told = decide_alerts(around or people(), event, council=under or council(), context=context or at())
     return [alert for alert in told if isinstance(alert, AlertRaised)]
 
 

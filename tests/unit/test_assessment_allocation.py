@@ -19,7 +19,7 @@ from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.messages.faults import Refused
 from services.kernel.pack.model import load_pack
 from services.kernel.processing.publication import number
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from tests.builders import referral_accepted
 
 NOW = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
@@ -40,10 +40,10 @@ LEADERS = st.lists(
 )
 
 
-def occasion(name: str) -> Occasion:
+def context(name: str) -> Context:
     """Return the circumstances of one decision."""
     cause = uuid5(ROOT, name)
-    return Occasion(NOW, cause, cause, WorkingCalendar())
+    return Context(NOW, cause, cause, WorkingCalendar())
 
 
 def accepted(name: str, *, level: int = 2, locality: str = "ely") -> e.ReferralAccepted:
@@ -107,7 +107,7 @@ def test_each_assignment_of_a_batch_counts_for_the_next() -> None:
     team = ROSTER.candidates("cambourne").leaders
     assert len({leader.capacity for leader in team}) == 1, "equal capacities make the round visible"
     for turn in range(2 * len(team)):
-        why = occasion(f"referral {turn}")
+        why = context(f"referral {turn}")
         number(book, on_referral_accepted(book, accepted(f"child {turn}", locality="cambourne"), why), why)
     leads = Counter(case.lead_professional_id for case in book.cases.values())
     assert leads == {leader.practitioner_id: 2 for leader in team}
@@ -132,7 +132,7 @@ def test_caseloads_equal_a_recount_of_open_cases_after_any_history(
     """Points are charged, moved and freed with the case, whatever happens in whatever order."""
     book = empty_book()
     for turn, (what, who, level, locality) in enumerate(steps):
-        why = occasion(f"step {turn}")
+        why = context(f"step {turn}")
         referral = accepted(f"child {who}", level=level, locality=locality)
         case_id = next((case.case_id for case in book.history(referral.child_id) if case.is_open), ROOT)
         try:

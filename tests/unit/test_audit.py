@@ -15,15 +15,15 @@ from schemas.topics import REFERRAL
 from services.cli import running
 from services.cli.catalogue import ServiceName, service_of
 from services.kernel.audit import passing as audit_passing
-from services.kernel.audit import queries as auditing
+from services.kernel.audit import queries as audit_queries
 from services.kernel.audit.between import handled
 from services.kernel.audit.checker import Scope, measure
 from services.kernel.audit.findings import (
     EXAMPLES,
     NUMBERS,
     Found,
-    Line,
     Outcome,
+    ReportLine,
     differing,
     exit_code,
     foreign_ids,
@@ -31,7 +31,7 @@ from services.kernel.audit.findings import (
     strays,
 )
 from services.kernel.audit.passing import outlast
-from services.kernel.audit.queries import Extent, History, Queued, Standing, Written
+from services.kernel.audit.queries import AuditStanding, Extent, History, Queued, Written
 from services.kernel.base.settings import Settings
 from services.kernel.messages.ids import derived
 from services.kernel.processing.service import Service
@@ -73,8 +73,8 @@ def services() -> dict[ServiceName, Service[Any]]:
     return {name: service_of(name, settings) for name in ServiceName}
 
 
-def line(outcome: Outcome, *, check: str = "numbers", count: int = 0) -> Line:
-    return Line("referral", check, outcome, "words", count)
+def line(outcome: Outcome, *, check: str = "numbers", count: int = 0) -> ReportLine:
+    return ReportLine("referral", check, outcome, "words", count)
 
 
 @pytest.mark.parametrize(("events", "last", "found"), [(3, 3, []), (2, 3, [ONE]), (3, 2, [ONE])])
@@ -100,23 +100,23 @@ def test_a_position_without_an_entry_is_a_stray() -> None:
 @pytest.mark.parametrize(
     ("standing", "right"),
     [
-        (Standing(ONE, 2, "met", 2, MET), True),
-        (Standing(ONE, 3, "met", 2, MET), False),
-        (Standing(ONE, 1, "met", 2, MET), False),
-        (Standing(ONE, 2, "overdue", 2, MET), False),
-        (Standing(ONE, 1, "met", 0, None), False),
-        (Standing(ONE, 2, "met", 2, "deadline.unheard_of.v1"), False),
+        (AuditStanding(ONE, 2, "met", 2, MET), True),
+        (AuditStanding(ONE, 3, "met", 2, MET), False),
+        (AuditStanding(ONE, 1, "met", 2, MET), False),
+        (AuditStanding(ONE, 2, "overdue", 2, MET), False),
+        (AuditStanding(ONE, 1, "met", 0, None), False),
+        (AuditStanding(ONE, 2, "met", 2, "deadline.unheard_of.v1"), False),
     ],
 )
-def test_a_row_stands_where_the_journal_says(standing: Standing, right: bool) -> None:
+def test_a_row_stands_where_the_journal_says(standing: AuditStanding, right: bool) -> None:
     """As many versions as events, and the state after the last of them."""
     assert (differing([standing], STATES) == []) is right
 
 
 def test_where_no_state_follows_from_an_event_only_versions_are_compared() -> None:
     """A case's status is not told by its last event alone."""
-    assert differing([Standing(ONE, 2, None, 2, MET)], {}) == []
-    assert differing([Standing(ONE, 2, None, 1, MET)], {}) == [ONE]
+    assert differing([AuditStanding(ONE, 2, None, 2, MET)], {}) == []
+    assert differing([AuditStanding(ONE, 2, None, 1, MET)], {}) == [ONE]
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_a_finding_counts_all_and_names_a_few() -> None:
 def test_a_check_stops_where_a_longer_list_helps_nobody() -> None:
     """And says that there is more."""
     found = Found()
-    found.add(range(auditing.MOST))
+    found.add(range(audit_queries.MOST))
     assert found.full
-    assert NUMBERS.line("referral", found.things).words.endswith(f": at least {auditing.MOST}")
+    assert NUMBERS.line("referral", found.things).words.endswith(f": at least {audit_queries.MOST}")
 
 
 def test_a_journal_is_read_in_pieces_that_leave_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each begins where the one before ended; an empty journal has none."""
-    monkeypatch.setattr(auditing, "CHUNK", 10)
+    monkeypatch.setattr(audit_queries, "CHUNK", 10)
     assert list(Extent(5, 27, whole=False).chunks()) == [(5, 15), (15, 25), (25, 27)]
     assert list(Extent(0, 0, whole=True).chunks()) == []
 

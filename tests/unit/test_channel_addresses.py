@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.notify.delivery.channels.addresses import NOWHERE, Address, AddressBook
+from services.notify.delivery.channels.addresses import NOWHERE, AddressBook, Contact
 
 LINES = "recipient_id,email,phone\nW-1,w.one@council.example,07700900001\nW-2,,\n"
 
@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
 def test_list_says_how_somebody_is_reached(file: Path) -> None:
     """What it does not say is unknown, not empty."""
     book = AddressBook(file)
-    assert book.of("W-1") == Address("w.one@council.example", "07700900001")
+    assert book.of("W-1") == Contact("w.one@council.example", "07700900001")
     assert book.of("W-2") == book.of("W-3") == NOWHERE
 
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from schemas.events.codes import Channel
 from services.kernel.base.settings import Settings
 from services.notify.delivery.channels.addresses import AddressBook
-from services.notify.delivery.channels.carrier import Away, Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.carrier import Away, Later, Outcome, Rejected, Taken
 from services.notify.delivery.channels.govuk_notify import (
     LONGEST_DAY_PAUSE,
     RATE_LIMIT_PAUSE,
@@ -86,7 +86,7 @@ async def test_digest_is_one_message_that_leads_to_the_inbox(stub: NotifyStub, s
         update={"govuk_notify_templates": {"email": "no-such-template", "email/digest": EMAIL_TEMPLATE}}
     )
     assert isinstance(await send(message(2, parts=2), own), Taken)
-    assert await send(message(3), own) == Refused("400 BadRequestError")
+    assert await send(message(3), own) == Rejected("400 BadRequestError")
 
 
 async def test_message_whose_answer_was_lost_is_found_by_its_reference_and_not_sent_twice(
@@ -162,9 +162,9 @@ async def test_refusal_tells_the_kind_of_error_and_never_their_words(
 ) -> None:
     """Their sentence quotes the number; neither the outcome nor a log does."""
     outcome = await send(message(channel=Channel.SMS, recipient="W-2"), settings)
-    assert outcome == Refused("400 ValidationError")
+    assert outcome == Rejected("400 ValidationError")
     stub.errors = [(400, "an error with Jane Roe in it")]
-    assert await send(message(), settings) == Refused("400 error")
+    assert await send(message(), settings) == Rejected("400 error")
     assert caplog.text == ""
 
 
@@ -179,7 +179,7 @@ async def test_whoever_has_no_number_is_not_asked_about_again(
     stub: NotifyStub, settings: Settings, sent: Message, reason: str
 ) -> None:
     """The alert stays in the inbox, and operations are told once."""
-    assert await send(sent, settings) == Refused(reason, final=True, kind="no_address")
+    assert await send(sent, settings) == Rejected(reason, final=True, kind="no_address")
     assert stub.asked.total() == 0
 
 

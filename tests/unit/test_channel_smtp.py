@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from services.kernel.base.settings import Settings
 from services.notify.delivery.channels.addresses import AddressBook
-from services.notify.delivery.channels.carrier import Away, Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.carrier import Away, Later, Outcome, Rejected, Taken
 from services.notify.delivery.channels.smtp import SmtpCarrier
 from tests.counterparts.post_office import PostOffice, listening
 from tests.unit.channel_messages import message
@@ -85,7 +85,7 @@ async def test_nothing_goes_unencrypted_when_encryption_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        ("550 5.1.1 no mailbox for Jane Roe here", Refused("550 5.1.1")),
+        ("550 5.1.1 no mailbox for Jane Roe here", Rejected("550 5.1.1")),
         ("451 4.7.1 greylisted, Jane", Later("451 4.7.1", answered=True)),
         ("421 4.3.2 closing", Later("421 4.3.2")),
     ],
@@ -122,5 +122,5 @@ async def test_address_that_is_none_fails_without_ever_being_shown(tmp_path: Pat
     directory.write_text(f'recipient_id,email\nW-0601,"{address}"\n')
     async with listening(PostOffice()) as port:
         outcome = await send(settings_of(port), directory=directory)
-    expected: Outcome = Taken() if address == "" else Refused("no_address", final=True, kind="no_address")
+    expected: Outcome = Taken() if address == "" else Rejected("no_address", final=True, kind="no_address")
     assert outcome == expected

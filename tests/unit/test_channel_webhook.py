@@ -11,7 +11,7 @@ from schemas.events.codes import Channel
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.notify.delivery.channels import webhook
-from services.notify.delivery.channels.carrier import Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.carrier import Later, Outcome, Rejected, Taken
 from services.notify.delivery.channels.webhook import ChatCarrier, WebhookCarrier
 from services.notify.delivery.store.subscriptions import Endpoint
 from tests.counterparts.serving import serving
@@ -91,8 +91,8 @@ async def test_webhook_arrives_signed_with_codes_a_reference_and_a_link(
     [
         ("error", Later("500")),
         ("busy", Later("429")),
-        ("gone", Refused("410", final=True)),
-        ("redirect", Refused("302")),
+        ("gone", Rejected("410", final=True)),
+        ("redirect", Rejected("302")),
     ],
 )
 async def test_answer_says_whether_to_come_again(
@@ -109,7 +109,7 @@ async def test_wrong_key_is_noticed_by_the_receiver(
 ) -> None:
     """A forged request gets no further than the signature."""
     receiver.at("/hook").key = b"another-key-of-the-same-length"
-    assert await post(endpoint(f"{address}/hook"), settings) == Refused("401")
+    assert await post(endpoint(f"{address}/hook"), settings) == Rejected("401")
     assert receiver.at("/hook").forged == 1
 
 
@@ -142,7 +142,7 @@ async def test_nobody_there_is_no_reason_to_give_up(settings: Settings) -> None:
 async def test_unencrypted_or_impossible_address_is_refused_for_good(settings: Settings, url: str) -> None:
     """What we say of a case goes over TLS, unless the network is our own."""
     strict = settings.model_copy(update={"webhook_http": False})
-    assert await post(endpoint(url), strict) == Refused("not_https", final=True, kind="no_address")
+    assert await post(endpoint(url), strict) == Rejected("not_https", final=True, kind="no_address")
 
 
 async def test_chat_gets_one_line_and_one_link(receiver: Receiver, address: str, settings: Settings) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from services.cli import running
 from services.cli.catalogue import ServiceName
-from services.cli.checks import Check, of_clock, of_machine, of_outbox, of_policy
+from services.cli.checks import SystemCheck, of_clock, of_machine, of_outbox, of_policy
 from services.kernel.base.clock import HeldClock, SystemClock
 from services.kernel.base.settings import Settings
 from tests.unit.test_cli_commands import leadline
@@ -30,7 +30,7 @@ def nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "VAR", tmp_path)
 
 
-def named(name: str, found: list[Check]) -> Check:
+def named(name: str, found: list[SystemCheck]) -> SystemCheck:
     return next(check for check in found if check.name == name)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from schemas import events as e
 from services.kernel.deadlines.policy import STATE_AFTER, Deadline, DeadlineEvent, State, evolve, raise_due
-from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.deadlines.rules import DeadlineDates as Dates
 
 SOON = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

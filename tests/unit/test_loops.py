@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from services.kernel.base.clock import HeldClock
-from services.kernel.base.ending import CancelledInside, PartFailed, never_silently
+from services.kernel.base.ending import CancelledInside, PartFailed, crash_on_unexpected_end
 from services.kernel.kafka.clients import ConnectionLost, is_away
 from services.kernel.processing.loops import Waiting, keep_doing, worst
 
@@ -50,7 +50,7 @@ class Reading(Service):
 
     @Service.task
     async def _read_for_ever(self) -> None:
-        with never_silently(self):
+        with crash_on_unexpected_end(self):
             await self._work()
 
 
@@ -236,7 +236,7 @@ MODE_RUNS = {"task", "timer", "crontab"}
 
 
 def is_held(loop: ast.AsyncFunctionDef) -> bool:
-    """Return whether a task's last statement is `keep_doing` or `with never_silently`, and no other may fail.
+    """Return whether a task ends with `keep_doing` or `with crash_on_unexpected_end`, and no other may fail.
 
     Before it, names may be given to things.
     """
@@ -244,7 +244,7 @@ def is_held(loop: ast.AsyncFunctionDef) -> bool:
     if not all(isinstance(each, ast.Assign | ast.AnnAssign) or _is_docstring(each) for each in before):
         return False
     if isinstance(last, ast.With):
-        return [_called(item.context_expr) for item in last.items] == ["never_silently"]
+        return [_called(item.context_expr) for item in last.items] == ["crash_on_unexpected_end"]
     return (
         isinstance(last, ast.Expr)
         and isinstance(last.value, ast.Await)
@@ -287,7 +287,7 @@ def test_every_loop_of_a_worker_is_held() -> None:
     ("body", "held"),
     [
         ("await keep_doing(self, self.look, pause_seconds=1, waiting=None)", True),
-        ("with never_silently(self):\n            await self.look()", True),
+        ("with crash_on_unexpected_end(self):\n            await self.look()", True),
         ("while not self.should_stop:\n            await self.look()", False),
         ("await self.look()\n        await keep_doing(self, self.look)", False),
         ("with suppress(OSError):\n            await self.look()", False),

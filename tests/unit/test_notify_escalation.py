@@ -67,7 +67,7 @@ def escalated(
         around or people(),
         told={each.alert_id: each for each in told},
         council=under or council(),
-        occasion=at(NOW + HOUR),
+        context=at(NOW + HOUR),
     )
 
 
@@ -253,7 +253,7 @@ def test_snooze_is_bounded_by_urgency() -> None:
     def snooze(urgency: Urgency, hours: float) -> list[object]:
         alert = opened(urgency=urgency)
         command = SnoozeAlert(alert_id=alert.alert_id, snoozed_by=LEAD, until=NOW + timedelta(hours=hours))
-        return [*decide_snooze(alert, command, council=council(), occasion=at())]
+        return [*decide_snooze(alert, command, council=council(), context=at())]
 
     assert len(snooze(Urgency.URGENT, 4)) == len(snooze(Urgency.SOON, 72)) == 1
     assert snooze(Urgency.SOON, 0) == []
@@ -265,9 +265,9 @@ def test_unknown_alert_cannot_be_put_off_and_a_seen_one_stays_as_it_is() -> None
     """As with acknowledging."""
     command = SnoozeAlert(alert_id=UUID(int=404), snoozed_by=LEAD, until=NOW + HOUR)
     with pytest.raises(Refused, match="There is no alert"):
-        decide_snooze(Alert(UUID(int=404)), command, council=council(), occasion=at())
+        decide_snooze(Alert(UUID(int=404)), command, council=council(), context=at())
     seen = evolve(opened(), _seen(fact().alert_id))
-    assert decide_snooze(seen, command, council=council(), occasion=at()) == []
+    assert decide_snooze(seen, command, council=council(), context=at()) == []
 
 
 def test_acknowledging_an_alert_ends_what_it_led_to() -> None:
@@ -278,7 +278,7 @@ def test_acknowledging_an_alert_ends_what_it_led_to() -> None:
         replace(opened(alert_id=UUID(int=311), escalates=root.alert_id), status="acknowledged"),
     ]
     command = AcknowledgeAlert(alert_id=root.alert_id, acknowledged_by=LEAD)
-    seen = decide_acknowledgement(root, command, escalated=others, occasion=at())
+    seen = decide_acknowledgement(root, command, escalated=others, context=at())
     assert [each.alert_id for each in seen] == [root.alert_id, UUID(int=310)]
 
 

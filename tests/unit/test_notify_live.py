@@ -37,7 +37,9 @@ async def test_pages_come_again_when_nobody_looks_for_them_any_more(
 ) -> None:
     """A stream that stayed open would never hear of anything again; what passes is waited for before."""
     monkeypatch.setattr(live, "RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(live, "Ear", failing([CannotConnectNowError(""), CannotConnectNowError(""), error]))
+    monkeypatch.setattr(
+        live, "Listener", failing([CannotConnectNowError(""), CannotConnectNowError(""), error])
+    )
     pages = Live(NOWHERE, SystemClock())
     with capture_logs() as lines:
         async with asyncio.timeout(PATIENCE_SECONDS), pages.watch("W-0600") as watcher:
@@ -51,7 +53,7 @@ async def test_pages_come_again_when_nobody_looks_for_them_any_more(
 
 async def test_the_last_page_that_closes_ends_the_watch_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is nothing to tell anybody."""
-    monkeypatch.setattr(live, "Ear", failing([CannotConnectNowError("")]))
+    monkeypatch.setattr(live, "Listener", failing([CannotConnectNowError("")]))
     pages = Live(NOWHERE, SystemClock())
     with capture_logs() as lines:
         async with pages.watch("W-0600") as watcher:

@@ -1,6 +1,6 @@
 """The rules behind the pages: who sees what, sessions, addresses, how long an alert is put off."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -10,9 +10,9 @@ from starlette.datastructures import FormData
 
 from schemas.events.codes import Channel, Urgency
 from services.kernel.pack.model import load_pack
-from services.kernel.store.cursors import Cursors, Part
+from services.kernel.store.cursors import Cursors, ListPart
 from services.notify.pack.model import NotifyPack
-from services.notify.pages.chronology import day_of, start_of
+from services.notify.pages.chronology import start_of
 from services.notify.pages.live import fingerprint
 from services.notify.pages.people import agency, find_person, members_of
 from services.notify.pages.preferences import changes, field_name, kinds_of, left_open, rows_of, time_of
@@ -22,7 +22,7 @@ from services.notify.pages.session import COOKIE, LASTS, Session, Sessions
 from services.notify.pages.sign_in import inside
 from services.notify.pages.visiting import Forbidden
 from services.notify.preferences.model import Arrangements
-from services.notify.queries.watching import Standing
+from services.notify.queries.watching import InboxStanding
 
 NOW = datetime(2026, 9, 4, 13, 5, tzinfo=UTC)  # a Friday, 14:05 in London
 CURSORS = Cursors.of("list", ["integer"], {})
@@ -195,17 +195,14 @@ def test_time_of_day_is_read_as_browsers_send_it(entered: str, moment: time | No
     assert time_of(entered) == moment
 
 
-def test_day_is_read_as_browsers_send_it() -> None:
-    """And begins at London's midnight; a year beyond every case is none."""
-    day = day_of("2026-09-07")
-    assert day is not None
-    assert start_of(day) == datetime(2026, 9, 6, 23, 0, tzinfo=UTC)
-    assert day_of("soon") is day_of("") is day_of("9999-12-31") is day_of("0001-01-01") is None
+def test_a_day_begins_at_londons_midnight() -> None:
+    """Which in summer is the evening before in UTC."""
+    assert start_of(date(2026, 9, 7)) == datetime(2026, 9, 6, 23, 0, tzinfo=UTC)
 
 
 def test_pages_of_a_list_keep_what_was_chosen() -> None:
     """Lists of choices too; each way leads to where the list begins on its page."""
-    part = Part(["b"], [(2,)], begins=False, ends=False, total=41, passed=20)
+    part = ListPart(["b"], [(2,)], begins=False, ends=False, total=41, passed=20)
     pages = pages_of("/x", part, CURSORS, {"kind": ["a", "b"], "since": None}, fragment="#list")
     here = CURSORS.write((2,))
     assert pages.beginning == "/x?kind=a&kind=b#list"
@@ -216,22 +213,22 @@ def test_pages_of_a_list_keep_what_was_chosen() -> None:
 @pytest.mark.parametrize(
     ("part", "span", "ways"),
     [
-        (Part([], []), None, ""),
-        (Part("abc", [(1,), (2,), (3,)], total=3), None, ""),
-        (Part("abc", [(1,), (2,), (3,)], ends=False, total=7), "1 to 3 of 7", "following"),
+        (ListPart([], []), None, ""),
+        (ListPart("abc", [(1,), (2,), (3,)], total=3), None, ""),
+        (ListPart("abc", [(1,), (2,), (3,)], ends=False, total=7), "1 to 3 of 7", "following"),
         (
-            Part("abc", [(4,), (5,), (6,)], begins=False, ends=False, total=7, passed=3),
+            ListPart("abc", [(4,), (5,), (6,)], begins=False, ends=False, total=7, passed=3),
             "4 to 6 of 7",
             "beginning previous following",
         ),
-        (Part("a", [(7,)], begins=False, total=7, passed=6), "7 of 7", "beginning previous"),
-        (Part("a", [(7,)], begins=False, total=5, passed=6), "7 of 7", "beginning previous"),
-        (Part([], [], begins=False, total=7), None, "beginning"),
+        (ListPart("a", [(7,)], begins=False, total=7, passed=6), "7 of 7", "beginning previous"),
+        (ListPart("a", [(7,)], begins=False, total=5, passed=6), "7 of 7", "beginning previous"),
+        (ListPart([], [], begins=False, total=7), None, "beginning"),
     ],
     ids=["none", "all", "first", "between", "last", "counted while it shrank", "behind the last"],
 )
 def test_pages_of_a_list_say_which_rows_they_show_and_where_others_are(
-    part: Part[str], span: str | None, ways: str
+    part: ListPart[str], span: str | None, ways: str
 ) -> None:
     """Nothing where there is only one page; from behind the last row only the way to the first."""
     pages = pages_of("/x", part, CURSORS, {})
@@ -254,8 +251,9 @@ def test_row_that_is_left_open_says_what_happens_then() -> None:
 
 def test_fingerprint_tells_a_change_and_nothing_else() -> None:
     """Another alert, or another event of the same; not the order in which they were read."""
-    one, two = Standing(UUID(int=1), 1), Standing(UUID(int=2), 1)
+    one, two = InboxStanding(UUID(int=1), 1), InboxStanding(UUID(int=2), 1)
     assert fingerprint([one, two]) == fingerprint([two, one])
     assert (
-        len({fingerprint(each) for each in ([], [one], [two], [one, two], [Standing(UUID(int=1), 2)])}) == 5
+        len({fingerprint(each) for each in ([], [one], [two], [one, two], [InboxStanding(UUID(int=1), 2)])})
+        == 5
     )

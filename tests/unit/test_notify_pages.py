@@ -19,7 +19,7 @@ from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.pack.model import load_pack
 from services.notify.alerts.model import Alert
-from services.notify.chronology.queries import Entry
+from services.notify.chronology.queries import ChronologyEntry
 from services.notify.delivery.model import DeliveryState
 from services.notify.pack.model import NotifyPack
 from services.notify.pages import absences, preferences
@@ -33,7 +33,7 @@ from services.notify.pages.people import find_person
 from services.notify.pages.putting_off import LENGTHS
 from services.notify.pages.rendering import Pages, Renderer, environment
 from services.notify.pages.session import Session, Sessions
-from services.notify.pages.visiting import Reception, Visit
+from services.notify.pages.visiting import PageContext, Visit
 from services.notify.pages.words import CHANNELS, COLOURS, DONE, STATES, TAGS, WHY, card, line, parcel
 from services.notify.preferences.model import Arrangements, Delegation
 from services.notify.queries.boards import Workload
@@ -66,15 +66,17 @@ def alert(**changes: object) -> Alert:
     return Alert(ALERT, 1, "open", AlertRaised.model_validate(values | changes))
 
 
-def entry(**data: object) -> Entry:
-    return Entry(UUID(int=8), CASE, "/leadline/assessment", "deadline.overdue.v1", NOW, UUID(int=7), 3, data)
+def entry(**data: object) -> ChronologyEntry:
+    return ChronologyEntry(
+        UUID(int=8), CASE, "/leadline/assessment", "deadline.overdue.v1", NOW, UUID(int=7), 3, data
+    )
 
 
 @pytest.fixture(scope="module")
-def reception() -> Reception:
+def reception() -> PageContext:
     """All that pages share, but for a store: nothing here asks one."""
     sessions = Sessions("a secret of the tests", SystemClock(), secure=False)
-    return Reception(cast("Any", None), PACK, frozenset(), Settings(), sessions, Nobody())
+    return PageContext(cast("Any", None), PACK, frozenset(), Settings(), sessions, Nobody())
 
 
 def visit_of(person_id: str) -> Visit:
@@ -259,7 +261,7 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def rendered(reception: Reception, name: str, person: str | None = "W-0600", **changes: object) -> str:
+def rendered(reception: PageContext, name: str, person: str | None = "W-0600", **changes: object) -> str:
     values: dict[str, Any] = PAGES[name]() | changes
     answer = reception.page(None if person is None else visit_of(person), name, **values)
     return bytes(answer.body).decode()
@@ -274,7 +276,7 @@ def test_every_template_is_a_page_here_or_a_part_of_one() -> None:
 @every_page
 @pytest.mark.parametrize("person", ["W-0600", "W-0601", "leadline-operations", None])
 def test_page_is_well_formed_and_has_one_main_heading(
-    reception: Reception, name: str, person: str | None
+    reception: PageContext, name: str, person: str | None
 ) -> None:
     """Language, title, one h1, a main landmark, a way past the navigation; all that is opened is closed."""
     page = rendered(reception, name, person)
@@ -286,7 +288,7 @@ def test_page_is_well_formed_and_has_one_main_heading(
 
 
 @every_page
-def test_every_field_has_a_label_and_every_id_is_there_once(reception: Reception, name: str) -> None:
+def test_every_field_has_a_label_and_every_id_is_there_once(reception: PageContext, name: str) -> None:
     """Whoever listens to a page hears what each field is for."""
     outline = Outline(rendered(reception, name))
     ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
@@ -297,7 +299,7 @@ def test_every_field_has_a_label_and_every_id_is_there_once(reception: Reception
 
 
 @every_page
-def test_every_form_that_changes_something_carries_the_token(reception: Reception, name: str) -> None:
+def test_every_form_that_changes_something_carries_the_token(reception: PageContext, name: str) -> None:
     """No other site can send one in somebody's name."""
     page = rendered(reception, name)
     posts = page.count('method="post"')
@@ -307,7 +309,7 @@ def test_every_form_that_changes_something_carries_the_token(reception: Receptio
 
 @every_page
 def test_page_holds_no_script_or_style_of_its_own_and_nothing_from_elsewhere(
-    reception: Reception, name: str
+    reception: PageContext, name: str
 ) -> None:
     """The content security policy would refuse it."""
     outline = Outline(rendered(reception, name))
@@ -318,7 +320,7 @@ def test_page_holds_no_script_or_style_of_its_own_and_nothing_from_elsewhere(
     assert [attributes for _, attributes in outline.tags if "style" in attributes] == []
 
 
-def test_pages_are_kept_nowhere_and_framed_by_nobody(reception: Reception) -> None:
+def test_pages_are_kept_nowhere_and_framed_by_nobody(reception: PageContext) -> None:
     """Headers of every page."""
     headers = reception.page(None, "failed.html", status=500).headers
     assert headers["cache-control"] == "no-store"
@@ -329,7 +331,7 @@ def test_pages_are_kept_nowhere_and_framed_by_nobody(reception: Reception) -> No
 
 
 @pytest.mark.parametrize("name", ["inbox.html", "alert.html", "board.html"])
-def test_page_escapes_whatever_it_shows(reception: Reception, name: str) -> None:
+def test_page_escapes_whatever_it_shows(reception: PageContext, name: str) -> None:
     """Even the pack's own words cannot become markup."""
     hostile = card(alert(says="<script>alert(1)</script>", next_step='"&<b>'), now=NOW)
     page = rendered(reception, name, **{"card": hostile} if name == "alert.html" else {"cards": [hostile]})
@@ -337,7 +339,7 @@ def test_page_escapes_whatever_it_shows(reception: Reception, name: str) -> None
     assert "<b>" not in page
 
 
-def test_a_fact_of_an_event_cannot_be_markup(reception: Reception) -> None:
+def test_a_fact_of_an_event_cannot_be_markup(reception: PageContext) -> None:
     """What a producer sends is shown as text."""
     hostile = line(entry(kind="assessment", reason="<img src=x>"), now=NOW)
     page = rendered(reception, "chronology.html", days=[("7 September 2026", [hostile])])
@@ -430,7 +432,7 @@ def test_every_role_urgency_channel_and_state_has_words() -> None:
     [("inbox.html", "21 to 40 of 163 alerts"), ("board.html", "21 to 40 of 163 alerts")],
 )
 def test_page_of_a_long_list_says_which_rows_it_shows_and_leads_on_and_back(
-    reception: Reception, name: str, words: str
+    reception: PageContext, name: str, words: str
 ) -> None:
     """In its title, too; by links, without a script."""
     page = rendered(reception, name)
@@ -441,7 +443,7 @@ def test_page_of_a_long_list_says_which_rows_it_shows_and_leads_on_and_back(
 
 
 @pytest.mark.parametrize("name", ["inbox.html", "board.html", "chronology.html"])
-def test_page_behind_the_last_row_leads_to_the_first(reception: Reception, name: str) -> None:
+def test_page_behind_the_last_row_leads_to_the_first(reception: PageContext, name: str) -> None:
     """What was on it has left the list since the link was made."""
     pages = Pages(40, beginning="/x?state=open")
     page = rendered(reception, name, pages=pages, days=[], cards=[])
@@ -451,7 +453,7 @@ def test_page_behind_the_last_row_leads_to_the_first(reception: Reception, name:
 
 @pytest.mark.parametrize("state", get_args(Shown))
 def test_every_list_of_alerts_has_a_heading_a_way_to_the_others_and_words_where_it_is_empty(
-    reception: Reception, state: str
+    reception: PageContext, state: str
 ) -> None:
     """The list that is shown is no link; nothing is left blank."""
     chosen = {"state": state, "kind": None, "urgency": None, "sort": "urgency"}
@@ -469,7 +471,7 @@ def test_every_list_of_alerts_has_a_heading_a_way_to_the_others_and_words_where_
         (
             {"state": "held", "held_until": NOW + timedelta(days=3), "reason": None},
             "Held until",
-            "Thu 10 Sep",
+            "10 September",
         ),
         ({"state": "sent", "sent_at": NOW - timedelta(days=1), "reason": None}, "Sent", "Yesterday 14:05"),
         ({"state": "failed", "reason": "gave_up"}, "Failed (gave up)", "Today 14:05"),
@@ -544,7 +546,7 @@ def test_event_is_told_in_words_with_its_facts() -> None:
     }
 
 
-def test_alert_page_names_the_rule_the_limit_and_its_source(reception: Reception) -> None:
+def test_alert_page_names_the_rule_the_limit_and_its_source(reception: PageContext) -> None:
     """Why me: by which rule of which pack, under which law."""
     page = rendered(reception, "alert.html")
     for words in (
@@ -556,7 +558,7 @@ def test_alert_page_names_the_rule_the_limit_and_its_source(reception: Reception
         assert words in page
 
 
-def test_pages_without_built_style_ask_for_none(reception: Reception) -> None:
+def test_pages_without_built_style_ask_for_none(reception: PageContext) -> None:
     """They work and look plain: nothing is loaded that is not there."""
     plain = replace(reception, renderer=Renderer(styled=False))
     page = rendered(plain, "inbox.html")

@@ -17,7 +17,7 @@ from services.kernel.base.settings import Settings
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.messages.faults import Refused
 from services.kernel.pack.model import PackError, load_pack
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.alerts.lifecycle import decide_acknowledgement, evolve
 from services.notify.alerts.model import AcknowledgeAlert, Alert, Case, People, Referrer
@@ -32,7 +32,7 @@ PACK = load_pack(POLICIES / "cambridgeshire.yaml", NotifyPack)
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)
 CHILD, CASE, REFERRAL, PLACEMENT = (UUID(int=number) for number in range(1, 5))
-OCCASION = Occasion(NOW, UUID(int=99), UUID(int=99), WorkingCalendar())
+OCCASION = Context(NOW, UUID(int=99), UUID(int=99), WorkingCalendar())
 
 
 def people(**changes: Any) -> People:
@@ -51,7 +51,7 @@ def told(around: People, event: Event, pack: NotifyPack = PACK) -> list[tuple[st
 
 
 def raised(around: People, event: Event, pack: NotifyPack = PACK) -> list[AlertRaised]:
-    alerts = decide_alerts(around, event, council=Council(pack), occasion=OCCASION)
+    alerts = decide_alerts(around, event, council=Council(pack), context=OCCASION)
     return [alert for alert in alerts if isinstance(alert, AlertRaised)]
 
 
@@ -371,7 +371,7 @@ def alert() -> Alert:
 
 def acknowledge(of: Alert, by: str = "W-0600") -> list[e.AlertAcknowledged]:
     command = AcknowledgeAlert(alert_id=of.alert_id, acknowledged_by=by)
-    return decide_acknowledgement(of, command, occasion=OCCASION)
+    return decide_acknowledgement(of, command, context=OCCASION)
 
 
 def test_open_alert_can_be_acknowledged() -> None:

@@ -8,15 +8,15 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import SecretStr
 
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.web import bodies
 from services.kernel.web.api import PROBLEM, install_errors
 from services.kernel.web.bodies import BodyRoute
-from services.notify.api import receipts as receipts_web
+from services.notify.api import receipts as receipts_api
 from services.notify.book import NotifyBook
 
 TOKEN = "agreed-with-notify"
-NO_STORE = cast("Desk[NotifyBook]", None)
+NO_STORE = cast("CommandExecutor[NotifyBook]", None)
 """Nothing in here may come as far as the store: it would fail."""
 
 JSON = {"content-type": "application/json"}
@@ -27,7 +27,7 @@ def site() -> FastAPI:
     app = FastAPI()
     install_errors(app)
     routes = APIRouter(route_class=BodyRoute)
-    receipts_web.add(routes, NO_STORE, SecretStr(TOKEN))
+    receipts_api.add(routes, NO_STORE, SecretStr(TOKEN))
     app.include_router(routes)
     return app
 

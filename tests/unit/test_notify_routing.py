@@ -204,8 +204,8 @@ def test_unknown_referrer_is_no_vacancy() -> None:
 def again(event: Event, *known: Event, minutes: float = 60) -> list[object]:
     """What an event raises while the alerts of earlier ones are open."""
     still_open = [opened(alert) for each in known for alert in alerts_of(each)]
-    occasion = at(NOW + timedelta(minutes=minutes), cause=100)
-    return [*decide_alerts(people(), event, council=council(), occasion=occasion, still_open=still_open)]
+    context = at(NOW + timedelta(minutes=minutes), cause=100)
+    return [*decide_alerts(people(), event, council=council(), context=context, still_open=still_open)]
 
 
 def test_same_again_within_the_window_is_no_new_alert() -> None:
@@ -247,7 +247,7 @@ def test_key_worker_is_assigned_once_and_taken_back() -> None:
 
     def decide(around: People, worker: str | None) -> list[e.KeyWorkerAssigned]:
         command = AssignKeyWorker(child_id=CHILD, key_worker_id=worker, assigned_by=LEAD)
-        return decide_key_worker(around, command, council=Council(PACK), occasion=at())
+        return decide_key_worker(around, command, council=Council(PACK), context=at())
 
     (first,) = decide(people(), OTHER)
     around = learn(people(), first)
@@ -268,7 +268,7 @@ def met(**changes: object) -> e.DeadlineMet:
 def settled_by(event: Event, *known: Event) -> list[str]:
     """The recipients whose open alerts an event settles."""
     still_open = [opened(alert) for each in known for alert in alerts_of(each)]
-    settled = decide_settlement(event, council=council(), occasion=at(), still_open=still_open)
+    settled = decide_settlement(event, council=council(), context=at(), still_open=still_open)
     recipients = {alert.alert_id: alert.facts.recipient_id for alert in still_open}
     return [recipients[each.alert_id] for each in settled]
 
@@ -277,12 +277,12 @@ def test_what_was_due_and_has_happened_is_settled_for_everybody_who_was_told() -
     """A deadline that is met escalates no further; each alert says so once."""
     assert settled_by(met(), overdue()) == [MANAGER, LEAD]
     (settled, _) = decide_settlement(
-        met(), council=council(), occasion=at(), still_open=[opened(each) for each in alerts_of(overdue())]
+        met(), council=council(), context=at(), still_open=[opened(each) for each in alerts_of(overdue())]
     )
     assert settled.by == "deadline.met"
     after = evolve(opened(alerts_of(overdue())[0]), settled)
     assert (after.status, after.settled_at) == ("open", NOW)
-    assert decide_settlement(met(), council=council(), occasion=at(), still_open=[after]) == []
+    assert decide_settlement(met(), council=council(), context=at(), still_open=[after]) == []
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_only_what_is_about_the_same_is_settled(what: str, event: Event) -> None
 def test_settled_alert_does_not_speak_for_what_happens_after_it() -> None:
     """A new alert is needed when the same becomes overdue again."""
     known = [replace(opened(alert), settled_at=NOW) for alert in alerts_of(overdue())]
-    again = decide_alerts(people(), overdue(), council=council(), occasion=at(cause=100), still_open=known)
+    again = decide_alerts(people(), overdue(), council=council(), context=at(cause=100), still_open=known)
     assert not any(isinstance(each, AlertRepeated) for each in again)
 
 
@@ -339,5 +339,5 @@ def test_referral_that_is_decided_settles_the_duty_inbox_and_not_the_referrers_r
         }
     )
     still_open = [opened(alert) for alert in (*alerts_of(received), escalated)]
-    settled = decide_settlement(closed, council=council(), occasion=at(), still_open=still_open)
+    settled = decide_settlement(closed, council=council(), context=at(), still_open=still_open)
     assert [each.alert_id for each in settled] == [duty.alert_id, escalated.alert_id]

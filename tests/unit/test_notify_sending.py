@@ -13,12 +13,12 @@ from services.kernel.base.clock import SystemClock
 from services.kernel.base.ending import CancelledInside, PartFailed
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.connection import Engine
-from services.notify.delivery.dispatcher import Sending
-from services.notify.delivery.sender import Lane
-from services.notify.delivery.store import claims as lanes
-from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.dispatcher import Dispatcher
+from services.notify.delivery.sender import Sender
+from services.notify.delivery.store import claims
+from services.notify.delivery.store.claims import SenderKey
 
-FIRST, SECOND = LaneKey(Channel.EMAIL), LaneKey(Channel.SMS)
+FIRST, SECOND = SenderKey(Channel.EMAIL), SenderKey(Channel.SMS)
 PATIENCE_SECONDS = 10
 
 
@@ -30,40 +30,40 @@ class Store:
         yield None
 
 
-async def cancelled(_: Lane, _carrier: object) -> int:
+async def cancelled(_: Sender, _carrier: object) -> int:
     raise asyncio.CancelledError
 
 
-async def broken(_: Lane, _carrier: object) -> int:
+async def broken(_: Sender, _carrier: object) -> int:
     raise LookupError
 
 
-async def away(_: Lane, _carrier: object) -> int:
+async def away(_: Sender, _carrier: object) -> int:
     raise AdminShutdownError("")
 
 
-async def hangs(_: Lane, _carrier: object) -> int:
+async def hangs(_: Sender, _carrier: object) -> int:
     await asyncio.Event().wait()
     return 0
 
 
 @pytest.fixture
-def sending(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sending]:
+def sending(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Dispatcher]:
     """Senders of which each lane drains as a test says."""
 
-    def make(**drains: Any) -> Sending:
+    def make(**drains: Any) -> Dispatcher:
         by_channel = {Channel(name): drain for name, drain in drains.items()}
 
-        async def busy(*_: object, **__: object) -> Iterable[LaneKey]:
-            return [LaneKey(channel) for channel in by_channel]
+        async def busy(*_: object, **__: object) -> Iterable[SenderKey]:
+            return [SenderKey(channel) for channel in by_channel]
 
-        async def drain(self: Lane, carrier: object) -> int:
+        async def drain(self: Sender, carrier: object) -> int:
             return int(await by_channel[self.key.channel](self, carrier))
 
-        monkeypatch.setattr(lanes, "busy", busy)
-        monkeypatch.setattr(Lane, "drain", drain)
+        monkeypatch.setattr(claims, "busy", busy)
+        monkeypatch.setattr(Sender, "drain", drain)
         settings = Settings(smtp="127.0.0.1:1", send_seconds=0.001)
-        made = Sending(settings, cast("Engine", Store()), SystemClock())
+        made = Dispatcher(settings, cast("Engine", Store()), SystemClock())
         monkeypatch.setattr(made._carriers, "direct", lambda _: None)
         return made
 
@@ -72,7 +72,7 @@ def sending(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sending]:
 
 @pytest.mark.parametrize(("drain", "reason"), [(cancelled, CancelledInside), (broken, PartFailed)])
 async def test_a_lane_that_is_cancelled_or_fails_crashes_the_worker(
-    sending: Callable[..., Sending], drain: object, reason: type[Exception]
+    sending: Callable[..., Dispatcher], drain: object, reason: type[Exception]
 ) -> None:
     """Senders that had ended unseen would leave every message where it is."""
     part = sending(email=drain)
@@ -81,18 +81,18 @@ async def test_a_lane_that_is_cancelled_or_fails_crashes_the_worker(
         assert isinstance(part.crash_reason, reason)
 
 
-async def test_what_is_broken_counts_beside_what_passes(sending: Callable[..., Sending]) -> None:
+async def test_what_is_broken_counts_beside_what_passes(sending: Callable[..., Dispatcher]) -> None:
     """Whichever of two lanes ends first."""
     with pytest.raises(LookupError):
         await sending(email=away, sms=broken).send_due()
 
 
-async def test_a_lane_that_lost_its_store_begins_again(sending: Callable[..., Sending]) -> None:
+async def test_a_lane_that_lost_its_store_begins_again(sending: Callable[..., Dispatcher]) -> None:
     """The trouble passes by itself."""
     tried = asyncio.Event()
     attempts = iter([away, hangs])
 
-    async def drain(lane: Lane, carrier: object) -> int:
+    async def drain(lane: Sender, carrier: object) -> int:
         attempt = next(attempts)
         if attempt is hangs:
             tried.set()
@@ -109,7 +109,7 @@ async def test_a_lane_that_lost_its_store_begins_again(sending: Callable[..., Se
 
 
 async def test_a_sender_that_drains_once_says_that_a_lane_was_cancelled(
-    sending: Callable[..., Sending],
+    sending: Callable[..., Dispatcher],
 ) -> None:
     """And not that it was cancelled itself."""
     with pytest.raises(CancelledInside):

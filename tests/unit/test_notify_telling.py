@@ -44,7 +44,7 @@ EMAIL, SMS, WEBHOOK, CHAT = Channel.EMAIL, Channel.SMS, Channel.WEBHOOK, Channel
 
 def sent(under: Council | None = None, moment: datetime = NOW, **changes: Any) -> list[NotificationQueued]:
     """The deliveries of an alert."""
-    return decide_deliveries(fact(**changes), council=under or council(), occasion=at(moment))
+    return decide_deliveries(fact(**changes), council=under or council(), context=at(moment))
 
 
 def channels(under: Council | None = None, **changes: Any) -> list[Channel]:
@@ -148,7 +148,7 @@ def test_digest_comes_daily_or_at_the_start_of_the_working_day(
 def test_many_alerts_that_move_at_once_wait_for_the_digest_unless_urgent() -> None:
     """Who takes over a caseload gets one message, and at once what cannot wait."""
     for urgency, held in ((Urgency.SOON, DIGEST), (Urgency.URGENT, None)):
-        moved = decide_deliveries(fact(urgency=urgency), council=council(), occasion=at(), gather=True)
+        moved = decide_deliveries(fact(urgency=urgency), council=council(), context=at(), gather=True)
         assert {each.held_until for each in moved} == {held}
 
 
@@ -180,7 +180,7 @@ def test_deciding_twice_makes_the_same_deliveries_and_a_reminder_another() -> No
     first, second = sent(urgency=Urgency.URGENT), sent(urgency=Urgency.URGENT)
     assert first == second
     reminder = decide_deliveries(
-        fact(urgency=Urgency.URGENT), council=council(), occasion=at(), turn=1, template="reminder"
+        fact(urgency=Urgency.URGENT), council=council(), context=at(), turn=1, template="reminder"
     )
     someone_else = sent(urgency=Urgency.URGENT, recipient_id=OTHER)
     ids = [each.delivery_id for each in (*first, *reminder, *someone_else)]

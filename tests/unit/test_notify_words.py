@@ -10,7 +10,7 @@ import pytest
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.base.settings import Settings
 from services.notify.delivery.email import compose
-from services.notify.delivery.store.queue import Message, Part
+from services.notify.delivery.store.queue import Message, MessagePart
 from services.notify.wording import due_words, kind_words, moment_words
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
@@ -60,7 +60,7 @@ def test_kind_reads_as_words(kind: str, words: str) -> None:
     assert kind_words(kind) == words
 
 
-def part(**changes: object) -> Part:
+def part(**changes: object) -> MessagePart:
     values: dict[str, object] = {
         "delivery_id": DELIVERY,
         "child_id": UUID(int=9),
@@ -77,10 +77,10 @@ def part(**changes: object) -> Part:
         "due_at": MIDNIGHT,
         "raised_at": NOW,
     }
-    return Part(**(values | changes))  # type: ignore[arg-type] # a dict of mixed values
+    return MessagePart(**(values | changes))  # type: ignore[arg-type] # a dict of mixed values
 
 
-def email(*parts: Part, recipient_id: str = "W-0601", attempts: int = 0, **changes: object) -> Message:
+def email(*parts: MessagePart, recipient_id: str = "W-0601", attempts: int = 0, **changes: object) -> Message:
     told = parts or (part(**changes),)
     return Message(DELIVERY, Channel.EMAIL, recipient_id, None, len(told) > 1, attempts, 0, told)
 

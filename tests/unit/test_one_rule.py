@@ -13,7 +13,7 @@ from schemas import events as e
 from schemas.events import Day, Moment
 from schemas.events.fields import Flag
 from schemas.example_files import example
-from services.kernel.messages.arrivals import Reception
+from services.kernel.messages.arrivals import Subscriber
 from services.kernel.messages.record import Record
 from services.kernel.processing.service import Command
 from services.kernel.web import bodies
@@ -41,7 +41,7 @@ def on_the_bus(
     given = {**HEADERS, "ce_type": event_class.wire_type.encode(), **(headers or {})}
     record = Record("partner-events", 0, 0, data["child_id"].encode(), value, tuple(given.items()))
     service = "referral" if event_class is e.ReferralMade else "placement"
-    arrival = Reception(service, {event_class.wire_type: event_class}, 256 * 1024).receive(record)
+    arrival = Subscriber(service, {event_class.wire_type: event_class}, 256 * 1024).receive(record)
     assert arrival is not None
     if arrival.fault is None:
         assert arrival.event is not None

@@ -9,7 +9,7 @@ from services.kernel.messages.arrivals import Arrival
 from services.kernel.messages.faults import InvalidMessage
 from services.kernel.messages.record import Record
 from services.kernel.rejoin.plan import Horizon, Incoming, Learn, Own, Redo, Step, TakeBack, headless, plan
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 
 IDS = UUID("0f0e0d0c-0000-4000-8000-000000000000")
 NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ def own(
     name: str, *, cause: str, minute: int = 0, subject: str = "case", sequence: int = 1, published: int = 0
 ) -> Own:
     """One event of ours that the store has lost."""
-    entry = Entry(an_id(name), "t", an_id(subject), sequence, an_id("child"), IDS, an_id(cause), "{}")
+    entry = JournalEntry(an_id(name), "t", an_id(subject), sequence, an_id("child"), IDS, an_id(cause), "{}")
     return Own(entry, NOON + timedelta(minutes=minute), some_event(), published)
 
 

@@ -12,13 +12,13 @@ from schemas.topics import TOPICS
 from services.cli.catalogue import SERVICES, served
 from services.county import settled
 from services.kernel.base.settings import Settings
-from services.kernel.processing.commands import Desk
-from services.kernel.store.standing import Standing
+from services.kernel.processing.commands import CommandExecutor
+from services.kernel.store.standing import StoreStanding
 from services.kernel.web import status as rest
 from services.kernel.web.status import Bridge, Stand, look, rested
 
 NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
-IDLE = Standing(pending=0, deadlines_due=0, parked=0, waiting=0, events={"alert.raised.v2": 7})
+IDLE = StoreStanding(pending=0, deadlines_due=0, parked=0, waiting=0, events={"alert.raised.v2": 7})
 
 
 class OneEvent:
@@ -53,7 +53,7 @@ async def test_an_event_on_its_way_is_seen_at_one_of_three_questions(
     """
     event = OneEvent(*stages)
     monkeypatch.setattr(rest, "_stored", event.stored)
-    seen = await look(cast("Desk[Any]", event), cast("Bridge", event), thorough=False)
+    seen = await look(cast("CommandExecutor[Any]", event), cast("Bridge", event), thorough=False)
     assert seen.at_rest == (stages in {(0, 0, 0), (2, 3, 3), (3, 3, 3)})
 
 
@@ -62,15 +62,15 @@ async def test_services_are_waited_for_in_turn(monkeypatch: pytest.MonkeyPatch) 
     asked = []
     busy = {"referral": 2, "notify": 10**9}
 
-    async def looked(desk: Any, _: Bridge, *, thorough: bool) -> Stand:
+    async def looked(executor: Any, _: Bridge, *, thorough: bool) -> Stand:
         assert not thorough
-        asked.append(desk)
-        busy[desk] = busy.get(desk, 0) - 1
-        return Stand(desk, NOON, IDLE, due=int(busy[desk] >= 0), lag={"any": 0})
+        asked.append(executor)
+        busy[executor] = busy.get(executor, 0) - 1
+        return Stand(executor, NOON, IDLE, due=int(busy[executor] >= 0), lag={"any": 0})
 
     monkeypatch.setattr(rest, "look", looked)
-    desks = cast("Any", ["referral", "assessment", "notify", "never asked"])
-    stands = await rested(desks, cast("Bridge", None), within_seconds=0.1)
+    executors = cast("Any", ["referral", "assessment", "notify", "never asked"])
+    stands = await rested(executors, cast("Bridge", None), within_seconds=0.1)
     assert [(stand.service, stand.at_rest) for stand in stands] == [
         ("referral", True),
         ("assessment", True),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.placement.ssda903.reading import ReturnsUnreadable, read_returns
-from services.placement.ssda903.report import FileCount, LeftOut, Refusal, Report
+from services.placement.ssda903.report import FileCount, ImportReport, LeftOut, Refusal
 from services.placement.ssda903.tables import LARGEST_BYTES
 
 REVIEWS = "CHILD,DOB,REVIEW,REVIEW_CODE\n1,,01/06/2025,PN1\n"
@@ -221,7 +221,7 @@ def test_a_file_larger_than_any_return_is_not_read(tmp_path: Path) -> None:
 
 
 def test_the_report_counts_rows_and_reasons() -> None:
-    report = Report(
+    report = ImportReport(
         years="",
         files=[FileCount("a.csv", 5, 3, 2), FileCount("b.csv", 2, 2, 0)],
         refusals=[Refusal("a.csv", 2, "torn: 1 field"), Refusal("a.csv", 3, "torn: 2 fields")],

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from services.kernel.audit import queries as auditing
-from services.kernel.audit.findings import ARRIVED, Line
+from services.kernel.audit import queries as audit_queries
+from services.kernel.audit.findings import ARRIVED, ReportLine
 from services.kernel.audit.passing import UNANSWERED
-from services.kernel.audit.queries import Extent, Sent, looking
+from services.kernel.audit.queries import Extent, SentEvent, looking
 from services.kernel.audit.within import Audited
 from services.kernel.messages.envelope import message_id
 from services.kernel.processing.service import Service
@@ -33,7 +33,7 @@ class Crossing:
     consumer: Audited
     extent: Extent
     types: frozenset[str]
-    missing: Mapping[UUID, Sent] = field(default_factory=dict)
+    missing: Mapping[UUID, SentEvent] = field(default_factory=dict)
     failed: str = ""
     _reached: int = 0
 
@@ -55,12 +55,12 @@ class Crossing:
         """Go on through the journal to its end, or until so many are missing that it is better to wait."""
         self.failed = self.failed or self.producer.away or self.consumer.away
         for after, until in self.extent._replace(after=self._reached).chunks():
-            if self.failed or len(self.missing) >= auditing.MOST:
+            if self.failed or len(self.missing) >= audit_queries.MOST:
                 return
             asked = self.producer
             try:
                 async with looking(asked.engine) as connection:
-                    events = await auditing.sent(connection, self.types, after, until)
+                    events = await audit_queries.sent(connection, self.types, after, until)
                 asked = self.consumer
                 self.missing = {**self.missing, **await self._absent(self._messages(events))}
             except UNANSWERED as error:
@@ -72,7 +72,7 @@ class Crossing:
         """Forget the events that have arrived meanwhile. Raises UNANSWERED."""
         self.missing = await self._absent(self.missing)
 
-    def line(self, *, grace_seconds: float) -> Line:
+    def line(self, *, grace_seconds: float) -> ReportLine:
         """Return the answer, in the consumer's name."""
         if self.failed:
             return ARRIVED.unseen(self.consumer.name, self.failed, producer=self.producer.name)
@@ -83,14 +83,14 @@ class Crossing:
             grace=grace_seconds,
         )
 
-    def _messages(self, events: list[Sent]) -> dict[UUID, Sent]:
+    def _messages(self, events: list[SentEvent]) -> dict[UUID, SentEvent]:
         source = f"/leadline/{self.producer.name}"
         return {message_id(source, str(event.event_id)): event for event in events}
 
-    async def _absent(self, messages: Mapping[UUID, Sent]) -> dict[UUID, Sent]:
+    async def _absent(self, messages: Mapping[UUID, SentEvent]) -> dict[UUID, SentEvent]:
         """Return those of the messages that the consumer has neither had in effect nor set aside."""
         if not messages:
             return {}
         async with looking(self.consumer.engine) as connection:
-            absent = await auditing.absent(connection, messages)
+            absent = await audit_queries.absent(connection, messages)
         return {message: event for message, event in messages.items() if message in absent}

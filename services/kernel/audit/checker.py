@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.kernel.audit import queries as auditing
+from services.kernel.audit import queries as audit_queries
 from services.kernel.audit.between import Crossing, handled
 from services.kernel.audit.copies import Copies
-from services.kernel.audit.findings import STORE, Line
+from services.kernel.audit.findings import STORE, ReportLine
 from services.kernel.audit.passing import UNANSWERED, Passing, outlast
 from services.kernel.audit.queries import Extent, looking
 from services.kernel.audit.within import Audited, Within
@@ -40,13 +40,15 @@ class Scope:
         return self.only in {None, producer, consumer}
 
 
-async def audit(stores: Sequence[Audited], clock: Clock, *, grace_seconds: float, scope: Scope) -> list[Line]:
+async def audit(
+    stores: Sequence[Audited], clock: Clock, *, grace_seconds: float, scope: Scope
+) -> list[ReportLine]:
     """Ask every question and return a line for each, by service in the order of `stores`.
 
     Takes as long as the journals are long, and up to the grace once more when something has not arrived.
     """
     begun = time.monotonic()
-    opened: list[Line] = []
+    opened: list[ReportLine] = []
     withins: list[Within] = []
     extents: dict[str, Extent | None] = {}
     for store in stores:
@@ -90,7 +92,7 @@ async def audit(stores: Sequence[Audited], clock: Clock, *, grace_seconds: float
     return lines
 
 
-def measure(lines: Sequence[Line], *, seconds: float) -> None:
+def measure(lines: Sequence[ReportLine], *, seconds: float) -> None:
     """Show an audit's outcome as metrics. Of what it could not look at the last count stays."""
     for line in lines:
         blind = line.outcome == "could not look"
@@ -108,7 +110,7 @@ async def _extent(store: Audited, scope: Scope) -> Extent | None:
     since = scope.since if scope.only == store.name else None
     try:
         async with looking(store.engine) as connection:
-            return await auditing.extent(connection, since=since, last=scope.last)
+            return await audit_queries.extent(connection, since=since, last=scope.last)
     except UNANSWERED as error:
         store.away = store.gave_up(error)  # whoever cannot tell where a journal ends is not asked for more
         return None

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from services.kernel.audit import queries as auditing
-from services.kernel.audit.findings import COPIES, Line
+from services.kernel.audit import queries as audit_queries
+from services.kernel.audit.findings import COPIES, ReportLine
 from services.kernel.audit.passing import UNANSWERED
 from services.kernel.audit.queries import Copied, Extent, Original, looking
 from services.kernel.audit.within import FIRST_KEY, Audited
@@ -59,7 +59,7 @@ class Copies:
             return
         self.differing = {key: version for key, version in self.differing.items() if now.get(key) == version}
 
-    def line(self, *, grace_seconds: float) -> Line:
+    def line(self, *, grace_seconds: float) -> ReportLine:
         """Return the answer, in the holder's name."""
         facts = {"owner": self.copied.owner, "things": self.copied.things}
         if self.failed:
@@ -68,38 +68,38 @@ class Copies:
 
     async def _look_at_originals(self) -> None:
         after = FIRST_KEY
-        while len(self.differing) < auditing.MOST:
+        while len(self.differing) < audit_queries.MOST:
             async with _asked(self.owner) as connection:
-                page = await auditing.originals(connection, self.copied, after)
+                page = await audit_queries.originals(connection, self.copied, after)
             self.differing |= await self._unlike(page)
-            if len(page) < auditing.CHUNK:
+            if len(page) < audit_queries.CHUNK:
                 return
             after = page[-1].key
 
     async def _look_at_copies(self) -> None:
         """Find those of which there is no original."""
         after = FIRST_KEY
-        while len(self.differing) < auditing.MOST:
+        while len(self.differing) < audit_queries.MOST:
             async with _asked(self.holder) as connection:
-                page = await auditing.copied_keys(connection, self.copied, after)
+                page = await audit_queries.copied_keys(connection, self.copied, after)
             self.differing |= await self._compared(page)
-            if len(page) < auditing.CHUNK:
+            if len(page) < audit_queries.CHUNK:
                 return
             after = page[-1]
 
     async def _look_at_part(self) -> None:
         for after, until in self.extent.chunks():
             async with _asked(self.owner) as connection:
-                told = await auditing.originals_told(connection, self.copied, after, until)
+                told = await audit_queries.originals_told(connection, self.copied, after, until)
             self.differing |= await self._unlike(told)
-            if len(self.differing) >= auditing.MOST:
+            if len(self.differing) >= audit_queries.MOST:
                 return
 
     async def _compared(self, keys: Iterable[UUID]) -> dict[UUID, int]:
         """Return those of the things that holder and owner tell differently, or one of them not at all."""
         keys = list(keys)
         async with _asked(self.owner) as connection:
-            originals = await auditing.originals_of(connection, self.copied, keys)
+            originals = await audit_queries.originals_of(connection, self.copied, keys)
         return await self._unlike(originals, without=set(keys) - {one.key for one in originals})
 
     async def _unlike(
@@ -111,7 +111,7 @@ class Copies:
         if not wanted:
             return {}
         async with _asked(self.holder) as connection:
-            copies = await auditing.copies_of(connection, self.copied, wanted)
+            copies = await audit_queries.copies_of(connection, self.copied, wanted)
         return {
             key: NO_ORIGINAL if one is None else one.version
             for key, one in wanted.items()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from services.kernel.audit.queries import MOST, History, Queued, Standing, Written
+from services.kernel.audit.queries import MOST, AuditStanding, History, Queued, Written
 from services.kernel.messages.ids import derived
 
 Outcome = Literal["ok", "finding", "could not look"]
@@ -15,7 +15,7 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportLine:
     """What one check of one service has found. `count` is how much is wrong; `advice` what to do about it."""
 
     service: str
@@ -55,22 +55,22 @@ class Check:
     wrong: str
     advice: str
 
-    def line(self, service: str, found: Iterable[object], **facts: object) -> Line:
+    def line(self, service: str, found: Iterable[object], **facts: object) -> ReportLine:
         """Return the answer: fine when nothing was found."""
         things = [str(thing) for thing in found]
         facts |= {"service": service, "first": things[0] if things else ""}
         name = self.name.format(**facts)
         if not things:
-            return Line(service, name, "ok", self.fine.format(**facts))
+            return ReportLine(service, name, "ok", self.fine.format(**facts))
         least = "at least " if len(things) >= MOST else ""
         words = f"{self.wrong.format(**facts)}: {least}{len(things)}"
         advice = self.advice.format(**facts)
-        return Line(service, name, "finding", words, len(things), tuple(things[:EXAMPLES]), advice)
+        return ReportLine(service, name, "finding", words, len(things), tuple(things[:EXAMPLES]), advice)
 
-    def unseen(self, service: str, why: str, **facts: object) -> Line:
+    def unseen(self, service: str, why: str, **facts: object) -> ReportLine:
         """Return that there is no answer, and why."""
         advice = "is the database running? Ask again; `--last N` looks at less"
-        return Line(service, self.name.format(**facts), "could not look", why, advice=advice)
+        return ReportLine(service, self.name.format(**facts), "could not look", why, advice=advice)
 
 
 STORE = Check("store", "answers; its journal ends at position {until}", "", "")
@@ -142,7 +142,7 @@ WAITING = Check(
 )
 REQUESTS = Check(
     "requests",
-    "every kept answer is one that a desk gives",
+    "every kept answer is one that a command gives",
     "",
     "somebody has written into the table: whoever asks again with these keys gets a wrong answer",
 )
@@ -187,7 +187,7 @@ def strays(queue: Iterable[Queued]) -> list[int]:
     return [queued.position for queued in queue if queued.time is None]
 
 
-def differing(standings: Iterable[Standing], states: Mapping[str, str]) -> list[UUID]:
+def differing(standings: Iterable[AuditStanding], states: Mapping[str, str]) -> list[UUID]:
     """Return the aggregates whose row says other than the journal: how many events, and the state after them.
 
     `states` has the state after each wire type; when it is empty, only the events are counted.
@@ -200,7 +200,7 @@ def differing(standings: Iterable[Standing], states: Mapping[str, str]) -> list[
     ]
 
 
-def exit_code(lines: Sequence[Line]) -> int:
+def exit_code(lines: Sequence[ReportLine]) -> int:
     """Return 1 when anything was found, else 2 when anything could not be looked at, else 0."""
     outcomes = {line.outcome for line in lines}
     if "finding" in outcomes:

@@ -163,7 +163,7 @@ class Written(NamedTuple):
     sequence: int
 
 
-class Sent(NamedTuple):
+class SentEvent(NamedTuple):
     """An event that has left the outbox."""
 
     position: int
@@ -186,7 +186,7 @@ class Held(NamedTuple):
     oldest: datetime | None
 
 
-class Standing(NamedTuple):
+class AuditStanding(NamedTuple):
     """How an aggregate stands by its own row, and by the journal."""
 
     key: UUID
@@ -248,7 +248,7 @@ async def without_row(
     return [row[0] for row in await connection.execute(text(statement), {"after": after, "until": until})]
 
 
-async def standings(connection: Connection, aggregate: Aggregate, after: UUID) -> list[Standing]:
+async def standings(connection: Connection, aggregate: Aggregate, after: UUID) -> list[AuditStanding]:
     """Return a page of aggregates with what the journal says of each, in the order of their keys."""
     where = f"{aggregate.key} > :after ORDER BY {aggregate.key} LIMIT :limit"
     return await _standings(connection, aggregate, where, {"after": after, "limit": CHUNK})
@@ -256,7 +256,7 @@ async def standings(connection: Connection, aggregate: Aggregate, after: UUID) -
 
 async def standings_told(
     connection: Connection, aggregate: Aggregate, after: int, until: int
-) -> list[Standing]:
+) -> list[AuditStanding]:
     """Return the aggregates of a part of the journal with what the whole journal says of each."""
     where = f"""{aggregate.key} = ANY(ARRAY(
         SELECT DISTINCT subject FROM journal WHERE position > :after AND position <= :until
@@ -301,10 +301,10 @@ async def copied_keys(connection: Connection, copied: Copied, after: UUID) -> li
     return [row[0] for row in rows]
 
 
-async def sent(connection: Connection, types: Iterable[str], after: int, until: int) -> list[Sent]:
+async def sent(connection: Connection, types: Iterable[str], after: int, until: int) -> list[SentEvent]:
     """Return the events of these types that are in a part of the journal and not in the outbox."""
     rows = await connection.execute(SENT, {"types": sorted(types), "after": after, "until": until})
-    return list(map(Sent._make, rows))
+    return list(map(SentEvent._make, rows))
 
 
 async def absent(connection: Connection, ids: Iterable[UUID]) -> set[UUID]:
@@ -344,13 +344,13 @@ async def silent(connection: Connection) -> list[UUID]:
 
 
 async def odd_requests(connection: Connection) -> int:
-    """Return how many kept answers no desk can have written."""
+    """Return how many kept answers no command can have had."""
     return int((await connection.execute(ODD_REQUESTS)).scalar_one())
 
 
 async def _standings(
     connection: Connection, aggregate: Aggregate, where: str, parameters: Mapping[str, object]
-) -> list[Standing]:
+) -> list[AuditStanding]:
     # Subqueries and not a join: each aggregate's few events are found over the index of their numbers. One
     # statement, so that row and journal are of the same moment.
     state = aggregate.state if aggregate.states else "NULL"
@@ -361,4 +361,4 @@ async def _standings(
                 ORDER BY sequence DESC LIMIT 1)
         FROM {aggregate.table} WHERE {where}
     """  # noqa: S608 - the columns are ours
-    return list(map(Standing._make, await connection.execute(text(statement), parameters)))
+    return list(map(AuditStanding._make, await connection.execute(text(statement), parameters)))

@@ -16,8 +16,8 @@ from asyncpg import (
 )
 
 from services.kernel.audit import findings
-from services.kernel.audit import queries as auditing
-from services.kernel.audit.findings import Check, Found, Line
+from services.kernel.audit import queries as audit_queries
+from services.kernel.audit.findings import Check, Found, ReportLine
 from services.kernel.audit.passing import UNANSWERED, Watched
 from services.kernel.audit.queries import Aggregate, Copied, Extent, looking
 from services.kernel.base.clock import Clock
@@ -83,7 +83,7 @@ class Within:
     store: Audited
     extent: Extent
     clock: Clock
-    lines: list[Line] = field(default_factory=list)
+    lines: list[ReportLine] = field(default_factory=list)
     watched: list[tuple[Check, Watched[Any]]] = field(default_factory=list)
     _written_at: dict[int, datetime] = field(default_factory=dict)
 
@@ -106,7 +106,7 @@ class Within:
         await self._watch(findings.WAITING, self._waiting)
         await self._watch(findings.DUE, self._due)
 
-    def told(self, *, grace_seconds: float) -> list[Line]:
+    def told(self, *, grace_seconds: float) -> list[ReportLine]:
         """Return every line, when what is watched has had its grace."""
         return self.lines + [
             check.unseen(self.store.name, watched.failed)
@@ -126,12 +126,12 @@ class Within:
         return timestamp(min(times)) if times else "an unknown time"
 
     async def _ask(self, check: Check, question: Callable[[], Awaitable[Found]]) -> None:
-        async def answer() -> Line:
+        async def answer() -> ReportLine:
             return check.line(self.store.name, (await question()).things)
 
         await self._tell(check, answer)
 
-    async def _tell(self, check: Check, question: Callable[[], Awaitable[Line]]) -> None:
+    async def _tell(self, check: Check, question: Callable[[], Awaitable[ReportLine]]) -> None:
         self.lines.append(await attempted(self.store, check, question))
 
     async def _watch(self, check: Check, look: Callable[[], Awaitable[Iterable[Any]]]) -> None:
@@ -145,13 +145,13 @@ class Within:
 
     async def _numbers(self) -> Found:
         async def read(connection: Connection, after: int, until: int) -> list[UUID]:
-            return findings.gaps(await auditing.histories(connection, after, until))
+            return findings.gaps(await audit_queries.histories(connection, after, until))
 
         return await self._of_chunks(read)
 
     async def _ids(self) -> Found:
         async def read(connection: Connection, after: int, until: int) -> list[UUID]:
-            return findings.foreign_ids(await auditing.written(connection, after, until))
+            return findings.foreign_ids(await audit_queries.written(connection, after, until))
 
         return await self._of_chunks(read)
 
@@ -159,7 +159,7 @@ class Within:
         homes = (*self.store.aggregates, DEADLINES, DEAD_LETTERS)
 
         async def read(connection: Connection, after: int, until: int) -> list[UUID]:
-            return await auditing.without_row(connection, homes, after, until)
+            return await audit_queries.without_row(connection, homes, after, until)
 
         return await self._of_chunks(read)
 
@@ -167,9 +167,9 @@ class Within:
         found, after = Found(), 0
         while not found.full:
             async with looking(self.store.engine) as connection:
-                queue = await auditing.queued(connection, after)
+                queue = await audit_queries.queued(connection, after)
             found.add(findings.strays(queue))
-            if len(queue) < auditing.CHUNK:
+            if len(queue) < audit_queries.CHUNK:
                 break
             after = queue[-1].position
         return found
@@ -180,7 +180,7 @@ class Within:
     async def _alarms(self) -> Found:
         found = Found()
         async with looking(self.store.engine) as connection:
-            found.add(await auditing.silent(connection))
+            found.add(await audit_queries.silent(connection))
         return found
 
     async def _aggregates(self) -> Found:
@@ -194,16 +194,16 @@ class Within:
         if not self.extent.whole:
 
             async def read(connection: Connection, after: int, until: int) -> list[UUID]:
-                standings = await auditing.standings_told(connection, aggregate, after, until)
+                standings = await audit_queries.standings_told(connection, aggregate, after, until)
                 return findings.differing(standings, aggregate.states)
 
             return await self._of_chunks(read)
         found, key = Found(), FIRST_KEY
         while not found.full:
             async with looking(self.store.engine) as connection:
-                standings = await auditing.standings(connection, aggregate, key)
+                standings = await audit_queries.standings(connection, aggregate, key)
             found.add(findings.differing(standings, aggregate.states))
-            if len(standings) < auditing.CHUNK:
+            if len(standings) < audit_queries.CHUNK:
                 break
             key = standings[-1].key
         return found
@@ -217,22 +217,22 @@ class Within:
                 break
         return found
 
-    async def _dead_letters(self) -> Line:
+    async def _dead_letters(self) -> ReportLine:
         check = findings.DEAD_LETTERS
         async with looking(self.store.engine) as connection:
-            held = await auditing.held(connection)
+            held = await audit_queries.held(connection)
         if not held.parked or held.oldest is None:
             return check.line(self.store.name, ())
         words = f"{held.parked} parked, {held.waiting} waiting, the oldest since {timestamp(held.oldest)}"
         return counted(check, self.store.name, held.parked, words)
 
-    async def _requests(self) -> Line:
+    async def _requests(self) -> ReportLine:
         check = findings.REQUESTS
         async with looking(self.store.engine) as connection:
-            odd = await auditing.odd_requests(connection)
-        return counted(check, self.store.name, odd, f"answers that no desk gives: {odd}")
+            odd = await audit_queries.odd_requests(connection)
+        return counted(check, self.store.name, odd, f"answers that no command gives: {odd}")
 
-    async def _net(self) -> Line:
+    async def _net(self) -> ReportLine:
         assert self.store.net is not None  # noqa: S101 - asked for only where there is one
         async with looking(self.store.engine) as connection:
             fallen = await self.store.net(connection)
@@ -248,12 +248,12 @@ class Within:
     async def _pending(self) -> list[int]:
         written: dict[int, datetime] = {}
         after = 0
-        while len(written) < auditing.MOST:
+        while len(written) < audit_queries.MOST:
             async with looking(self.store.engine) as connection:
-                page = await auditing.queued(connection, after)
+                page = await audit_queries.queued(connection, after)
             # What the journal does not have cannot go out: that is another check's finding.
             written |= {one.position: one.time for one in page if one.time is not None}
-            if len(page) < auditing.CHUNK:
+            if len(page) < audit_queries.CHUNK:
                 break
             after = page[-1].position
         self._written_at |= written
@@ -261,14 +261,16 @@ class Within:
 
     async def _waiting(self) -> list[UUID]:
         async with looking(self.store.engine) as connection:
-            return await auditing.stranded(connection)
+            return await audit_queries.stranded(connection)
 
     async def _due(self) -> list[tuple[UUID, int]]:
         async with looking(self.store.engine) as connection:
-            return await auditing.unraised(connection, now=self.clock.now())
+            return await audit_queries.unraised(connection, now=self.clock.now())
 
 
-async def attempted(store: Audited, check: Check, question: Callable[[], Awaitable[Line]]) -> Line:
+async def attempted(
+    store: Audited, check: Check, question: Callable[[], Awaitable[ReportLine]]
+) -> ReportLine:
     """Return the answer to a question, or the line that says why there is none."""
     if store.away:
         return check.unseen(store.name, store.away)
@@ -278,11 +280,13 @@ async def attempted(store: Audited, check: Check, question: Callable[[], Awaitab
         return check.unseen(store.name, store.gave_up(error))
 
 
-def counted(check: Check, service: str, count: int, words: str) -> Line:
+def counted(check: Check, service: str, count: int, words: str) -> ReportLine:
     """Return the line of a check whose findings were only counted."""
     if not count:
         return check.line(service, ())
-    return Line(service, check.name, "finding", words, count, advice=check.advice.format(service=service))
+    return ReportLine(
+        service, check.name, "finding", words, count, advice=check.advice.format(service=service)
+    )
 
 
 def _named(thing: object) -> object:

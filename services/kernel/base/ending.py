@@ -20,7 +20,7 @@ class CancelledInside(PartFailed):
 
 
 @contextmanager
-def never_silently(part: Service) -> Iterator[None]:
+def crash_on_unexpected_end(part: Service) -> Iterator[None]:
     """Hold a task of a part: whatever ends it before the part is told to stop crashes the worker.
 
     That is an error, told in the log by its type and place; a cancellation, which mode would take for an

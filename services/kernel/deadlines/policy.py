@@ -11,7 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from schemas import events as e
-from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.deadlines.rules import DeadlineDates as Dates
 from services.kernel.messages.ids import derived
 
 State = Literal["absent", "scheduled", "due_soon", "due", "overdue", "met", "paused", "waived"]

@@ -59,7 +59,7 @@ class DeadlineRule(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class DeadlineDates:
     """The moments of one deadline, aware, UTC: trigger <= `due_soon_at` <= `due_from` <= `due_at`."""
 
     due_soon_at: datetime
@@ -70,7 +70,7 @@ class Schedule:
     """The first moment that is late: the end of the last day, which is the next day's London midnight."""
 
 
-def schedule(rule: DeadlineRule, trigger_at: datetime, calendar: WorkingCalendar) -> Schedule:
+def schedule(rule: DeadlineRule, trigger_at: datetime, calendar: WorkingCalendar) -> DeadlineDates:
     """Return when a deadline that starts at `trigger_at` is due soon, due and late.
 
     A later trigger never gives an earlier moment. No moment lies before the trigger: one that would is moved
@@ -83,12 +83,12 @@ def schedule(rule: DeadlineRule, trigger_at: datetime, calendar: WorkingCalendar
     due_at = trigger + timedelta(hours=rule.limit)
     due_from = due_at - _LAST_HOUR
     due_soon_at = due_at - timedelta(hours=rule.due_soon_before)
-    return Schedule(max(trigger, min(due_soon_at, due_from)), due_from, due_at)
+    return DeadlineDates(max(trigger, min(due_soon_at, due_from)), due_from, due_at)
 
 
 def schedule_to(
     rule: DeadlineRule, last_day: date, not_before: datetime, calendar: WorkingCalendar
-) -> Schedule:
+) -> DeadlineDates:
     """Return the moments of a deadline whose last day somebody has chosen, for example to give more time.
 
     `due_soon_before` of a rule in hours is ignored: such a deadline is due soon when its last day begins. No
@@ -101,7 +101,7 @@ def schedule_to(
     ahead = 0 if rule.unit == "hours" else rule.due_soon_before
     due_from = max(floor, calendar.start_of_day(last_day))
     due_soon_at = max(floor, calendar.start_of_day(calendar.add_working_days(last_day, -ahead)))
-    return Schedule(min(due_soon_at, due_from), due_from, calendar.start_of_day(last_day + _ONE_DAY))
+    return DeadlineDates(min(due_soon_at, due_from), due_from, calendar.start_of_day(last_day + _ONE_DAY))
 
 
 def _last_day(rule: DeadlineRule, start: date, calendar: WorkingCalendar) -> date:

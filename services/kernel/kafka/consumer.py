@@ -13,7 +13,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, KafkaTimeoutError
 from mode import Service
 
-from services.kernel.base.ending import PartFailed, never_silently
+from services.kernel.base.ending import PartFailed, crash_on_unexpected_end
 from services.kernel.kafka.unreadable import read_on
 from services.kernel.messages.record import Record
 
@@ -42,7 +42,7 @@ class IntakeFailed(PartFailed):
 P = TypeVar("P")
 
 
-class Intake(Service, Generic[P]):
+class BatchConsumer(Service, Generic[P]):
     """Reads `topics` as a member of the consumer group `group`, inside whatever worker starts it.
 
     `prepare` gets up to `max_batch` records, those of one partition in order, as soon as there is one, while
@@ -165,7 +165,7 @@ class Intake(Service, Generic[P]):
 
     @Service.task
     async def _take(self) -> None:
-        with never_silently(self):
+        with crash_on_unexpected_end(self):
             await self._connect()
             try:
                 while not self.should_stop:
@@ -175,7 +175,7 @@ class Intake(Service, Generic[P]):
 
     @Service.task
     async def _acknowledge(self) -> None:
-        with never_silently(self):
+        with crash_on_unexpected_end(self):
             while not self.should_stop:
                 await self._commit_due.wait()
                 await self._commit()
@@ -183,7 +183,7 @@ class Intake(Service, Generic[P]):
 
     @Service.task
     async def _watch(self) -> None:
-        with never_silently(self):
+        with crash_on_unexpected_end(self):
             while not self.should_stop:
                 await self.sleep(PROBE_SECONDS)
                 if self._consumer is not None and not self.should_stop:
@@ -347,7 +347,7 @@ class Intake(Service, Generic[P]):
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Tells the intake which partitions it is about to lose."""
 
-    def __init__(self, intake: Intake[Any]) -> None:
+    def __init__(self, intake: BatchConsumer[Any]) -> None:
         self._intake = intake
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:

@@ -37,7 +37,7 @@ BROKEN = "the record cannot be taken apart: its lengths contradict each other"
 Header = tuple[str, bytes | None]
 
 
-class Read(NamedTuple):
+class RecordOfBatch(NamedTuple):
     """One record, as far as it can be read."""
 
     offset: int
@@ -113,7 +113,7 @@ class ReadOn(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
             else:
                 return
 
-    def _handed_over(self, records: Iterator[Read]) -> Iterator[ConsumerRecord]:
+    def _handed_over(self, records: Iterator[RecordOfBatch]) -> Iterator[ConsumerRecord]:
         topic, partition = self._tp
         for read in records:
             if read.offset < self.next_fetch_offset:
@@ -153,12 +153,12 @@ class ReadOn(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         raise error
 
 
-def _lost(batch: Any, raw: bytes, behind: int) -> Iterator[Read]:
+def _lost(batch: Any, raw: bytes, behind: int) -> Iterator[RecordOfBatch]:
     """Yield what stands for a damaged batch, at its last offset: those before may have been read already."""
-    yield Read(behind - 1, 0, Unreadable.of(raw, DAMAGED.format(first=batch.base_offset)))
+    yield RecordOfBatch(behind - 1, 0, Unreadable.of(raw, DAMAGED.format(first=batch.base_offset)))
 
 
-def _records(batch: Any, raw: bytes) -> Iterator[Read]:
+def _records(batch: Any, raw: bytes) -> Iterator[RecordOfBatch]:
     """Yield every record of a batch whose checksum is right, those that can be read and those that cannot."""
     try:
         whole = _DefaultRecordBatchPy(raw)
@@ -167,7 +167,7 @@ def _records(batch: Any, raw: bytes) -> Iterator[Read]:
         raise
     except Exception:  # noqa: BLE001 - each compression has errors of its own
         words = PACKED.format(first=batch.base_offset)
-        yield Read(batch.next_offset - 1, batch.max_timestamp, Unreadable.of(raw, words))
+        yield RecordOfBatch(batch.next_offset - 1, batch.max_timestamp, Unreadable.of(raw, words))
         return
     body, at = whole._buffer, whole._pos
     (count,) = LENGTH.unpack_from(raw, COUNT_AT)
@@ -178,13 +178,13 @@ def _records(batch: Any, raw: bytes) -> Iterator[Read]:
         except (IndexError, ValueError):
             # Where the next one begins is not known either.
             rest = Unreadable.of(bytes(body[at:]), BROKEN)
-            yield Read(batch.next_offset - 1, batch.max_timestamp, rest)
+            yield RecordOfBatch(batch.next_offset - 1, batch.max_timestamp, rest)
             return
         yield _record(batch, number, one)
         at = begin + length
 
 
-def _record(batch: Any, number: int, body: bytes) -> Read:
+def _record(batch: Any, number: int, body: bytes) -> RecordOfBatch:
     """Return the record number so-and-so of a batch, counted from 0. Its offset is its own to tell."""
     offset, at = batch.base_offset + number, 1  # behind the attributes, of which there are none
     try:
@@ -203,9 +203,9 @@ def _record(batch: Any, number: int, body: bytes) -> Read:
         if at != len(body):
             raise ValueError
     except (IndexError, ValueError):
-        return Read(offset, batch.max_timestamp, Unreadable.of(body, BROKEN))
+        return RecordOfBatch(offset, batch.max_timestamp, Unreadable.of(body, BROKEN))
     timestamp = batch.max_timestamp if batch.timestamp_type else batch.first_timestamp + later
-    return Read(offset, timestamp, value, key, tuple(headers))
+    return RecordOfBatch(offset, timestamp, value, key, tuple(headers))
 
 
 def _bytes(body: bytes, at: int) -> tuple[bytes | None, int]:

@@ -36,7 +36,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reception:
+class Subscriber:
     """Knows which records concern a service.
 
     `types` are the wire types it handles. Of the records that nobody can identify, exactly one service

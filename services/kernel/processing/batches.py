@@ -20,7 +20,7 @@ from schemas.events import EventParked
 from services.kernel.base import metrics
 from services.kernel.base.clock import Clock
 from services.kernel.deadlines.calendar import WorkingCalendar
-from services.kernel.messages.arrivals import Arrival, Reception
+from services.kernel.messages.arrivals import Arrival, Subscriber
 from services.kernel.messages.faults import InvalidMessage
 from services.kernel.messages.ids import derived
 from services.kernel.messages.record import Record
@@ -29,7 +29,7 @@ from services.kernel.postgres.database import is_conflict, is_transient
 from services.kernel.processing import parking
 from services.kernel.processing.parking import Failure, TooManyFailed
 from services.kernel.processing.publication import Numbered, Publication, number
-from services.kernel.processing.service import B, Occasion, Produced, Service
+from services.kernel.processing.service import B, Context, Produced, Service
 from services.kernel.store import dead_letters, inbox
 from services.kernel.store.dead_letters import Letter
 
@@ -81,7 +81,7 @@ class Prepared(NamedTuple):
     begun: float
 
 
-class Delivery(Generic[B]):
+class BatchProcessor(Generic[B]):
     """Delivers records to one service's handlers.
 
     `parking_limit` is the share of the latest events of our own services that may fail in our code.
@@ -109,7 +109,7 @@ class Delivery(Generic[B]):
         self._batch_events = metrics.BATCH_EVENTS.labels(service.name)
         self._batch_seconds = metrics.BATCH_SECONDS.labels(service.name)
         types = {event_class.wire_type: event_class for event_class in service.handlers}
-        self._reception = Reception(service.name, types, max_value_bytes)
+        self._reception = Subscriber(service.name, types, max_value_bytes)
 
     def prepare(self, records: Sequence[Record]) -> Prepared:
         """Decode records; what does not concern this service is only counted. Changes nothing."""
@@ -233,15 +233,15 @@ class Delivery(Generic[B]):
                 continue
             fault = arrival.fault
             if fault is None:
-                occasion = Occasion(now, arrival.message_id, arrival.correlation, self._calendar)
+                context = Context(now, arrival.message_id, arrival.correlation, self._calendar)
                 try:
-                    decided = self._decide(book, arrival, occasion)
+                    decided = self._decide(book, arrival, context)
                 except Exception as error:  # noqa: BLE001 - the unknown is parked with its traceback
                     arrival = _at_fault(arrival, error)  # noqa: PLW2901 - the same arrival, now at fault
                     fault = arrival.fault
                 else:
                     # Outside the try: a book that fails half-way is useless, and the batch is halved.
-                    produced.extend(number(book, decided, occasion))
+                    produced.extend(number(book, decided, context))
             tally.add(arrival, "handled" if fault is None else "parked")
             if fault is not None:
                 letters.append(letter_of(arrival, state="parked"))
@@ -299,9 +299,9 @@ class Delivery(Generic[B]):
         """Return the key behind which later events wait; None where they pass."""
         return None if arrival.record.topic in self.service.lets_pass else arrival.record.key
 
-    def _decide(self, book: B, arrival: Arrival, occasion: Occasion) -> Sequence[Produced]:
+    def _decide(self, book: B, arrival: Arrival, context: Context) -> Sequence[Produced]:
         assert arrival.event is not None  # noqa: S101 - an arrival without a fault is an event
-        return self.service.handlers[type(arrival.event)](book, arrival.event, occasion)
+        return self.service.handlers[type(arrival.event)](book, arrival.event, context)
 
     def _alarm(self, letter: Letter, now: datetime) -> Numbered:
         metrics.DEAD_LETTERS.labels(self.service.name, letter.reason).inc()
@@ -314,7 +314,7 @@ class Delivery(Generic[B]):
             reason=letter.reason,
         )
         event = parked_event(letter, service=self.service.name, now=now)
-        return Numbered(event, 1, Occasion(now, letter.message_id, letter.message_id, self._calendar))
+        return Numbered(event, 1, Context(now, letter.message_id, letter.message_id, self._calendar))
 
 
 def letter_of(arrival: Arrival, *, state: dead_letters.State) -> Letter:

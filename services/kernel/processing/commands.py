@@ -1,4 +1,4 @@
-"""The desk: commands from people and programs, through the same decide, apply and publish as events."""
+"""Commands from people and programs, through the same decide, apply and publish as events."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import is_conflict, is_transient
 from services.kernel.processing.publication import number, publish
-from services.kernel.processing.service import B, Command, Occasion, Service
+from services.kernel.processing.service import B, Command, Context, Service
 from services.kernel.store import requests
 from services.kernel.store.requests import Answer
 
@@ -29,7 +29,7 @@ Respond = Callable[[B, Sequence[Event]], dict[str, Any]]
 """From the book after the command, and the events it produced, to the answer's body."""
 
 
-class Desk(Generic[B]):
+class CommandExecutor(Generic[B]):
     """Executes one service's commands."""
 
     def __init__(
@@ -73,11 +73,11 @@ class Desk(Generic[B]):
     ) -> dict[str, Any]:
         now = self.clock.now()
         cause = request_id(self.service.name, key)
-        occasion = Occasion(now, cause, cause, self._calendar)
+        context = Context(now, cause, cause, self._calendar)
         async with self.engine.begin() as connection:
             book = await self.service.store.load(connection, [command])
             handler = self.service.commands[type(command)]
-            produced = number(book, handler(book, command, occasion), occasion)
+            produced = number(book, handler(book, command, context), context)
             await self.service.store.save(connection, book)
             events = await publish(connection, produced, now=now)
             body: dict[str, Any] = to_jsonable_python(respond(book, events))

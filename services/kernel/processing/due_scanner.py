@@ -12,7 +12,7 @@ from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.postgres.connection import Engine
 from services.kernel.processing.loops import Waiting, keep_doing, worst
 from services.kernel.processing.publication import deadline_entries
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.kernel.store import deadlines as deadline_store
 from services.kernel.store import journal
 
@@ -36,9 +36,9 @@ async def scan_once(
         raised, changed, entries = [], [], []
         for deadline in claimed:
             # The cause of a raised state is the deadline itself: a second run makes the same id.
-            occasion = Occasion(now, deadline.deadline_id, deadline.deadline_id, calendar)
+            context = Context(now, deadline.deadline_id, deadline.deadline_id, calendar)
             events = deadlines.raise_due(deadline, now=now)
-            after, fresh = deadline_entries(deadline, events, occasion)
+            after, fresh = deadline_entries(deadline, events, context)
             raised.extend(events)
             changed.append(after)
             entries.extend(fresh)
@@ -49,7 +49,7 @@ async def scan_once(
     return len(claimed)
 
 
-class Scanner(Service):
+class DeadlineScanner(Service):
     """Looks at the deadlines every `interval_seconds` of real time, without pause while there are many."""
 
     def __init__(

@@ -9,7 +9,7 @@ import structlog
 from mode import Service
 
 from services.kernel.base.clock import Clock, HeldClock
-from services.kernel.base.ending import never_silently
+from services.kernel.base.ending import crash_on_unexpected_end
 from services.kernel.postgres.database import is_transient
 
 log = structlog.get_logger()
@@ -72,7 +72,7 @@ async def keep_doing(
     once when somebody moves a held clock.
     """
     held = clock if isinstance(clock, HeldClock) else None
-    with never_silently(part):
+    with crash_on_unexpected_end(part):
         while not part.should_stop:
             before = None if held is None else held.now()
             try:

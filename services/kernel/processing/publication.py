@@ -21,27 +21,27 @@ from services.kernel.deadlines.policy import (
 )
 from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Connection
-from services.kernel.processing.service import Book, Occasion, Produced
+from services.kernel.processing.service import Book, Context, Produced
 from services.kernel.store import deadlines as deadline_store
 from services.kernel.store import journal
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 
 INTENTS = (Schedule, Meet, Waive, Extend, Pause)
 """For `isinstance`: far cheaper than asking whether something is an Event, which pydantic answers."""
 
 
 class Numbered(NamedTuple):
-    """An event with its aggregate's version, or an intent, and the occasion that produced it."""
+    """An event with its aggregate's version, or an intent, and the context that it was decided in."""
 
     item: Event | Intent
     sequence: int
-    occasion: Occasion
+    context: Context
 
 
-def number(book: Book, produced: Sequence[Produced], occasion: Occasion) -> list[Numbered]:
+def number(book: Book, produced: Sequence[Produced], context: Context) -> list[Numbered]:
     """Apply what a handler produced to the book and number its events."""
     return [
-        Numbered(item, 0 if isinstance(item, INTENTS) else book.apply(item), occasion) for item in produced
+        Numbered(item, 0 if isinstance(item, INTENTS) else book.apply(item), context) for item in produced
     ]
 
 
@@ -57,7 +57,7 @@ class Publication:
         self._known: dict[UUID, Deadline] = {}
         self._changed: dict[UUID, Deadline] = {}
         self._begun: set[UUID] = set()
-        self._entries: list[Entry] = []
+        self._entries: list[JournalEntry] = []
         self._writing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,16 +77,16 @@ class Publication:
         """Turn intents into deadline events, and keep all events for the journal, in order; return them."""
         ids = await self._deadlines_of(produced)
         events: list[Event] = []
-        for item, sequence, occasion in produced:
+        for item, sequence, context in produced:
             if not isinstance(item, INTENTS):
                 events.append(item)
-                self._entries.append(entry(item, sequence, occasion))
+                self._entries.append(entry(item, sequence, context))
                 continue
             deadline = self._known[next(ids)]
-            for event in deadlines.decide(deadline, item, now=occasion.now):
+            for event in deadlines.decide(deadline, item, now=context.now):
                 deadline = deadlines.evolve(deadline, event)
                 events.append(event)
-                self._entries.append(entry(event, deadline.version, occasion))
+                self._entries.append(entry(event, deadline.version, context))
                 self._changed[deadline.deadline_id] = self._known[deadline.deadline_id] = deadline
         return events
 
@@ -141,27 +141,27 @@ async def publish(connection: Connection, produced: Sequence[Numbered], *, now: 
         return events
 
 
-def entry(event: Event, sequence: int, occasion: Occasion) -> Entry:
+def entry(event: Event, sequence: int, context: Context) -> JournalEntry:
     """Return the journal entry of an event. Its id follows from the cause, so a second run makes the same."""
     subject, wire_type = event.subject, event.wire_type
-    return Entry(
-        derived(occasion.cause, f"{wire_type}/{subject}/{sequence}"),
+    return JournalEntry(
+        derived(context.cause, f"{wire_type}/{subject}/{sequence}"),
         wire_type,
         subject,
         sequence,
         event.child_id,
-        occasion.correlation,
-        occasion.cause,
+        context.correlation,
+        context.cause,
         event.encode().decode(),
     )
 
 
 def deadline_entries(
-    deadline: Deadline, events: Iterable[DeadlineEvent], occasion: Occasion
-) -> tuple[Deadline, list[Entry]]:
+    deadline: Deadline, events: Iterable[DeadlineEvent], context: Context
+) -> tuple[Deadline, list[JournalEntry]]:
     """Return a deadline after its events, and their journal entries."""
     entries = []
     for event in events:
         deadline = deadlines.evolve(deadline, event)
-        entries.append(entry(event, deadline.version, occasion))
+        entries.append(entry(event, deadline.version, context))
     return deadline, entries

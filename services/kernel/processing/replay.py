@@ -6,12 +6,12 @@ from uuid import UUID
 
 from services.kernel.base.clock import Clock
 from services.kernel.deadlines.calendar import WorkingCalendar
-from services.kernel.messages.arrivals import Reception
+from services.kernel.messages.arrivals import Subscriber
 from services.kernel.messages.faults import InvalidMessage, Refused
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.processing.batches import frames
 from services.kernel.processing.publication import number, publish
-from services.kernel.processing.service import B, Occasion, Service
+from services.kernel.processing.service import B, Context, Service
 from services.kernel.store import dead_letters
 from services.kernel.store.dead_letters import Letter
 
@@ -37,7 +37,7 @@ class Replay(Generic[B]):
         self._calendar = calendar
         types = {event_class.wire_type: event_class for event_class in service.handlers}
         # Size was a reason to look first, not a reason never to handle: a replay lets any size pass.
-        self._reception = Reception(service.name, types, max_value_bytes=2**31)
+        self._reception = Subscriber(service.name, types, max_value_bytes=2**31)
 
     async def replay(self, dead_letter_id: UUID, *, by: str) -> list[Settled]:
         """Handle a parked event again and, if it works, everything that waits behind it, in order.
@@ -122,10 +122,10 @@ class Replay(Generic[B]):
         if arrival.fault is not None or arrival.event is None:
             raise arrival.fault or InvalidMessage("malformed", "no event")
         now = self._clock.now()
-        occasion = Occasion(now, arrival.message_id, arrival.correlation, self._calendar)
+        context = Context(now, arrival.message_id, arrival.correlation, self._calendar)
         book = await self._service.store.load(connection, [arrival.event])
         handler = self._service.handlers[type(arrival.event)]
-        produced = number(book, handler(book, arrival.event, occasion), occasion)
+        produced = number(book, handler(book, arrival.event, context), context)
         await self._service.store.save(connection, book)
         await publish(connection, produced, now=now)
         if self._service.project is not None:

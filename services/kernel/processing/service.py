@@ -29,7 +29,7 @@ Produced = Event | Intent
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class Context:
     """The circumstances of one decision: when, and because of which message.
 
     Ids are derived from the cause, so that deciding twice makes the same ids.
@@ -71,8 +71,8 @@ class Store(Protocol[B]):
         ...
 
 
-Handler = Callable[[Any, Any, Occasion], Sequence[Produced]]
-"""`handler(book, message, occasion)` returns what happens: pure, and it changes nothing itself.
+Handler = Callable[[Any, Any, Context], Sequence[Produced]]
+"""`handler(book, message, context)` returns what happens: pure, and it changes nothing itself.
 
 An exception from an event's handler parks the event; from a command's, `Refused` answers the caller.
 """

@@ -15,18 +15,18 @@ from services.kernel.base.clock import SystemClock
 from services.kernel.kafka.producer import partition_of
 from services.kernel.messages import envelope as envelopes
 from services.kernel.messages import ids
-from services.kernel.messages.arrivals import Arrival, Reception
+from services.kernel.messages.arrivals import Arrival, Subscriber
 from services.kernel.messages.envelope import Envelope
 from services.kernel.messages.faults import InvalidMessage
 from services.kernel.messages.record import Record
 from services.kernel.postgres.connection import Engine
 from services.kernel.processing.service import Service
-from services.kernel.rejoin import store as rejoining
+from services.kernel.rejoin import store as rejoin_store
 from services.kernel.rejoin.plan import Horizon, Incoming, Own
-from services.kernel.rejoin.reading import BusReader, Read
+from services.kernel.rejoin.reading import BusReader, RecordOfTopic
 from services.kernel.store import dead_letters
 from services.kernel.store.dead_letters import Letter
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 
 ANY_SIZE = 2**31
 """What was too large once may have been let through by a person since."""
@@ -64,7 +64,7 @@ class Gathering:
         self._engine = engine
         self._bus = bus
         types = {event_class.wire_type: event_class for event_class in service.handlers}
-        self._reception = Reception(service.name, types, ANY_SIZE)
+        self._reception = Subscriber(service.name, types, ANY_SIZE)
 
     async def gather(self) -> Gathered:
         """Return what the store does not know. Takes memory for that alone, not for what it knows.
@@ -109,7 +109,7 @@ class Gathering:
         if not events:
             return
         async with self._engine.connect() as connection:
-            known = await rejoining.in_journal(connection, [_place(event) for event in events])
+            known = await rejoin_store.in_journal(connection, [_place(event) for event in events])
         for event in events:
             there = known.get(_place(event))
             if there is None:
@@ -132,7 +132,11 @@ class Gathering:
                 found.incoming[letter.message_id] = _incoming(arrival, 0, acknowledged=True)
 
     async def _incoming(
-        self, found: Gathered, topic: Topic, chunk: Sequence[Read], marks: Mapping[tuple[str, int], int]
+        self,
+        found: Gathered,
+        topic: Topic,
+        chunk: Sequence[RecordOfTopic],
+        marks: Mapping[tuple[str, int], int],
     ) -> None:
         arrivals = [
             (read, arrival) for read in chunk if (arrival := self._reception.receive(read.record)) is not None
@@ -140,7 +144,7 @@ class Gathering:
         if not arrivals:
             return
         async with self._engine.connect() as connection:
-            known = await rejoining.known_messages(connection, [one.message_id for _, one in arrivals])
+            known = await rejoin_store.known_messages(connection, [one.message_id for _, one in arrivals])
         for read, arrival in arrivals:
             if arrival.message_id in known:
                 continue
@@ -156,7 +160,7 @@ class Gathering:
             )
 
 
-def own_event(read: Read, *, source: str) -> Own | None:
+def own_event(read: RecordOfTopic, *, source: str) -> Own | None:
     """Return the journal entry that a record of the own topic was made from; None when it is none of ours."""
     try:
         envelope = envelopes.decode(read.record)
@@ -181,12 +185,12 @@ def key_of(record: Record) -> bytes:
     return (record.key or b"").lower()
 
 
-def _entry(envelope: Envelope, event: Event) -> Entry:
+def _entry(envelope: Envelope, event: Event) -> JournalEntry:
     """Return the entry. Raises ValueError when something is missing that all our events carry."""
     if envelope.sequence is None:
         message = "an event of ours has a number"
         raise ValueError(message)
-    return Entry(
+    return JournalEntry(
         ids.read(envelope.id),
         envelope.type,
         event.subject,

@@ -16,13 +16,13 @@ from uuid import UUID
 
 from schemas.events import Event
 from services.kernel.messages.arrivals import Arrival
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 
 
 class Own(NamedTuple):
     """One event that the service has published before, as the bus holds it."""
 
-    entry: Entry
+    entry: JournalEntry
     time: datetime
     event: Event
     published_at: int

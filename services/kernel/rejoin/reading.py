@@ -19,7 +19,7 @@ POLL_MS = 500
 CHUNK = 2000
 
 
-class Read(NamedTuple):
+class RecordOfTopic(NamedTuple):
     """One record, and when its publisher says that it handed it over, in milliseconds since 1970."""
 
     record: Record
@@ -42,7 +42,7 @@ class BusReader(Clients):
         begins = await self._consumer.beginning_offsets(await self._places(topic))
         return {place.partition: begin for place, begin in begins.items()}
 
-    async def read(self, topic: str) -> AsyncIterator[list[Read]]:
+    async def read(self, topic: str) -> AsyncIterator[list[RecordOfTopic]]:
         """Yield what the topic holds now, those of one partition in order.
 
         Raises KafkaError when the broker stops to answer before the end.
@@ -55,7 +55,7 @@ class BusReader(Clients):
         while [place for place in places if await self._consumer.position(place) < ends[place]]:
             polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=CHUNK)
             chunk = [
-                Read(
+                RecordOfTopic(
                     Record(topic, place.partition, one.offset, one.key, one.value, one.headers), one.timestamp
                 )
                 for place, batch in polled.items()

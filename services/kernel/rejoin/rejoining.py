@@ -21,9 +21,9 @@ from services.kernel.messages.faults import Refused
 from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.postgres.database import is_transient
-from services.kernel.processing.batches import Delivery, letter_of
-from services.kernel.processing.service import B, Occasion, Service
-from services.kernel.rejoin import store as rejoining
+from services.kernel.processing.batches import BatchProcessor, letter_of
+from services.kernel.processing.service import B, Context, Service
+from services.kernel.rejoin import store as rejoin_store
 from services.kernel.rejoin.gathering import Gathered, Gathering, child_of, key_of
 from services.kernel.rejoin.plan import Incoming, Learn, Own, Plan, Step, TakeBack, headless, plan
 from services.kernel.rejoin.reading import BusReader
@@ -42,7 +42,7 @@ APPLICATION = "leadline-rejoin"
 
 
 @dataclass
-class Report:
+class RejoinReport:
     """What a rejoin did. `losses` is empty when the store is as if nothing had happened."""
 
     taken_back: Counter[str] = field(default_factory=Counter)
@@ -71,12 +71,12 @@ class Rejoin(Generic[B]):
         self._settings = settings
         self._engine = engine
         self._clock = clock
-        self._report = Report()
+        self._report = RejoinReport()
         self._failed: dict[str, str] = {}
         self._requests: set[UUID] = set()
         self._held_up: set[bytes] = set()
 
-    async def run(self) -> Report:
+    async def run(self) -> RejoinReport:
         """Bring the store up to where the bus is now; return what was done and what is missing.
 
         The store is migrated and nobody else works on it: Refused while the service's worker or web process
@@ -101,7 +101,7 @@ class Rejoin(Generic[B]):
         """Refuse to work beside the service; its relay cannot start while we hold its lock."""
         name = self._service.name
         async with self._engine.connect() as connection:
-            others = await rejoining.at_work(connection, f"leadline-{name}")
+            others = await rejoin_store.at_work(connection, f"leadline-{name}")
         if others or not await relaying.try_lock():
             raise Refused(
                 f"The {name} service is connected to its store: stop its workers and the web process first."
@@ -112,7 +112,7 @@ class Rejoin(Generic[B]):
         self._report.lose("own events that contradict the journal", found.contradictions)
         self._report.lose("records of the own topic that this program cannot read", found.unread)
         async with self._engine.connect() as connection:
-            last = await rejoining.last_written(connection)
+            last = await rejoin_store.last_written(connection)
         cut = [
             f"{self._service.publishes.name}/{partition}"
             for partition, horizon in found.horizons.items()
@@ -133,7 +133,7 @@ class Rejoin(Generic[B]):
             incoming = found.incoming.get(message)
             async with self._engine.begin() as connection:
                 now = self._clock.now()
-                await rejoining.restore(connection, [(own.entry, own.time)])
+                await rejoin_store.restore(connection, [(own.entry, own.time)])
                 if incoming is not None:
                     letter = letter_of(incoming.arrival, state="parked")
                     assert isinstance(own.event, EventParked)  # noqa: S101 - chosen so above
@@ -157,7 +157,7 @@ class Rejoin(Generic[B]):
         async with self._engine.connect() as connection:
             subjects = {own.entry.subject for own in found.own.values()}
             rested_on = (self._recall.rests_on(own.event) for own in found.own.values())
-            known = await rejoining.lengths(connection, subjects.union(filter(None, rested_on)))
+            known = await rejoin_store.lengths(connection, subjects.union(filter(None, rested_on)))
         own_of, incoming_of = defaultdict[bytes, list[Own]](list), defaultdict[bytes, list[Incoming]](list)
         for own in found.own.values():
             own_of[str(own.entry.key).encode()].append(own)
@@ -210,16 +210,16 @@ class Rejoin(Generic[B]):
         told = [own.event for own in events if not isinstance(own.event, DeadlineEvent)]
         book = await self._recall.load(connection, told, None if message is None else message.event)
         if message is not None and message.event is not None:
-            occasion = Occasion(now, message.message_id, message.correlation, self._service.calendar)
+            context = Context(now, message.message_id, message.correlation, self._service.calendar)
             # For what it teaches; what it would decide today is not what was decided.
-            self._service.handlers[type(message.event)](book, message.event, occasion)
+            self._service.handlers[type(message.event)](book, message.event, context)
         for own in events:
             if not isinstance(own.event, DeadlineEvent) and book.apply(own.event) != own.entry.sequence:
                 raise Contradiction
         await self._service.store.save(connection, book)
         await self._recall.saved(connection, told)
         await _evolve_deadlines(connection, events)
-        await rejoining.restore(connection, [(own.entry, own.time) for own in events])
+        await rejoin_store.restore(connection, [(own.entry, own.time) for own in events])
         if message is not None:
             await inbox.claim(connection, [message.message_id], now=now)
             if self._service.project is not None and message.event is not None:
@@ -232,13 +232,13 @@ class Rejoin(Generic[B]):
             return set()
         causes = {own.entry.causation_id for own in events}
         # An aggregate's own id is the cause of what the time has brought it.
-        requests = causes - (await rejoining.lengths(connection, causes)).keys()
-        await rejoining.take_back_requests(connection, requests, now=now)
+        requests = causes - (await rejoin_store.lengths(connection, causes)).keys()
+        await rejoin_store.take_back_requests(connection, requests, now=now)
         return requests
 
     async def _deliver(self, left: Sequence[Incoming]) -> None:
         """Deliver as a worker would what nothing tells of."""
-        delivery = Delivery(
+        delivery = BatchProcessor(
             self._service,
             self._engine,
             self._clock,

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 
 IN_JOURNAL = text("""
     SELECT journal.event_id, journal.subject, journal.sequence
@@ -76,7 +76,7 @@ async def known_messages(connection: Connection, ids: Sequence[UUID]) -> set[UUI
     return {row[0] for row in await connection.execute(KNOWN_MESSAGES, {"ids": list(ids)})}
 
 
-async def restore(connection: Connection, entries: Sequence[tuple[Entry, datetime]]) -> None:
+async def restore(connection: Connection, entries: Sequence[tuple[JournalEntry, datetime]]) -> None:
     """Write events back into the journal as they were published, in order; the relay is not told.
 
     UniqueViolationError when the journal has another event of the same number.
@@ -84,7 +84,7 @@ async def restore(connection: Connection, entries: Sequence[tuple[Entry, datetim
     if not entries:
         return
     columns = zip(*(entry for entry, _ in entries), strict=True)
-    parameters = dict(zip(Entry._fields, columns, strict=True))
+    parameters = dict(zip(JournalEntry._fields, columns, strict=True))
     await connection.execute(RESTORE, {"times": [time for _, time in entries], **parameters})
 
 

@@ -81,7 +81,7 @@ OF_ANOTHER_LIST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Generic[T]):
+class ListPart(Generic[T]):
     """Some rows of a list, in its order, with the key of each."""
 
     items: Sequence[T]
@@ -105,18 +105,18 @@ class Part(Generic[T]):
         """Return the key after which the list goes on; None at its end."""
         return None if self.ends or not self.keys else self.keys[-1]
 
-    def map(self, make: Callable[[T], U]) -> "Part[U]":
+    def map(self, make: Callable[[T], U]) -> "ListPart[U]":
         """Return the same part with something else in place of each row."""
         items = [make(item) for item in self.items]
-        return Part(items, self.keys, self.begins, self.ends, self.total, self.passed)
+        return ListPart(items, self.keys, self.begins, self.ends, self.total, self.passed)
 
 
-def part_of(rows: Iterable[T], key_of: Callable[[T], Key], *, limit: int, after: Key | None) -> Part[T]:
+def part_of(rows: Iterable[T], key_of: Callable[[T], Key], *, limit: int, after: Key | None) -> ListPart[T]:
     """Return the part of a list that is held in memory, in ascending order of its keys."""
     everything = sorted(((key_of(row), row) for row in rows), key=lambda each: each[0])
     rest = [each for each in everything if after is None or each[0] > after]
     shown = rest[:limit]
-    return Part(
+    return ListPart(
         [row for _, row in shown],
         [key for key, _ in shown],
         begins=len(rest) == len(everything),

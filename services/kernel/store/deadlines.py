@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.deadlines.policy import Deadline
-from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.deadlines.rules import DeadlineDates as Dates
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.cursors import Key, Part
+from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 
 COLUMNS = """
@@ -151,7 +151,7 @@ async def list_open(
     kind: str | None = None,
     limit: int = 50,
     after: Key | None = None,
-) -> Part[OpenDeadline]:
+) -> ListPart[OpenDeadline]:
     """Return one page of open deadlines, the earliest first.
 
     Following it shows every deadline once that is open throughout and keeps its day; one that is moved

@@ -42,7 +42,7 @@ REQUEUE = text("""
 """)
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One event to be published. `data` is its JSON."""
 
     event_id: UUID
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
     data: str
 
 
-async def append(connection: Connection, entries: Sequence[Entry], *, now: datetime) -> None:
+async def append(connection: Connection, entries: Sequence[JournalEntry], *, now: datetime) -> None:
     """Write events into the journal, in order, mark them as not yet published and wake the relay at commit.
 
     Raises IntegrityError when an aggregate already has an event of the same number: somebody else has
@@ -64,7 +64,7 @@ async def append(connection: Connection, entries: Sequence[Entry], *, now: datet
     if not entries:
         return
     columns = zip(*entries, strict=True)
-    await connection.execute(APPEND, {"time": now, **dict(zip(Entry._fields, columns, strict=True))})
+    await connection.execute(APPEND, {"time": now, **dict(zip(JournalEntry._fields, columns, strict=True))})
 
 
 async def requeue(connection: Connection, *, since: int = 0) -> int:

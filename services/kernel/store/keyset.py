@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection, Row
-from services.kernel.store.cursors import Cursors, Key, Kind, Part
+from services.kernel.store.cursors import Cursors, Key, Kind, ListPart
 
 TYPES: Mapping[Kind, str] = {
     "boolean": "boolean",
@@ -64,7 +64,7 @@ class Listing:
         after: Key | None = None,
         before: Key | None = None,
         numbered: bool = False,
-    ) -> Part[Row]:
+    ) -> ListPart[Row]:
         """Return at most `limit` rows: those after a key, those before one, or the first ones.
 
         Where fewer than `limit` rows are before a key it is the first ones. `numbered` also counts the rows
@@ -77,7 +77,7 @@ class Listing:
         if numbered and part.preceding is not None:
             given = {**parameters, **self._given(part.preceding)}
             passed = (await connection.execute(self._passed, given)).scalar_one()
-        return Part(part.items, part.keys, part.begins, part.ends, total, passed)
+        return ListPart(part.items, part.keys, part.begins, part.ends, total, passed)
 
     async def _part(
         self,
@@ -86,7 +86,7 @@ class Listing:
         limit: int,
         after: Key | None,
         before: Key | None,
-    ) -> Part[Row]:
+    ) -> ListPart[Row]:
         one_more = {**parameters, "limit": limit + 1}
         if before is not None:
             rows = await connection.execute(self._before, {**one_more, **self._given(before)})
@@ -98,8 +98,8 @@ class Listing:
             rows = await connection.execute(self._after, {**one_more, **self._given(after)})
         return self._made(rows[:limit], begins=after is None, ends=len(rows) <= limit)
 
-    def _made(self, rows: list[Row], *, begins: bool, ends: bool) -> Part[Row]:
-        return Part(rows, [tuple(row[name] for name in self._names) for row in rows], begins, ends)
+    def _made(self, rows: list[Row], *, begins: bool, ends: bool) -> ListPart[Row]:
+        return ListPart(rows, [tuple(row[name] for name in self._names) for row in rows], begins, ends)
 
     def _given(self, key: Key) -> dict[str, Any]:
         return dict(zip(self._names, key, strict=True))

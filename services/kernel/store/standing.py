@@ -22,7 +22,7 @@ ANSWER = text("SELECT 1")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StoreStanding:
     """How far a service has come, by its store."""
 
     pending: int
@@ -35,10 +35,10 @@ class Standing:
     """Events that it has ever published, by wire type."""
 
 
-async def standing(connection: Connection, *, now: datetime) -> Standing:
+async def standing(connection: Connection, *, now: datetime) -> StoreStanding:
     """Return how far the service has come at a moment of its clock."""
     row = (await connection.execute(STANDING, {"now": now})).one()
-    return Standing(row.pending, row.deadlines_due, row.parked, row.waiting, json.loads(row.events))
+    return StoreStanding(row.pending, row.deadlines_due, row.parked, row.waiting, json.loads(row.events))
 
 
 async def answer(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from services.kernel.base.complaints import complaint
 from services.kernel.messages.faults import Refused, place
-from services.kernel.store.cursors import LONGEST, Cursors, Key, Part, WrongCursor
+from services.kernel.store.cursors import LONGEST, Cursors, Key, ListPart, WrongCursor
 
 PROBLEM = "application/problem+json"
 
@@ -78,7 +78,7 @@ class Page:
         """
         return None if self.cursor is None else read_cursor("cursor", self.cursor, cursors)
 
-    def of(self, part: Part[Any], cursors: Cursors) -> dict[str, Any]:
+    def of(self, part: ListPart[Any], cursors: Cursors) -> dict[str, Any]:
         """Return one page of a list as an answer, with the cursor of the next page or None."""
         following = part.following
         return {

@@ -13,13 +13,13 @@ from services.kernel.base import garbage
 from services.kernel.base.clock import clock_of
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import STORE_ERRORS, create_engine, is_transient, open_store
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Service
 from services.kernel.store.standing import answer
 from services.kernel.web.api import install_errors, problem, problems
 from services.kernel.web.status import Bridge, look, rested
 
-Router = Callable[[Desk[Any]], APIRouter]
+Router = Callable[[CommandExecutor[Any]], APIRouter]
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,10 @@ class Served:
 def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     """Return the web application of some services. It migrates their stores before it serves."""
     clock = clock_of(settings)
-    desks = [
-        Desk(item.service, create_engine(settings, item.service.name), clock, calendar=item.service.calendar)
+    executors = [
+        CommandExecutor(
+            item.service, create_engine(settings, item.service.name), clock, calendar=item.service.calendar
+        )
         for item in served
     ]
     bridge = Bridge(settings)
@@ -43,9 +45,9 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(bridge.close)
-            for desk in desks:
-                stack.push_async_callback(desk.engine.dispose)
-                await open_store(desk.engine, desk.service.name)
+            for executor in executors:
+                stack.push_async_callback(executor.engine.dispose)
+                await open_store(executor.engine, executor.service.name)
             garbage.look_less_often()  # a search through all that is loaded holds up every request
             yield
 
@@ -57,9 +59,9 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     install_errors(app)
     for error in (*STORE_ERRORS, OSError):
         app.add_exception_handler(error, _store_away)
-    for item, desk in zip(served, desks, strict=True):
-        app.include_router(item.router(desk))
-        app.include_router(_operations(desk, bridge))
+    for item, executor in zip(served, executors, strict=True):
+        app.include_router(item.router(executor))
+        app.include_router(_operations(executor, bridge))
 
     @app.get(
         "/health",
@@ -69,8 +71,8 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     )
     async def health() -> Response:
         try:
-            for desk in desks:
-                async with desk.engine.connect() as connection:
+            for executor in executors:
+                async with executor.engine.connect() as connection:
                     await answer(connection)
         except (OSError, Exception) as error:  # noqa: BLE001 - whatever it is, we are not healthy
             return problem(503, "A store does not answer", type(error).__name__)
@@ -94,9 +96,9 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         ] = None,
     ) -> dict[str, Any]:
         if at_rest_within is None:
-            stands = [await look(desk, bridge) for desk in desks]
+            stands = [await look(executor, bridge) for executor in executors]
         else:
-            stands = await rested(desks, bridge, within_seconds=at_rest_within)
+            stands = await rested(executors, bridge, within_seconds=at_rest_within)
         return {"services": [stand.shown() for stand in stands]}
 
     @app.get(
@@ -119,12 +121,12 @@ async def _store_away(_request: Request, error: Exception) -> Response:
     return problem(503, "Not possible now", detail)
 
 
-def _operations(desk: Desk[Any], bridge: Bridge) -> APIRouter:
-    name = desk.service.name
+def _operations(executor: CommandExecutor[Any], bridge: Bridge) -> APIRouter:
+    name = executor.service.name
     routes = APIRouter(tags=["operations"], responses=problems(503))
 
     @routes.get(f"/{name}/status", summary=f"How far the {name} service has come")
     async def status() -> dict[str, Any]:
-        return (await look(desk, bridge)).shown()
+        return (await look(executor, bridge)).shown()
 
     return routes

@@ -11,9 +11,9 @@ from aiokafka.errors import KafkaError
 
 from services.kernel.base.settings import Settings
 from services.kernel.kafka.admin import Bus
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Service
-from services.kernel.store.standing import Standing, standing
+from services.kernel.store.standing import StoreStanding, standing
 
 _PAUSE_SECONDS = 0.01
 
@@ -51,7 +51,7 @@ class Stand:
 
     service: str
     now: datetime
-    store: Standing
+    store: StoreStanding
     due: int
     """What time brought beside deadlines, and is still to be done."""
     lag: Mapping[str, int] | None = None
@@ -86,45 +86,47 @@ class Stand:
         }
 
 
-async def look(desk: Desk[Any], bridge: Bridge, *, thorough: bool = True) -> Stand:
+async def look(executor: CommandExecutor[Any], bridge: Bridge, *, thorough: bool = True) -> Stand:
     """Return how far a service has come.
 
     The store is asked before the bus and after it. An event that a service reads of its own is then either
     still to be published at the first question, unread at the second, or new at the third: none is
     overlooked on its way. A look that is not `thorough` ends where the first question found enough.
     """
-    first = await _stored(desk)
+    first = await _stored(executor)
     if first.left_in_store and not thorough:
         return first
     try:
-        lag: dict[str, int] | None = await bridge.lag(desk.service)
+        lag: dict[str, int] | None = await bridge.lag(executor.service)
     except (KafkaError, OSError):
         lag = None  # unknown while no broker answers
-    last = await _stored(desk)
+    last = await _stored(executor)
     moved = first.store.pending > 0 or first.store.events != last.store.events
     return Stand(last.service, last.now, last.store, last.due, lag, moved)
 
 
-async def _stored(desk: Desk[Any]) -> Stand:
-    now = desk.clock.now()
-    more = desk.service.count_due
-    async with desk.engine.connect() as connection:
+async def _stored(executor: CommandExecutor[Any]) -> Stand:
+    now = executor.clock.now()
+    more = executor.service.count_due
+    async with executor.engine.connect() as connection:
         due = 0 if more is None else await more(connection, now)
-        return Stand(desk.service.name, now, await standing(connection, now=now), due)
+        return Stand(executor.service.name, now, await standing(connection, now=now), due)
 
 
-async def rested(desks: Sequence[Desk[Any]], bridge: Bridge, *, within_seconds: float) -> list[Stand]:
+async def rested(
+    executors: Sequence[CommandExecutor[Any]], bridge: Bridge, *, within_seconds: float
+) -> list[Stand]:
     """Wait for the services in turn until each is at rest, and return how far they have come.
 
-    `desks` are in the order in which events flow, so what has come to rest stays at rest while those behind
-    it are waited for. Ends with the first service that is not at rest when the time is over.
+    `executors` are in the order in which events flow, so what has come to rest stays at rest while those
+    behind it are waited for. Ends with the first service that is not at rest when the time is over.
     """
     loop = asyncio.get_running_loop()
     over = loop.time() + within_seconds
     stands: list[Stand] = []
-    for desk in desks:
+    for executor in executors:
         while True:
-            stand = await look(desk, bridge, thorough=False)
+            stand = await look(executor, bridge, thorough=False)
             if stand.at_rest or loop.time() >= over:
                 break
             await asyncio.sleep(_PAUSE_SECONDS)

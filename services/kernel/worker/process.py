@@ -11,11 +11,11 @@ from services.kernel.base.clock import Clock, clock_of
 from services.kernel.base.environment import WrongSettings
 from services.kernel.base.logs import configure_logs
 from services.kernel.base.settings import Settings
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import create_engine, open_store
-from services.kernel.processing.batches import Delivery
-from services.kernel.processing.due_scanner import Scanner
+from services.kernel.processing.batches import BatchProcessor
+from services.kernel.processing.due_scanner import DeadlineScanner
 from services.kernel.processing.loops import keep_doing
 from services.kernel.processing.relay import Relay
 from services.kernel.processing.service import Service
@@ -48,7 +48,7 @@ class StoreOpened(Part):
 class LagReported(Part):
     """Shows as a metric how far behind the intake is."""
 
-    def __init__(self, intake: Intake[Any], service: str) -> None:
+    def __init__(self, intake: BatchConsumer[Any], service: str) -> None:
         super().__init__()
         self._intake = intake
         self._service = service
@@ -72,7 +72,7 @@ def parts_of(
 ) -> list[Part]:
     """Return what a worker process runs, in the order of its start; it stops in reverse."""
     calendar = service.calendar
-    delivery = Delivery(
+    delivery = BatchProcessor(
         service,
         engine,
         clock,
@@ -80,7 +80,7 @@ def parts_of(
         max_value_bytes=settings.max_value_bytes,
         parking_limit=settings.parking_limit,
     )
-    intake = Intake(
+    intake = BatchConsumer(
         topics=[topic.name for topic in service.reads],
         group=service.name,
         bootstrap=settings.kafka,
@@ -92,7 +92,7 @@ def parts_of(
         commit_pause_seconds=settings.commit_seconds,
         connection=settings.kafka_client(),
     )
-    scanner = Scanner(
+    scanner = DeadlineScanner(
         engine, clock, service=service.name, calendar=calendar, interval_seconds=settings.scan_seconds
     )
     return [

@@ -10,7 +10,7 @@ from mode import Service
 from services.kernel.base.settings import Settings
 from services.kernel.kafka.admin import Bus
 from services.kernel.kafka.clients import is_away
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 from services.kernel.processing.loops import Waiting, keep_doing
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ class BusWatch(Service):
     """
 
     def __init__(
-        self, intake: Intake[Any], settings: Settings, *, bus: Callable[[Settings], Bus] = Bus
+        self, intake: BatchConsumer[Any], settings: Settings, *, bus: Callable[[Settings], Bus] = Bus
     ) -> None:
         super().__init__()
         self._bus = bus

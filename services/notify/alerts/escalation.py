@@ -10,7 +10,7 @@ from schemas.events import AlertRaised, AlertReassigned, Event, NotificationEsca
 from schemas.events.codes import Role
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.messages.ids import derived
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.alerts.model import Address, Alert, People
 from services.notify.alerts.routing import duty_inbox, find_recipient, reach
@@ -62,7 +62,7 @@ def candidates(alert: Alert, people: People, *, council: Council, now: datetime)
 
 
 def decide_escalation(
-    alert: Alert, people: People, *, told: Mapping[UUID, Alert], council: Council, occasion: Occasion
+    alert: Alert, people: People, *, told: Mapping[UUID, Alert], council: Council, context: Context
 ) -> list[Event]:
     """Return the next step of an alert that nobody has acknowledged in time; nothing when there is none.
 
@@ -77,9 +77,9 @@ def decide_escalation(
         step = steps[index]
         if step.to == "reminder":
             return [
-                _escalated(alert, index + 1, step, facts.role, facts.recipient_id, facts.alert_id, occasion)
+                _escalated(alert, index + 1, step, facts.role, facts.recipient_id, facts.alert_id, context)
             ]
-        address = _whom(step, facts, people, council, now=occasion.now)
+        address = _whom(step, facts, people, council, now=context.now)
         if address.recipient_id == facts.recipient_id:
             continue
         known = [told[each] for each in alert_ids(facts, address.recipient_id).values() if each in told]
@@ -97,10 +97,10 @@ def decide_escalation(
                 "escalates": facts.alert_id,
                 "template": "escalation",
                 "next_step": step.next_step,
-                "raised_at": occasion.now,
+                "raised_at": context.now,
             }
         )
-        told_now = _escalated(alert, index + 1, step, address.role, address.recipient_id, alert_id, occasion)
+        told_now = _escalated(alert, index + 1, step, address.role, address.recipient_id, alert_id, context)
         return [raised, told_now]
     return []
 
@@ -222,7 +222,7 @@ def _escalated(
     role: Role,
     recipient_id: str,
     told_by: UUID,
-    occasion: Occasion,
+    context: Context,
 ) -> NotificationEscalated:
     return NotificationEscalated(
         child_id=alert.facts.child_id,
@@ -233,5 +233,5 @@ def _escalated(
         role=role,
         recipient_id=recipient_id,
         told_by=told_by,
-        escalated_at=occasion.now,
+        escalated_at=context.now,
     )

@@ -13,7 +13,7 @@ from schemas.events import (
     NotificationEscalated,
 )
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.alerts.model import AcknowledgeAlert, Alert, SnoozeAlert
 
@@ -29,7 +29,7 @@ AlertEvent = (
 
 
 def decide_acknowledgement(
-    alert: Alert, command: AcknowledgeAlert, *, escalated: Iterable[Alert] = (), occasion: Occasion
+    alert: Alert, command: AcknowledgeAlert, *, escalated: Iterable[Alert] = (), context: Context
 ) -> list[AlertAcknowledged]:
     """Acknowledge an alert; one that is acknowledged already stays as it is, and nobody is refused.
 
@@ -45,24 +45,24 @@ def decide_acknowledgement(
             child_id=each.facts.child_id,
             alert_id=each.alert_id,
             acknowledged_by=command.acknowledged_by,
-            acknowledged_at=occasion.now,
+            acknowledged_at=context.now,
         )
         for each in (alert, *(each for each in escalated if each.status == "open"))
     ]
 
 
 def decide_snooze(
-    alert: Alert, command: SnoozeAlert, *, council: Council, occasion: Occasion
+    alert: Alert, command: SnoozeAlert, *, council: Council, context: Context
 ) -> list[AlertSnoozed]:
     """Put an open alert off, no longer than its urgency allows; an acknowledged one is left as it is."""
     if alert.status == "absent":
         sentence = f"There is no alert {command.alert_id}: look the id up in GET /alerts."
         raise Refused(sentence, missing=True)
-    if alert.status == "acknowledged" or command.until <= occasion.now:
+    if alert.status == "acknowledged" or command.until <= context.now:
         return []
     urgency = alert.facts.urgency
     longest = council.pack.notifications.by_urgency[urgency].snooze_at_most_hours
-    if (command.until - occasion.now).total_seconds() > longest * 3600:
+    if (command.until - context.now).total_seconds() > longest * 3600:
         raise Refused(f"An alert that is {urgency.value} can be put off for {longest:g} hours at the most.")
     return [
         AlertSnoozed(
@@ -70,7 +70,7 @@ def decide_snooze(
             alert_id=alert.alert_id,
             snoozed_by=command.snoozed_by,
             snoozed_until=command.until,
-            snoozed_at=occasion.now,
+            snoozed_at=context.now,
         )
     ]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from schemas import events as e
 from schemas.events import Event
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.alerts.model import AssignKeyWorker, Case, KeyWorker, People, Referrer, ReviewingOfficer
 
@@ -44,7 +44,7 @@ def learn(people: People, event: Event) -> People:
 
 
 def decide_key_worker(
-    people: People, command: AssignKeyWorker, *, council: Council, occasion: Occasion
+    people: People, command: AssignKeyWorker, *, council: Council, context: Context
 ) -> list[e.KeyWorkerAssigned]:
     """Give a child a key worker, or none; whoever does not work here is refused."""
     worker = command.key_worker_id
@@ -57,7 +57,7 @@ def decide_key_worker(
             child_id=command.child_id,
             key_worker_id=worker,
             assigned_by=command.assigned_by,
-            assigned_at=occasion.now,
+            assigned_at=context.now,
         )
     ]
 

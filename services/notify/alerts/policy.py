@@ -6,7 +6,7 @@ from uuid import UUID
 from schemas.events import AlertRaised, AlertRepeated, AlertSettled, Event
 from schemas.events.codes import Urgency
 from services.kernel.deadlines.policy import DeadlineEvent
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.alerts.model import Address, Alert, People
 from services.notify.alerts.routing import addresses, team_of
@@ -17,7 +17,12 @@ MOST_URGENT_FIRST = (Urgency.URGENT, Urgency.SOON, Urgency.ROUTINE)
 
 
 def decide_alerts(
-    people: People, event: Event, *, council: Council, occasion: Occasion, still_open: Iterable[Alert] = ()
+    people: People,
+    event: Event,
+    *,
+    council: Council,
+    context: Context,
+    still_open: Iterable[Alert] = (),
 ) -> list[AlertRaised | AlertRepeated]:
     """Return the alerts that an event raises: one for each recipient, whatever number of rules names them.
 
@@ -29,22 +34,22 @@ def decide_alerts(
     told: dict[str, tuple[AlertRule, Address, str]] = {}
     vacant = False
     for rule in sorted(_rules(event, council.pack), key=lambda rule: MOST_URGENT_FIRST.index(rule.urgency)):
-        for address in addresses(rule, event, people, council, now=occasion.now):
+        for address in addresses(rule, event, people, council, now=context.now):
             told.setdefault(address.recipient_id, (rule, address, kind_of(event)))
             vacant |= address.vacant and rule.vacancy
     for rule in (council.pack.alerts_for(RECIPIENT_MISSING) or ()) if vacant else ():
-        for address in addresses(rule, event, people, council, now=occasion.now):
+        for address in addresses(rule, event, people, council, now=context.now):
             told.setdefault(address.recipient_id, (rule, address, RECIPIENT_MISSING))
     alerts = [
-        _alert(rule, address, kind, event, people, council.pack, occasion)
+        _alert(rule, address, kind, event, people, council.pack, context)
         for rule, address, kind in told.values()
     ]
     open_now = list(still_open)
-    return [_repetition(alert, open_now, council, occasion) or alert for alert in alerts]
+    return [_repetition(alert, open_now, council, context) or alert for alert in alerts]
 
 
 def decide_settlement(
-    event: Event, *, council: Council, occasion: Occasion, still_open: Iterable[Alert]
+    event: Event, *, council: Council, context: Context, still_open: Iterable[Alert]
 ) -> list[AlertSettled]:
     """Return that an event leaves nothing to be done about the child's open alerts of the same thing."""
     kinds = set(settled_kinds(event, council.pack))
@@ -53,7 +58,7 @@ def decide_settlement(
             child_id=event.child_id,
             alert_id=alert.alert_id,
             by=event.name,
-            settled_at=occasion.now,
+            settled_at=context.now,
         )
         for alert in still_open
         if alert.settled_at is None
@@ -88,15 +93,15 @@ def _alert(
     event: Event,
     people: People,
     pack: NotifyPack,
-    occasion: Occasion,
+    context: Context,
 ) -> AlertRaised:
     case = people.find_open_case(getattr(event, "case_id", None))
     team = team_of(event, people, pack)
     due_at = getattr(event, "due_at", None)
     return AlertRaised(
         child_id=event.child_id,
-        alert_id=occasion.id(f"alert/{address.role}/{address.recipient_id}"),
-        cause_id=occasion.cause,
+        alert_id=context.id(f"alert/{address.role}/{address.recipient_id}"),
+        cause_id=context.cause,
         recipient_id=address.recipient_id,
         role=address.role,
         stands_in_for=address.stands_in_for,
@@ -112,12 +117,12 @@ def _alert(
             due_on=day_words(last_day(due_at)) if due_at is not None else "",
         ),
         next_step=rule.next_step,
-        raised_at=occasion.now,
+        raised_at=context.now,
     )
 
 
 def _repetition(
-    alert: AlertRaised, still_open: Sequence[Alert], council: Council, occasion: Occasion
+    alert: AlertRaised, still_open: Sequence[Alert], council: Council, context: Context
 ) -> AlertRepeated | None:
     """Return that an open alert says the same of the same case; None when none does.
 
@@ -131,16 +136,16 @@ def _repetition(
             and facts.kind == alert.kind
             and (facts.case_id or facts.about) == (alert.case_id or alert.about)
             and (facts.about == alert.about or alert.urgency is not Urgency.URGENT)
-            and occasion.now - facts.raised_at <= council.pack.notifications.collapse_within
+            and context.now - facts.raised_at <= council.pack.notifications.collapse_within
         ):
             return AlertRepeated(
                 child_id=alert.child_id,
                 alert_id=known.alert_id,
-                cause_id=occasion.cause,
+                cause_id=context.cause,
                 about=alert.about,
                 due_at=alert.due_at,
                 repeats=known.repeats + 1,
-                repeated_at=occasion.now,
+                repeated_at=context.now,
             )
     return None
 

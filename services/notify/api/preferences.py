@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 
 from schemas.events import Code, Event, Moment
 from schemas.events.codes import Channel
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Command
 from services.kernel.web.api import TO_COMMANDS, IdempotencyKey, problems
 from services.notify.alerts.model import AssignKeyWorker
@@ -26,7 +26,7 @@ from services.notify.preferences.model import (
     Digest,
     EndAbsence,
 )
-from services.notify.store import preferences as arranging
+from services.notify.store import preferences as preference_store
 from services.notify.store.batch import NotifyStore
 
 WorkerId = Annotated[Code, Path(description="Whose arrangements.")]
@@ -58,28 +58,28 @@ class Absence(Command):
     declared_by: Code
 
 
-class KeyWorker(Command):
+class ChosenKeyWorker(Command):
     """Who is the child's key worker from now on; null: nobody."""
 
     key_worker_id: Code | None
     assigned_by: Code
 
 
-def add(routes: APIRouter, desk: Desk[NotifyBook]) -> None:
+def add(routes: APIRouter, executor: CommandExecutor[NotifyBook]) -> None:
     """Add the routes."""
 
     async def done(command: Command, key: str) -> dict[str, Any]:
-        return await desk.execute(command, key=key, respond=_done)
+        return await executor.execute(command, key=key, respond=_done)
 
     @routes.get(
         "/workers/{worker_id}/arrangements", responses=problems(404), summary="What somebody has arranged"
     )
     async def arranged(worker_id: WorkerId) -> dict[str, Any]:
-        store = desk.service.store
+        store = executor.service.store
         assert isinstance(store, NotifyStore)  # noqa: S101 - wired so in app.py
         check_practitioner(worker_id, store.pack)
-        async with desk.engine.connect() as connection:
-            known = await arranging.load(connection, None)
+        async with executor.engine.connect() as connection:
+            known = await preference_store.load(connection, None)
         hours = known.quiet_hours.get(worker_id)
         shown: dict[str, Any] = to_jsonable_python(
             {
@@ -133,7 +133,7 @@ def add(routes: APIRouter, desk: Desk[NotifyBook]) -> None:
     @routes.post(
         "/children/{child_id}/key-worker", responses=TO_COMMANDS, summary="Give a child a key worker"
     )
-    async def assign(child_id: UUID, asked: KeyWorker, key: IdempotencyKey) -> dict[str, Any]:
+    async def assign(child_id: UUID, asked: ChosenKeyWorker, key: IdempotencyKey) -> dict[str, Any]:
         return await done(AssignKeyWorker(child_id=child_id, **dict(asked)), key)
 
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from starlette.exceptions import HTTPException
 
 from services.kernel.messages import ids
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.web.api import problems
 from services.notify.book import NotifyBook
 from services.notify.delivery import receipts
 
 
-class Receipt(BaseModel):
+class NotifyReceipt(BaseModel):
     """What of a receipt is read: the sender's reference, and what became of the message."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -29,7 +29,7 @@ class Receipt(BaseModel):
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": Receipt.model_json_schema()}},
+        "content": {"application/json": {"schema": NotifyReceipt.model_json_schema()}},
     }
 }
 """What the OpenAPI document says of the body. FastAPI would say it for a parameter, and then read the body
@@ -41,7 +41,7 @@ Bearer = Annotated[
 ]
 
 
-def add(routes: APIRouter, desk: Desk[NotifyBook], token: SecretStr | None) -> None:
+def add(routes: APIRouter, executor: CommandExecutor[NotifyBook], token: SecretStr | None) -> None:
     """Add the route, if there is a token: without one nobody could tell Notify from a stranger."""
     if token is None:
         return
@@ -66,19 +66,19 @@ def add(routes: APIRouter, desk: Desk[NotifyBook], token: SecretStr | None) -> N
         receipt = await _receipt_in(request)
         message_id = _ours(receipt.reference)
         if message_id is not None:
-            async with desk.engine.begin() as connection:
-                await receipts.record(connection, message_id, receipt.status, now=desk.clock.now())
+            async with executor.engine.begin() as connection:
+                await receipts.record(connection, message_id, receipt.status, now=executor.clock.now())
         return Response(status_code=204)
 
 
-async def _receipt_in(request: Request) -> Receipt:
+async def _receipt_in(request: Request) -> NotifyReceipt:
     """Return the receipt that a request holds. Raises what the API's error handlers answer."""
     try:
         said = await request.json()
     except (ValueError, RecursionError):
         raise HTTPException(400, "The body is no JSON.") from None
     try:
-        return Receipt.model_validate(said)
+        return NotifyReceipt.model_validate(said)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
 

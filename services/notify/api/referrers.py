@@ -9,10 +9,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
 from schemas.events import Code
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.kernel.web.api import problems
 from services.notify.book import NotifyBook
-from services.notify.referrers.store import updates as referrer_rows
+from services.notify.referrers.store import updates as agency_updates
 from services.notify.referrers.store.keys import Doorkeeper, KeyTable
 
 CURSOR = re.compile(rb"1:([1-9][0-9]{0,17}):([0-9a-f]{16})")
@@ -53,9 +53,11 @@ def read_cursor(given: str) -> Cursor | None:
     return Cursor(int(match[1]), int.from_bytes(bytes.fromhex(match[2].decode()), signed=True))
 
 
-def add(routes: APIRouter, desk: Desk[NotifyBook], doorkeeper: Doorkeeper | None = None) -> None:
+def add(
+    routes: APIRouter, executor: CommandExecutor[NotifyBook], doorkeeper: Doorkeeper | None = None
+) -> None:
     """Add the routes. Keys are looked up in the service's own store unless another doorkeeper is given."""
-    keys = doorkeeper or KeyTable(desk.engine)
+    keys = doorkeeper or KeyTable(executor.engine)
 
     @routes.get(
         "/referrers/{agency_id:path}/updates",
@@ -74,20 +76,20 @@ def add(routes: APIRouter, desk: Desk[NotifyBook], doorkeeper: Doorkeeper | None
         ask at once.
         """
         await _admit(keys, bearer, agency_id)
-        async with desk.engine.connect() as connection:
+        async with executor.engine.connect() as connection:
             position = 0
             if after is not None:
                 cursor = read_cursor(after)
                 if cursor is None:
                     raise HTTPException(422, "This is no cursor of ours: send one as it came, or none.")
-                if await referrer_rows.find_at(connection, agency_id, cursor.position) != cursor.digest:
+                if await agency_updates.find_at(connection, agency_id, cursor.position) != cursor.digest:
                     raise HTTPException(
                         410,
                         "The updates are no longer in the order in which you have read them: begin again"
                         " without a cursor, and pass over every update_id that you have.",
                     )
                 position = cursor.position
-            found = await referrer_rows.after(connection, agency_id, position, limit=limit + 1)
+            found = await agency_updates.after(connection, agency_id, position, limit=limit + 1)
         page = found[:limit]
         return {
             "items": [each.update.shown() for each in page],

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.cursors import Key, Part
+from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 
 # What happens at one moment stands in the order in which one thing leads to another: services hear of each
@@ -57,7 +57,7 @@ MAY_SEE = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ChronologyEntry:
     """One event of the bus. Ids, codes, dates and levels, as it travelled."""
 
     message_id: UUID
@@ -93,7 +93,7 @@ async def list_entries(
     limit: int,
     after: Key | None = None,
     before: Key | None = None,
-) -> Part[Entry]:
+) -> ListPart[ChronologyEntry]:
     """Return one page of a child's events in the order in which they happened, numbered.
 
     Following the pages shows every event once that was there at the first. An earlier one that is heard of
@@ -105,13 +105,13 @@ async def list_entries(
     return part.map(_entry)
 
 
-async def find_cause(connection: Connection, message_id: UUID) -> Entry | None:
+async def find_cause(connection: Connection, message_id: UUID) -> ChronologyEntry | None:
     """Return the event with a message id; None when the chronology does not hold it."""
     row = (await connection.execute(CAUSE, {"message_id": message_id})).one_or_none()
     return None if row is None else _entry(row)
 
 
-async def history_of(connection: Connection, *, child_id: UUID, subject: UUID) -> list[Entry]:
+async def history_of(connection: Connection, *, child_id: UUID, subject: UUID) -> list[ChronologyEntry]:
     """Return every event of one deadline, or of anything else that events are about."""
     rows = await connection.execute(HISTORY, {"child_id": child_id, "subject": subject})
     return [_entry(row) for row in rows]
@@ -135,8 +135,8 @@ def _plain(prefix: str) -> str:
     return prefix.replace("_", r"\_")
 
 
-def _entry(row: Any) -> Entry:
-    return Entry(
+def _entry(row: Any) -> ChronologyEntry:
+    return ChronologyEntry(
         row.message_id,
         row.case_id,
         row.source,

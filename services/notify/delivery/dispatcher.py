@@ -16,10 +16,10 @@ from services.kernel.processing.loops import Waiting, keep_doing, worst
 from services.notify import metrics
 from services.notify.delivery.channels.carrier import Carrier
 from services.notify.delivery.channels.configured import DIRECT, SUBSCRIBED, Carriers, channels_of
-from services.notify.delivery.sender import Lane
-from services.notify.delivery.store import claims as lanes
-from services.notify.delivery.store import subscriptions as endpoints
-from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.sender import Sender
+from services.notify.delivery.store import claims
+from services.notify.delivery.store import subscriptions as subscription_store
+from services.notify.delivery.store.claims import SenderKey
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 25.0
 """How long a worker that stops waits for what is on its way; then the lease brings it back."""
 
 
-class Sending(Part):
+class Dispatcher(Part):
     """Looks every `send_seconds` which lanes have something to send, and lets each go its own pace.
 
     A hanging endpoint keeps its own task busy and nothing else: no connection to the store is held while
@@ -51,8 +51,8 @@ class Sending(Part):
         self._carriers = carriers or Carriers(settings, real=self._real)
         self._lease = timedelta(seconds=settings.claim_seconds)
         self._channels = channels_of(settings)
-        self._lanes: dict[LaneKey, Lane] = {}
-        self._running: dict[LaneKey, asyncio.Task[int]] = {}
+        self._lanes: dict[SenderKey, Sender] = {}
+        self._running: dict[SenderKey, asyncio.Task[int]] = {}
 
     @Part.task
     async def _look_for_ever(self) -> None:
@@ -65,7 +65,7 @@ class Sending(Part):
         self._running = {key: task for key, task in self._running.items() if key not in done}
         _raise_what_ended(done.values())
         async with self._engine.connect() as connection:
-            found = await lanes.busy(
+            found = await claims.busy(
                 connection,
                 direct=self._channels.intersection(DIRECT),
                 subscribed=self._channels.intersection(SUBSCRIBED),
@@ -105,20 +105,22 @@ class Sending(Part):
         """Let go of what the channels hold."""
         self._carriers.close()
 
-    async def _drain(self, lane: Lane) -> int:
+    async def _drain(self, lane: Sender) -> int:
         carrier = await self._carrier(lane.key)
         return await lane.drain(carrier)
 
-    async def _carrier(self, key: LaneKey) -> Carrier:
+    async def _carrier(self, key: SenderKey) -> Carrier:
         if key.subscription_id is None:
             return self._carriers.direct(key.channel)
         async with self._engine.connect() as connection:
             # Asked each time: a subscription that moved or has a new key counts from the next drain on.
-            return self._carriers.subscribed(await endpoints.get(connection, key.subscription_id))
+            return self._carriers.subscribed(await subscription_store.get(connection, key.subscription_id))
 
-    def _lane(self, key: LaneKey) -> Lane:
+    def _lane(self, key: SenderKey) -> Sender:
         if key not in self._lanes:
-            self._lanes[key] = Lane(key, self._engine, clock=self._clock, real=self._real, lease=self._lease)
+            self._lanes[key] = Sender(
+                key, self._engine, clock=self._clock, real=self._real, lease=self._lease
+            )
         return self._lanes[key]
 
     def _measure(self) -> None:

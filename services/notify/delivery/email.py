@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from urllib.parse import quote
 
 from services.kernel.base.settings import Settings
-from services.notify.delivery.store.queue import Message, Part
+from services.notify.delivery.store.queue import Message, MessagePart
 from services.notify.wording import due_words, kind_words
 
 PREFIXES = {"reminder": "Reminder: ", "escalation": "Not seen: "}
@@ -38,7 +38,7 @@ def address(recipient_id: str, settings: Settings) -> Address:
     return Address(username=recipient_id, domain=settings.mail_domain)
 
 
-def link(recipient_id: str, part: Part, settings: Settings) -> str:
+def link(recipient_id: str, part: MessagePart, settings: Settings) -> str:
     """Return the address of an alert's page."""
     return f"{inbox(recipient_id, settings)}/alerts/{part.alert_id}"
 
@@ -48,14 +48,14 @@ def inbox(recipient_id: str, settings: Settings) -> str:
     return f"{settings.site.rstrip('/')}/inbox/{quote(recipient_id, safe='')}"
 
 
-def reference(part: Part) -> str:
+def reference(part: MessagePart) -> str:
     """Return the case by the first part of its id, which is enough to recognise it and never personal."""
     if part.case_id is not None:
         return f"case {str(part.case_id)[:8]}"
     return f"reference {str(part.about)[:8]}"
 
 
-def _subject(parts: Sequence[Part]) -> str:
+def _subject(parts: Sequence[MessagePart]) -> str:
     if len(parts) > 1:
         return f"Leadline: {len(parts)} alerts"
     (part,) = parts

@@ -7,28 +7,28 @@ from typing import NamedTuple
 from schemas.events import AlertRaised, NotificationQueued
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.messages.faults import Refused
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.delivery.model import delivery_id
 from services.notify.preferences.hours import next_digest, peace_ends
 from services.notify.preferences.model import PERSONAL, ChoosePreference, Subscription
 
 
-class Moment(NamedTuple):
+class DeliveryTime(NamedTuple):
     """When something goes out: at once where `held_until` is None."""
 
     held_until: datetime | None = None
     digest: bool = False
 
 
-AT_ONCE = Moment()
+AT_ONCE = DeliveryTime()
 
 
 def decide_deliveries(
     alert: AlertRaised,
     *,
     council: Council,
-    occasion: Occasion,
+    context: Context,
     turn: int = 0,
     template: str | None = None,
     gather: bool = False,
@@ -56,15 +56,15 @@ def decide_deliveries(
             template=template or alert.template,
             held_until=moment.held_until,
             digest=moment.digest,
-            queued_at=occasion.now,
+            queued_at=context.now,
         )
-        for channel, subscription, moment in _ways(alert, council, occasion, gather=gather)
+        for channel, subscription, moment in _ways(alert, council, context, gather=gather)
     ]
 
 
 def when(
-    alert: AlertRaised, channel: Channel, *, council: Council, occasion: Occasion, gather: bool = False
-) -> Moment | None:
+    alert: AlertRaised, channel: Channel, *, council: Council, context: Context, gather: bool = False
+) -> DeliveryTime | None:
     """Return when an alert goes out on a personal channel; None when its recipient wants it not at all.
 
     What is urgent goes at once, whatever anybody has chosen and whatever the hour. Shared inboxes and
@@ -81,13 +81,13 @@ def when(
     hours = council.arrangements.quiet_hours.get(worker, council.pack.notifications.default_hours)
     if choice == "digest" or gather:
         digest_at = next_digest(
-            occasion.now,
+            context.now,
             digest_at=hours.digest_at,
             working_days_only=hours.digest == "working_day",
-            calendar=occasion.calendar,
+            calendar=context.calendar,
         )
-        return Moment(digest_at, digest=True)
-    return Moment(peace_ends(occasion.now, quiet_from=hours.quiet_from, quiet_until=hours.quiet_until))
+        return DeliveryTime(digest_at, digest=True)
+    return DeliveryTime(peace_ends(context.now, quiet_from=hours.quiet_from, quiet_until=hours.quiet_until))
 
 
 def check_preference(command: ChoosePreference, *, council: Council) -> None:
@@ -103,8 +103,8 @@ def check_preference(command: ChoosePreference, *, council: Council) -> None:
 
 
 def _ways(
-    alert: AlertRaised, council: Council, occasion: Occasion, *, gather: bool
-) -> Iterator[tuple[Channel, Subscription | None, Moment]]:
+    alert: AlertRaised, council: Council, context: Context, *, gather: bool
+) -> Iterator[tuple[Channel, Subscription | None, DeliveryTime]]:
     if not council.channels:
         return
     named = _channels(alert, council)
@@ -113,7 +113,7 @@ def _ways(
             continue
         if channel not in named and not _asked_for(alert, channel, council):
             continue
-        moment = when(alert, channel, council=council, occasion=occasion, gather=gather)
+        moment = when(alert, channel, council=council, context=context, gather=gather)
         if moment is not None:
             yield channel, None, moment
     for subscription in _subscriptions(alert, council):

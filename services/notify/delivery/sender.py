@@ -14,10 +14,9 @@ from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.postgres.database import is_transient
 from services.notify import metrics
 from services.notify.delivery.channels.breaker import Breaker
-from services.notify.delivery.channels.carrier import Away, Carrier, Later, Outcome, Refused, Taken
-from services.notify.delivery.store import claims as lanes
-from services.notify.delivery.store import queue
-from services.notify.delivery.store.claims import LaneKey
+from services.notify.delivery.channels.carrier import Away, Carrier, Later, Outcome, Rejected, Taken
+from services.notify.delivery.store import claims, queue
+from services.notify.delivery.store.claims import SenderKey
 from services.notify.delivery.store.queue import Message
 
 log = structlog.get_logger()
@@ -46,7 +45,7 @@ class Tried(NamedTuple):
     outcome: Outcome | None
 
 
-class Lane:
+class Sender:
     """Sends one lane's messages in their order, a batch after the other.
 
     At least once: what was taken and not recorded, because this process or the database broke in between,
@@ -58,7 +57,7 @@ class Lane:
 
     def __init__(
         self,
-        key: LaneKey,
+        key: SenderKey,
         engine: Engine,
         *,
         clock: Clock,
@@ -113,7 +112,7 @@ class Lane:
     async def _claim(self, limit: int) -> list[Message]:
         now = self._real.now()
         async with self._engine.connect() as connection:
-            return await lanes.claim(
+            return await claims.claim(
                 connection, self.key, limit=limit, claim_id=self._new_id(), now=now, until=now + self._lease
             )
 
@@ -156,7 +155,7 @@ class Lane:
                         pause_seconds=lasts.total_seconds(),
                     )
                     return
-                case Taken() | Refused() | Later(answered=True):
+                case Taken() | Rejected() | Later(answered=True):
                     self.breaker.succeed()
                 case Later():
                     self.breaker.fail(now)
@@ -192,25 +191,25 @@ class Lane:
                         ask_until=real + ASK_FOR,
                         now=now,
                     )
-                case Refused() | Later():
+                case Rejected() | Later():
                     await self._write_failure(connection, message, outcome, carrier, now=now)
         left = [each.message for each in tried if each.outcome is None or isinstance(each.outcome, Away)]
         if left:
-            await lanes.release(connection, left)
+            await claims.release(connection, left)
 
     async def _write_failure(
         self,
         connection: Connection,
         message: Message,
-        outcome: Refused | Later,
+        outcome: Rejected | Later,
         carrier: Carrier,
         *,
         now: datetime,
     ) -> None:
-        refused = isinstance(outcome, Refused)
+        refused = isinstance(outcome, Rejected)
         refusals = message.refusals + refused
         tired = carrier.attempts_allowed is not None and message.attempts + 1 >= carrier.attempts_allowed
-        if isinstance(outcome, Refused) and (outcome.final or refusals >= REFUSALS_ALLOWED):
+        if isinstance(outcome, Rejected) and (outcome.final or refusals >= REFUSALS_ALLOWED):
             why = outcome.kind
         elif tired:
             why = "gave_up"

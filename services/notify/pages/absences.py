@@ -16,11 +16,11 @@ from services.notify.pages.dates import NOTHING, EnteredDay
 from services.notify.pages.deeds import Deeds
 from services.notify.pages.people import Person
 from services.notify.pages.preferences import form_key
-from services.notify.pages.visiting import Forbidden, Reception, Visit, field_of
+from services.notify.pages.visiting import Forbidden, PageContext, Visit, field_of
 from services.notify.pages.words import plain
 from services.notify.preferences.hours import at
 from services.notify.preferences.model import Arrangements, DeclareAbsence, EndAbsence
-from services.notify.store import preferences as arranging
+from services.notify.store import preferences as preference_store
 from services.notify.wording import day_words
 
 DUTY_INBOX = "duty-inbox"
@@ -49,7 +49,7 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AbsenceLine:
     """One absence that holds now or is to come."""
 
     delegation_id: UUID
@@ -60,7 +60,7 @@ class Line:
     begun: bool
 
 
-def add(routes: APIRouter, reception: Reception) -> None:
+def add(routes: APIRouter, reception: PageContext) -> None:
     """Add the page and its two forms."""
     pack, deeds = reception.pack, Deeds(reception)
 
@@ -154,14 +154,14 @@ def command_of(entered: Entered, *, by: str) -> DeclareAbsence:
     )
 
 
-def lines_of(known: Arrangements, people: Sequence[str], *, now: datetime) -> list[Line]:
+def lines_of(known: Arrangements, people: Sequence[str], *, now: datetime) -> list[AbsenceLine]:
     """Return the absences of people that hold or are to come, the earliest first."""
     found = sorted(
         (each for worker in people for each in known.delegations.get(worker, ())),
         key=lambda each: (each.starts_at, each.worker_id, each.delegation_id),
     )
     return [
-        Line(
+        AbsenceLine(
             each.delegation_id,
             each.worker_id,
             day_words(each.starts_at.astimezone(LONDON).date()),
@@ -185,7 +185,7 @@ def _id_of(form: FormData) -> UUID:
         raise Forbidden from None
 
 
-async def _practitioner(reception: Reception, request: Request) -> Visit:
+async def _practitioner(reception: PageContext, request: Request) -> Visit:
     visit = await reception.visit(request)
     if visit.person.kind != "practitioner":
         raise Forbidden
@@ -193,7 +193,7 @@ async def _practitioner(reception: Reception, request: Request) -> Visit:
 
 
 async def _page(
-    reception: Reception,
+    reception: PageContext,
     visit: Visit,
     *,
     saved: bool = False,
@@ -201,8 +201,8 @@ async def _page(
     entered: Entered | None = None,
 ) -> Response:
     people = people_of(visit.person, reception.pack)
-    async with reception.desk.engine.connect() as connection:
-        known = await arranging.load(connection, None)
+    async with reception.executor.engine.connect() as connection:
+        known = await preference_store.load(connection, None)
     return reception.page(
         visit,
         "absences.html",

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from services.notify.alerts.model import AcknowledgeAlert, Alert
-from services.notify.chronology import queries as chronicle
-from services.notify.chronology.queries import Entry
+from services.notify.chronology import queries as chronology_queries
+from services.notify.chronology.queries import ChronologyEntry
 from services.notify.delivery.store import queue
 from services.notify.pack.model import AlertRule, NotifyPack
 from services.notify.pages.deeds import Deeds
 from services.notify.pages.inbox import InboxId, chosen_before
 from services.notify.pages.people import members_of
 from services.notify.pages.putting_off import allowed, until
-from services.notify.pages.visiting import Forbidden, Reception, Visit, back_to, field_of
+from services.notify.pages.visiting import Forbidden, PageContext, Visit, back_to, field_of
 from services.notify.pages.words import amount, card, line, parcel, plain, subject_words
 from services.notify.queries import lists as reading
 from services.notify.wording import due_words
@@ -34,7 +34,7 @@ class RuleShown:
     source: str | None
 
 
-def add(routes: APIRouter, reception: Reception) -> None:
+def add(routes: APIRouter, reception: PageContext) -> None:
     """Add the page and its forms."""
     deeds = Deeds(reception)
 
@@ -112,15 +112,17 @@ def rule_shown(alert: Alert, pack: NotifyPack) -> RuleShown | None:
     )
 
 
-async def _page(reception: Reception, visit: Visit, alert: Alert, *, is_mine: bool) -> Response:
+async def _page(reception: PageContext, visit: Visit, alert: Alert, *, is_mine: bool) -> Response:
     facts, now = alert.facts, visit.now
     cause, history, before = None, [], None
-    async with reception.desk.engine.connect() as connection:
+    async with reception.executor.engine.connect() as connection:
         # What is told to a referring agency it is told in the alert: events say more than it may know.
         if visit.person.works_with_children:
-            cause = await chronicle.find_cause(connection, facts.cause_id)
+            cause = await chronology_queries.find_cause(connection, facts.cause_id)
         if cause is not None and cause.type.startswith("deadline."):
-            history = await chronicle.history_of(connection, child_id=facts.child_id, subject=cause.subject)
+            history = await chronology_queries.history_of(
+                connection, child_id=facts.child_id, subject=cause.subject
+            )
         if facts.escalates is not None:
             before = await reading.find(connection, facts.escalates)
         deliveries = await queue.of_alert(connection, alert.alert_id)
@@ -144,5 +146,5 @@ async def _page(reception: Reception, visit: Visit, alert: Alert, *, is_mine: bo
     )
 
 
-def _deadline(history: list[Entry]) -> Iterator[Entry]:
+def _deadline(history: list[ChronologyEntry]) -> Iterator[ChronologyEntry]:
     return (each for each in history if each.type.startswith("deadline."))

@@ -14,7 +14,7 @@ from services.kernel.deadlines.calendar import LONDON
 from services.notify.pages.people import members_of
 from services.notify.pages.rendering import pages_of
 from services.notify.pages.turning import Turning
-from services.notify.pages.visiting import Forbidden, Reception
+from services.notify.pages.visiting import Forbidden, PageContext
 from services.notify.pages.words import card, plain
 from services.notify.queries import boards, rates
 from services.notify.queries.boards import Which
@@ -38,7 +38,7 @@ class RateRow:
     """Repetitions that were counted on an open alert instead of told again."""
 
 
-def add(routes: APIRouter, reception: Reception) -> None:
+def add(routes: APIRouter, reception: PageContext) -> None:
     """Add the pages."""
     pack = reception.pack
 
@@ -50,7 +50,7 @@ def add(routes: APIRouter, reception: Reception) -> None:
             raise Forbidden
         if len(teams) == 1:
             return RedirectResponse(f"/board/{teams[0].code}", status_code=303)
-        async with reception.desk.engine.connect() as connection:
+        async with reception.executor.engine.connect() as connection:
             found = [
                 (team, await boards.workloads(connection, members_of(pack, team), now=visit.now))
                 for team in teams
@@ -81,7 +81,7 @@ def add(routes: APIRouter, reception: Reception) -> None:
         since = pack.working_calendar.start_of_day(mondays[-1])
         cursors = boards.LIST.cursors({"team": team_code, "which": which})
         after, before = turned.after(cursors), turned.before(cursors)
-        async with reception.desk.engine.connect() as connection:
+        async with reception.executor.engine.connect() as connection:
             loads = await boards.workloads(connection, members, now=visit.now)
             alerts = await boards.list_open(
                 connection, members, which, now=visit.now, limit=PER_PAGE, after=after, before=before

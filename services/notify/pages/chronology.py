@@ -12,13 +12,13 @@ from fastapi.responses import HTMLResponse
 from schemas.events import times
 from services.kernel.deadlines.calendar import LONDON
 from services.kernel.postgres.connection import Connection
-from services.notify.chronology import queries as chronicle
+from services.notify.chronology import queries as chronology_queries
 from services.notify.chronology.queries import ChronologyFilter
 from services.notify.pages.alert import managed
 from services.notify.pages.dates import LONGEST, EnteredDay
 from services.notify.pages.rendering import pages_of
 from services.notify.pages.turning import Turning
-from services.notify.pages.visiting import Forbidden, Reception, Visit
+from services.notify.pages.visiting import Forbidden, PageContext, Visit
 from services.notify.pages.words import line
 from services.notify.preferences.hours import at
 from services.notify.wording import day_words
@@ -47,7 +47,7 @@ KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 """What a timeline can be narrowed to: code, words, how the wire types begin."""
 
 
-def add(routes: APIRouter, reception: Reception) -> None:
+def add(routes: APIRouter, reception: PageContext) -> None:
     """Add the page."""
 
     @routes.get(
@@ -85,11 +85,11 @@ def add(routes: APIRouter, reception: Reception) -> None:
             "since": None if first is None else first.isoformat(),
             "until": None if last is None else last.isoformat(),
         }
-        cursors = chronicle.LIST.cursors({**query, "child": child_id, "paper": paper})
+        cursors = chronology_queries.LIST.cursors({**query, "child": child_id, "paper": paper})
         after, before = turned.after(cursors), turned.before(cursors)
-        async with reception.desk.engine.connect() as connection:
+        async with reception.executor.engine.connect() as connection:
             await needs_child(connection, reception, visit, child_id)
-            entries = await chronicle.list_entries(
+            entries = await chronology_queries.list_entries(
                 connection, chosen, limit=ON_PAPER if paper else PER_PAGE, after=after, before=before
             )
         # Every look at a child's record is recorded; ids only, as everywhere in logs.
@@ -117,10 +117,10 @@ def add(routes: APIRouter, reception: Reception) -> None:
         )
 
 
-async def needs_child(connection: Connection, reception: Reception, visit: Visit, child_id: UUID) -> None:
+async def needs_child(connection: Connection, reception: PageContext, visit: Visit, child_id: UUID) -> None:
     """Raise Forbidden unless the visitor is around a child."""
     person = visit.person
-    if not person.works_with_children or not await chronicle.may_see(
+    if not person.works_with_children or not await chronology_queries.may_see(
         connection,
         child_id,
         person_id=person.person_id,

@@ -11,19 +11,19 @@ from services.kernel.processing.commands import Respond
 from services.kernel.processing.service import Command
 from services.notify.alerts.model import AcknowledgeAlert, Alert, SnoozeAlert
 from services.notify.book import NotifyBook
-from services.notify.pages.visiting import Reception
+from services.notify.pages.visiting import PageContext
 from services.notify.queries import lists as reading
 
 
 class Deeds:
     """Executes what a form asks for."""
 
-    def __init__(self, reception: Reception) -> None:
-        self._desk = reception.desk
+    def __init__(self, reception: PageContext) -> None:
+        self._executor = reception.executor
 
     async def find(self, inbox: str, alert_id: UUID) -> Alert:
         """Return an alert of an inbox. Raises Refused when it is not there, for whatever reason."""
-        async with self._desk.engine.connect() as connection:
+        async with self._executor.engine.connect() as connection:
             alert = await reading.find(connection, alert_id)
         if alert is None or alert.facts.recipient_id != inbox:
             raise Refused(f"There is no such alert in the inbox of {inbox}.", missing=True)
@@ -43,7 +43,7 @@ class Deeds:
 
     async def execute(self, command: Command, *, key: str) -> None:
         """Execute a command once per key. Raises Refused when the rules do not allow it."""
-        await self._desk.execute(command, key=key, respond=RESPOND)
+        await self._executor.execute(command, key=key, respond=RESPOND)
 
 
 def _respond(_book: NotifyBook, events: Sequence[Event]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from services.notify.pages.live import fingerprint
 from services.notify.pages.putting_off import LENGTHS, until
 from services.notify.pages.rendering import inbox_address, pages_of
 from services.notify.pages.turning import FIRST, Turned, Turning
-from services.notify.pages.visiting import Forbidden, Reception, Visit, back_to, field_of
+from services.notify.pages.visiting import Forbidden, PageContext, Visit, back_to, field_of
 from services.notify.pages.words import card
 from services.notify.queries import lists as reading
 from services.notify.queries import watching
@@ -49,7 +49,7 @@ class Chosen(BaseModel):
 InboxId = Annotated[Code, InPath(description="Whose inbox.")]
 
 
-def add(routes: APIRouter, reception: Reception) -> None:
+def add(routes: APIRouter, reception: PageContext) -> None:
     """Add the list and its form."""
     deeds = Deeds(reception)
 
@@ -122,7 +122,7 @@ async def _put_off(
 
 
 async def _list(
-    reception: Reception,
+    reception: PageContext,
     visit: Visit,
     inbox_id: str,
     query: dict[str, Any],
@@ -143,7 +143,7 @@ async def _list(
     # Bound to what was chosen, and not to the moment at which an alert counts as put off.
     cursors = reading.LIST[query["sort"]].cursors({**query, "inbox": inbox_id})
     after, before = turned.after(cursors), turned.before(cursors)
-    async with reception.desk.engine.connect() as connection:
+    async with reception.executor.engine.connect() as connection:
         alerts = await reading.list_alerts(
             connection,
             chosen,

@@ -20,9 +20,9 @@ from services.kernel.base.clock import Clock, SystemClock
 from services.kernel.base.ending import kind_of, place_of
 from services.kernel.postgres.connection import Engine
 from services.kernel.processing.loops import Waiting
-from services.notify.pages.visiting import Forbidden, NotSignedIn, Reception
+from services.notify.pages.visiting import Forbidden, NotSignedIn, PageContext
 from services.notify.queries import watching
-from services.notify.queries.watching import Ear, Standing
+from services.notify.queries.watching import InboxStanding, Listener
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ class Live:
     async def _look_for_ever(self) -> None:
         while self._watchers:
             try:
-                async with Ear(self._engine.address, self._woken.set) as ear:
+                async with Listener(self._engine.address, self._woken.set) as ear:
                     while not ear.is_deaf:
                         await self._look()
                         self._waiting.end()
@@ -131,15 +131,15 @@ class Live:
                 watcher.tell(fingerprint(found[watcher.inbox]))
 
 
-def fingerprint(standings: Iterable[Standing]) -> str:
+def fingerprint(standings: Iterable[InboxStanding]) -> str:
     """Return a short text that is another one when anything about some open alerts is."""
     lines = sorted(f"{each.alert_id}:{each.version}" for each in standings)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def add(routes: APIRouter, reception: Reception) -> None:
+def add(routes: APIRouter, reception: PageContext) -> None:
     """Add the stream."""
-    live = Live(reception.desk.engine, reception.desk.clock)
+    live = Live(reception.executor.engine, reception.executor.clock)
     real_time = SystemClock()
 
     @routes.get("/inbox/live", response_class=StreamingResponse, include_in_schema=False)

@@ -14,7 +14,7 @@ from services.kernel.messages.faults import Refused
 from services.notify.alerts.routing import WORKERS
 from services.notify.pack.model import NotifyPack
 from services.notify.pages.deeds import Deeds
-from services.notify.pages.visiting import Forbidden, Reception, Visit, field_of
+from services.notify.pages.visiting import Forbidden, PageContext, Visit, field_of
 from services.notify.pages.words import CHANNELS, subject_words
 from services.notify.preferences.model import (
     PERSONAL,
@@ -26,7 +26,7 @@ from services.notify.preferences.model import (
     QuietHours,
     widening,
 )
-from services.notify.store import preferences as arranging
+from services.notify.store import preferences as preference_store
 from services.notify.wording import sentence
 
 CHOICES: Mapping[str, str] = {"at_once": "at once", "digest": "in the digest", "off": "not at all"}
@@ -45,7 +45,7 @@ ALL_KINDS = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PreferenceRow:
     """One kind of alert and what somebody has chosen for it on each channel."""
 
     kind: str
@@ -65,7 +65,7 @@ class Field:
     options: tuple[tuple[str, str], ...]
 
 
-def add(routes: APIRouter, reception: Reception) -> None:
+def add(routes: APIRouter, reception: PageContext) -> None:
     """Add the page and its two forms."""
     pack, deeds = reception.pack, Deeds(reception)
 
@@ -116,10 +116,10 @@ def kinds_of(pack: NotifyPack) -> list[str]:
     return [ALL_KINDS, *sorted(told)]
 
 
-def rows_of(pack: NotifyPack, known: Arrangements, worker_id: str) -> list[Row]:
+def rows_of(pack: NotifyPack, known: Arrangements, worker_id: str) -> list[PreferenceRow]:
     """Return the table of preferences."""
     return [
-        Row(
+        PreferenceRow(
             kind,
             "Everything that is not chosen below" if kind == ALL_KINDS else subject_words(kind),
             pack.is_urgent(kind),
@@ -183,20 +183,20 @@ def form_key(form: FormData) -> str:
     return key
 
 
-async def _practitioner(reception: Reception, request: Request) -> Visit:
+async def _practitioner(reception: PageContext, request: Request) -> Visit:
     visit = await reception.visit(request)
     if visit.person.kind != "practitioner":
         raise Forbidden
     return visit
 
 
-async def _arrangements(reception: Reception) -> Arrangements:
-    async with reception.desk.engine.connect() as connection:
-        return await arranging.load(connection, None)
+async def _arrangements(reception: PageContext) -> Arrangements:
+    async with reception.executor.engine.connect() as connection:
+        return await preference_store.load(connection, None)
 
 
 async def _page(
-    reception: Reception,
+    reception: PageContext,
     visit: Visit,
     *,
     saved: bool = False,

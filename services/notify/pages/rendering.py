@@ -10,7 +10,7 @@ import structlog
 from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, Undefined
 
-from services.kernel.store.cursors import Cursors, Part
+from services.kernel.store.cursors import Cursors, ListPart
 from services.notify.wording import sentence
 
 HERE = Path(__file__).parents[1]
@@ -83,7 +83,7 @@ def inbox_address(inbox: str) -> str:
 
 
 def pages_of(
-    address: str, part: Part[Any], cursors: Cursors, query: Mapping[str, Any], *, fragment: str = ""
+    address: str, part: ListPart[Any], cursors: Cursors, query: Mapping[str, Any], *, fragment: str = ""
 ) -> Pages:
     """Return where in a list a page is; what the visitor has chosen stays in the addresses.
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from services.kernel.base.settings import Settings
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.notify.book import NotifyBook
 from services.notify.pages import (
     absences,
@@ -34,9 +34,9 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 """What every page may answer beside itself."""
 
 
-def pages(desk: Desk[NotifyBook], settings: Settings) -> APIRouter:
+def pages(executor: CommandExecutor[NotifyBook], settings: Settings) -> APIRouter:
     """Return the routes of the pages. Whatever goes wrong behind one of them is answered with a page."""
-    reception = reception_of(desk, settings)
+    reception = reception_of(executor, settings)
     routes = APIRouter(tags=["pages"], route_class=answering_with_pages(reception), responses=ANSWERS)
     sign_in.add(routes, reception)
     live.add(routes, reception)

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.notify.pages.session import Session
-from services.notify.pages.visiting import Forbidden, Reception, checked_form, field_of
+from services.notify.pages.visiting import Forbidden, PageContext, checked_form, field_of
 
 log = structlog.get_logger()
 
 HOME = "/inbox"
 
 
-def add(routes: APIRouter, reception: Reception) -> None:
+def add(routes: APIRouter, reception: PageContext) -> None:
     """Add the pages."""
 
     @routes.get("/sign-in", response_class=HTMLResponse, summary="Page: sign in")
@@ -54,7 +54,7 @@ def inside(address: str) -> str:
 
 
 async def _page(
-    reception: Reception, request: Request, *, wanted: str = HOME, error: str | None = None
+    reception: PageContext, request: Request, *, wanted: str = HOME, error: str | None = None
 ) -> Response:
     # Somebody who looks at this page again in another window stays signed in until they choose.
     session: Session = reception.sessions.find(request) or reception.sessions.start(None)
@@ -62,7 +62,7 @@ async def _page(
         None,
         "sign_in.html",
         status=422 if error else 200,
-        groups=await reception.identity.choices(now=reception.desk.clock.now()),
+        groups=await reception.identity.choices(now=reception.executor.clock.now()),
         wanted=inside(wanted),
         token_of_form=session.token,
         error=error,

@@ -20,7 +20,7 @@ from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.messages.faults import Refused
 from services.kernel.postgres.database import is_transient
-from services.kernel.processing.commands import Desk
+from services.kernel.processing.commands import CommandExecutor
 from services.notify.book import NotifyBook
 from services.notify.pack.model import NotifyPack
 from services.notify.pages.identity import DemoUsers, Identity, Nobody
@@ -69,10 +69,10 @@ class Visit:
 
 
 @dataclass
-class Reception:
-    """What all pages share: the desk, the pack, who signs in, and how pages look."""
+class PageContext:
+    """What all pages share: the executor of commands, the pack, who signs in, and how pages look."""
 
-    desk: Desk[NotifyBook]
+    executor: CommandExecutor[NotifyBook]
     pack: NotifyPack
     channels: frozenset[Channel]
     """Those that this installation can send on."""
@@ -89,7 +89,7 @@ class Reception:
         person = await self.identity.find(session.person_id)
         if person is None:
             raise NotSignedIn
-        return Visit(request, session, person, self.desk.clock.now())
+        return Visit(request, session, person, self.executor.clock.now())
 
     def page(self, visit: Visit | None, template: str, *, status: int = 200, **values: Any) -> Response:
         """Return a page for a visitor; None where nobody has signed in."""
@@ -133,12 +133,12 @@ class Reception:
         return self.page(visit, "failed.html", status=500)
 
 
-def reception_of(desk: Desk[NotifyBook], settings: Settings) -> Reception:
+def reception_of(executor: CommandExecutor[NotifyBook], settings: Settings) -> PageContext:
     """Return what all pages share, under the settings' way of signing in."""
-    store, secret = desk.service.store, settings.session_secret
+    store, secret = executor.service.store, settings.session_secret
     assert isinstance(store, NotifyStore)  # noqa: S101 - the notify service has no other
-    return Reception(
-        desk,
+    return PageContext(
+        executor,
         store.pack,
         store.channels,
         settings,
@@ -147,7 +147,7 @@ def reception_of(desk: Desk[NotifyBook], settings: Settings) -> Reception:
             SystemClock(),
             secure=settings.site.startswith("https:"),
         ),
-        DemoUsers(store.pack, desk.engine) if settings.sign_in == "demo" else Nobody(),
+        DemoUsers(store.pack, executor.engine) if settings.sign_in == "demo" else Nobody(),
     )
 
 
@@ -171,7 +171,7 @@ def back_to(inbox: str, query: Mapping[str, Any] | None = None) -> RedirectRespo
     return RedirectResponse(address_with(inbox_address(inbox), query or {}), status_code=303)
 
 
-def answering_with_pages(reception: Reception) -> type[APIRoute]:
+def answering_with_pages(reception: PageContext) -> type[APIRoute]:
     """Return the route class of pages: whatever goes wrong behind one of them is answered with a page."""
 
     class PageRoute(APIRoute):

@@ -10,7 +10,7 @@ from uuid import UUID
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.deadlines.calendar import LONDON
 from services.notify.alerts.model import Alert
-from services.notify.chronology.queries import Entry
+from services.notify.chronology.queries import ChronologyEntry
 from services.notify.wording import day_words, due_words, kind_words, moment_words, sentence
 
 WHY: Mapping[Role, str] = {
@@ -106,7 +106,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EventLine:
     """One event as people read it."""
 
     message_id: UUID
@@ -163,12 +163,12 @@ def card(alert: Alert, *, now: datetime, to_its_recipient: bool = True) -> Card:
     )
 
 
-def line(entry: Entry, *, now: datetime) -> Line:
+def line(entry: ChronologyEntry, *, now: datetime) -> EventLine:
     """Return an event in words: when, what, and the facts that it carries."""
     name = entry.type.rpartition(".v")[0] or entry.type
     kind = entry.data.get("kind") if name.startswith("deadline.") else None
     local = entry.occurred_at.astimezone(LONDON)
-    return Line(
+    return EventLine(
         message_id=entry.message_id,
         when=moment_words(entry.occurred_at, now=now),
         day=local.date(),
@@ -180,7 +180,7 @@ def line(entry: Entry, *, now: datetime) -> Line:
     )
 
 
-def facts_of(entry: Entry, *, now: datetime) -> Iterator[tuple[str, str]]:
+def facts_of(entry: ChronologyEntry, *, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield an event's facts by name, without what it does not say, what its title says, ids of messages."""
     data, is_deadline = entry.data, entry.type.startswith("deadline.")
     for name, value in data.items():

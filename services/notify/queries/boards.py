@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.cursors import Key, Part
+from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 from services.notify.alerts.model import Alert
 from services.notify.queries.lists import DUE, URGENCY
@@ -67,7 +67,7 @@ async def list_open(
     limit: int,
     after: Key | None = None,
     before: Key | None = None,
-) -> Part[Alert]:
+) -> ListPart[Alert]:
     """Return one page of a team's open alerts, the most urgent and earliest due first, numbered.
 
     Following the pages shows every alert that is on the board throughout, once.

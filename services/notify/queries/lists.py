@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.cursors import Key, Part
+from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 from services.notify.alerts.model import Alert
 from services.notify.store.batch import ALERT, alert_of
@@ -111,7 +111,7 @@ async def list_alerts(
     after: Key | None = None,
     before: Key | None = None,
     numbered: bool = False,
-) -> Part[Alert]:
+) -> ListPart[Alert]:
     """Return one page of alerts; by due date, those without one come last.
 
     Following the pages shows every alert that is in the list throughout, once.

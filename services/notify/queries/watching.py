@@ -20,7 +20,7 @@ OPEN = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class InboxStanding:
     """One open alert and how many events it has had."""
 
     alert_id: UUID
@@ -29,15 +29,15 @@ class Standing:
 
 async def open_alerts(
     connection: Connection, recipients: Sequence[str], *, now: datetime
-) -> dict[str, frozenset[Standing]]:
+) -> dict[str, frozenset[InboxStanding]]:
     """Return the open alerts of each of some inboxes; none that is put off or settled."""
-    found: dict[str, set[Standing]] = {recipient: set() for recipient in recipients}
+    found: dict[str, set[InboxStanding]] = {recipient: set() for recipient in recipients}
     for row in await connection.execute(OPEN, {"recipients": list(recipients), "now": now}):
-        found[row.recipient_id].add(Standing(row.alert_id, row.version))
+        found[row.recipient_id].add(InboxStanding(row.alert_id, row.version))
     return {recipient: frozenset(alerts) for recipient, alerts in found.items()}
 
 
-class Ear:
+class Listener:
     """One connection that hears of every transaction that published something. Leave the context to close."""
 
     def __init__(self, address: str, heard: Callable[[], None]) -> None:

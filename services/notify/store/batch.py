@@ -19,9 +19,9 @@ from services.notify.delivery.model import Delivery
 from services.notify.pack.model import RECIPIENT_MISSING, NotifyPack
 from services.notify.preferences.model import Arrangements
 from services.notify.referrers.policy import OF_CASES
-from services.notify.referrers.store import updates as referrer_rows
-from services.notify.store import people as people_rows
-from services.notify.store import preferences as arranging
+from services.notify.referrers.store import updates as agency_updates
+from services.notify.store import people as people_store
+from services.notify.store import preferences as preference_store
 
 ALERT = """
     alert_id, version, status, recipient_id, role, kind, urgency, says, next_step, about, case_id, child_id,
@@ -149,7 +149,7 @@ class NotifyStore:
 
     async def council(self, connection: Connection) -> Council:
         """Return what decisions stand on. The arrangements are read again only when they have changed."""
-        self._arrangements = await arranging.load(connection, self._arrangements)
+        self._arrangements = await preference_store.load(connection, self._arrangements)
         return Council(self.pack, self._arrangements, self.channels)
 
     async def load(self, connection: Connection, messages: Sequence[Message]) -> NotifyBook:
@@ -162,10 +162,10 @@ class NotifyStore:
         children = {event.child_id for event in events}
         children |= {message.child_id for message in messages if isinstance(message, AssignKeyWorker)}
         if children:
-            book.people = await people_rows.load(connection, sorted(children))
+            book.people = await people_store.load(connection, sorted(children))
         of_cases = {event.child_id for event in events if isinstance(event, OF_CASES)}
         if of_cases:
-            for child_id, story in (await referrer_rows.heard_of(connection, sorted(of_cases))).items():
+            for child_id, story in (await agency_updates.heard_of(connection, sorted(of_cases))).items():
                 book.people[child_id] = replace(book.people_of(child_id), story=story)
         if events:
             await self._load_open(connection, book, events)
@@ -178,8 +178,8 @@ class NotifyStore:
 
     async def save(self, connection: Connection, book: NotifyBook) -> None:
         """Write what has changed."""
-        await people_rows.save(connection, book)
-        await arranging.save(connection, book.arranged)
+        await people_store.save(connection, book)
+        await preference_store.save(connection, book.arranged)
         fresh = [book.alerts[each] for each in sorted(book.fresh_alerts)]
         if fresh:
             await connection.execute(INSERT_ALERTS, _columns(fresh))

@@ -20,7 +20,7 @@ from services.placement.ssda903.overlaps import Stay, overlapping
 from services.placement.ssda903.parts import KINDS, NEEDED, Kind
 from services.placement.ssda903.reading import ReturnFile
 from services.placement.ssda903.report import FileCount, Refusal
-from services.placement.ssda903.tables import Row
+from services.placement.ssda903.tables import ReturnRow
 from services.placement.ssda903.years import OVER_MIDNIGHT, Naming, ReturnYears, find_years, last_day
 
 CHILDREN = UUID("0d2b7f6a-6a0c-5f0e-9a53-3d1f0c0f9030")
@@ -114,7 +114,7 @@ class _FileChecker:
         self._seen_subjects: dict[tuple[UUID, UUID], int] = {}
         self._fewest = 1 + max(map(file.columns.index, NEEDED[file.kind])) if file.columns else 0
 
-    def fact(self, row: Row) -> Fact:
+    def fact(self, row: ReturnRow) -> Fact:
         """Return the row's fact; raises _Wrong with the reason."""
         # Excel leaves empty cells at the end of a row out, which is no harm where nothing is needed.
         if not self._fewest <= row.fields <= len(self._file.columns):

@@ -17,7 +17,7 @@ from services.kernel.base.settings import Settings
 from services.kernel.messages.envelope import Envelope, encode
 from services.placement.ssda903.checking import Fact, check
 from services.placement.ssda903.reading import read_returns
-from services.placement.ssda903.report import Report
+from services.placement.ssda903.report import ImportReport
 from services.placement.ssda903.years import Naming, last_day
 
 SOURCE = "/partners/ssda903"
@@ -45,7 +45,7 @@ def import_returns(
     naming: Naming | None = None,
     wait_seconds: float = 300.0,
     on_progress: Progress | None = None,
-) -> Report:
+) -> ImportReport:
     """Import the returns of one or more years; return what became of every row.
 
     Reading and checking come first. When it is not clear what the files are, nothing is published; when one
@@ -64,7 +64,7 @@ def import_returns(
     tell = on_progress or _silently
     ends = _publish(checked.facts, settings)
     handled = _wait(ends, len(checked.facts), settings, seconds=wait_seconds, tell=tell)
-    return Report(
+    return ImportReport(
         years=checked.years.words,
         files=checked.files,
         refusals=checked.refusals,

@@ -23,8 +23,8 @@ from services.placement.ssda903.tables import (
     WORKBOOK,
     XML,
     NotATable,
-    Row,
-    Table,
+    ReturnRow,
+    ReturnTable,
     begins_with_the_return,
     read_table,
 )
@@ -50,7 +50,7 @@ class ReturnFile:
     year: int | None
     """The year in the file's name; None when it has none."""
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ReturnRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _refuse_other_formats(path: Path) -> None:
         raise NotATable(XML)
 
 
-def _kind(name: str, table: Table) -> Kind | None:
+def _kind(name: str, table: ReturnTable) -> Kind | None:
     """Return which part of the return a table is, None when it is none. Raises NotATable for damage."""
     shown, named = kinds_with(table.columns), kinds_named(name)
     if not shown and (not names_the_return(name) or table.columns == REPORT_COLUMNS):
@@ -163,7 +163,7 @@ def _kind(name: str, table: Table) -> Kind | None:
     return kind
 
 
-def _check_columns(kind: Kind, table: Table) -> None:
+def _check_columns(kind: Kind, table: ReturnTable) -> None:
     if not table.named:
         raise NotATable(
             f"its first rows do not name the columns: put {', '.join(NEEDED[kind])} above the data"

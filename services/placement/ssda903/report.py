@@ -34,7 +34,7 @@ class FileCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ImportReport:
     """The outcome of one import. Rows of several files or years may speak of one fact."""
 
     years: str

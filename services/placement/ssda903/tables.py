@@ -50,7 +50,7 @@ class NotATable(Exception):  # noqa: N818 - a finding, not a mistake
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReturnRow:
     """One row of a file: its values by upper-case column, stripped; cells that it lacks are empty."""
 
     line: int
@@ -60,16 +60,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ReturnTable:
     """The columns of a file and its rows; both are empty when the file is."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ReturnRow, ...]
     named: bool
     """Whether a row of column names was found; otherwise the first row took its place."""
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> ReturnTable:
     """Return what a CSV file holds. Rows without a value are left out. Raises NotATable."""
     try:
         if path.stat().st_size > LARGEST_BYTES:
@@ -111,7 +111,7 @@ def _text(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def _table(text: str) -> Table:
+def _table(text: str) -> ReturnTable:
     told = SEPARATOR_LINE.match(text)
     separators = SEPARATORS + (told[1] if told else "")
     # The row of column names is the one that names most of them, read with the separator that finds most.
@@ -129,7 +129,7 @@ def _table(text: str) -> Table:
     while names and not names[-1]:
         names.pop()
     columns = tuple(names)
-    return Table(columns, tuple(_row(line, cells, columns) for line, cells in rows), named=found > 0)
+    return ReturnTable(columns, tuple(_row(line, cells, columns) for line, cells in rows), named=found > 0)
 
 
 def _top(text: str, separator: str) -> list[list[str]]:
@@ -152,8 +152,8 @@ def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
         raise NotATable(f"it is no CSV file after line {reader.line_num}: {error}") from None
 
 
-def _row(line: int, cells: list[str], columns: tuple[str, ...]) -> Row:
+def _row(line: int, cells: list[str], columns: tuple[str, ...]) -> ReturnRow:
     while len(cells) > len(columns) and not cells[-1]:
         cells.pop()
     values = dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))
-    return Row(line, values, len(cells))
+    return ReturnRow(line, values, len(cells))

@@ -10,7 +10,7 @@ from services.kernel.postgres.connection import Connection, Row
 
 
 @dataclass(frozen=True)
-class Table:
+class StoreTable:
     """A table whose columns are the attributes of one frozen type. The first column is its key.
 
     Names and types come from this package alone, never from outside: they are part of the statements.
@@ -56,7 +56,7 @@ class Table:
         await connection.execute(text(statement), values)
 
 
-KNOWN_CASES = Table(
+KNOWN_CASES = StoreTable(
     "known_cases",
     {
         "case_id": "uuid",
@@ -66,7 +66,7 @@ KNOWN_CASES = Table(
         "status": "text",
     },
 )
-PLACEMENTS = Table(
+PLACEMENTS = StoreTable(
     "placements",
     {
         "placement_id": "uuid",
@@ -90,7 +90,7 @@ PLACEMENTS = Table(
         "exit_interview_held_on": "date",
     },
 )
-EPISODES = Table(
+EPISODES = StoreTable(
     "episodes",
     {
         "episode_id": "uuid",
@@ -109,7 +109,7 @@ EPISODES = Table(
         "reason_place_change": "text",
     },
 )
-REVIEWS = Table(
+REVIEWS = StoreTable(
     "looked_after_reviews",
     {
         "review_id": "uuid",
@@ -120,7 +120,7 @@ REVIEWS = Table(
         "review_code": "text",
     },
 )
-MISSING = Table(
+MISSING = StoreTable(
     "missing_episodes",
     {
         "missing_id": "uuid",

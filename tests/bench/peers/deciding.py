@@ -16,8 +16,8 @@ from services.kernel.deadlines import policy as deadlines
 from services.kernel.deadlines.policy import Deadline
 from services.kernel.messages.envelope import message_id
 from services.kernel.processing.publication import entry, number
-from services.kernel.processing.service import Occasion
-from services.kernel.store.journal import Entry
+from services.kernel.processing.service import Context
+from services.kernel.store.journal import JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Outcome:
     cases: Sequence[Case]
     caseloads: Sequence[Caseload]
     deadlines: Sequence[Deadline]
-    entries: Sequence[Entry]
+    entries: Sequence[JournalEntry]
 
 
 class Decider:
@@ -73,17 +73,17 @@ class Decider:
         for case in history:
             book.add(case)
         dates: list[Deadline] = []
-        entries: list[Entry] = []
+        entries: list[JournalEntry] = []
         for one in fresh:
-            occasion = Occasion(now, one.message_id, one.correlation, self._service.calendar)
-            for numbered in number(book, on_referral_accepted(book, one.event, occasion), occasion):
+            context = Context(now, one.message_id, one.correlation, self._service.calendar)
+            for numbered in number(book, on_referral_accepted(book, one.event, context), context):
                 if isinstance(numbered.item, Event):
-                    entries.append(entry(numbered.item, numbered.sequence, occasion))
+                    entries.append(entry(numbered.item, numbered.sequence, context))
                     continue
                 deadline = Deadline(deadlines.id_of(numbered.item))  # of a new case: there is none yet
                 for event in deadlines.decide(deadline, numbered.item, now=now):
                     deadline = deadlines.evolve(deadline, event)
-                    entries.append(entry(event, deadline.version, occasion))
+                    entries.append(entry(event, deadline.version, context))
                 dates.append(deadline)
         return Outcome(
             cases=[book.cases[case_id] for case_id in book.changed_cases],

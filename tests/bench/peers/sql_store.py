@@ -12,7 +12,7 @@ from services.assessment.model import Case, Caseload
 from services.assessment.rows import case_of
 from services.kernel.base.settings import Settings
 from services.kernel.deadlines.policy import Deadline
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 from tests.bench.peers.deciding import Decider, Incoming, Outcome
 
 TABLES = ("inbox", "cases", "caseloads", "deadlines", "journal", "outbox")
@@ -162,7 +162,7 @@ def _deadline_row(deadline: Deadline) -> dict[str, Any]:
     }
 
 
-def _journal_row(entry: Entry, now: datetime) -> dict[str, Any]:
+def _journal_row(entry: JournalEntry, now: datetime) -> dict[str, Any]:
     return {
         "event_id": entry.event_id,
         "type": entry.type,

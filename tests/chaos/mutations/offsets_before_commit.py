@@ -5,18 +5,18 @@ from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.kernel.kafka.consumer import Intake
+from services.kernel.kafka.consumer import BatchConsumer
 
 
 def apply() -> None:
     """Acknowledge each batch before it is settled."""
-    settle = Intake._finish
+    settle = BatchConsumer._finish
 
     async def acknowledge_first(
-        self: Intake[Any], ready: Any, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]
+        self: BatchConsumer[Any], ready: Any, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]
     ) -> None:
         self._to_commit |= {partition: batch[-1].offset + 1 for partition, batch in polled.items()}
         await self._commit()
         await settle(self, ready, polled)
 
-    Intake._finish = acknowledge_first  # type: ignore[method-assign]
+    BatchConsumer._finish = acknowledge_first  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ from services.kernel.kafka.producer import Publisher
 from services.kernel.postgres.connection import Connection
 from services.kernel.processing.outgoing import Encoder
 from services.kernel.store import journal
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 from services.kernel.store.relaying import Pending
 
 STORE = text("SELECT current_database()")
@@ -35,7 +35,7 @@ class Direct:
         self._publisher: Publisher | None = None
         self._lock = asyncio.Lock()
 
-    async def publish(self, entries: Sequence[Entry], *, now: datetime) -> None:
+    async def publish(self, entries: Sequence[JournalEntry], *, now: datetime) -> None:
         """Return when the broker has acknowledged. TimeoutError, which is tried again, when it does not."""
         messages = [self._encoder.encode(_pending(entry, now)) for entry in entries]
         async with self._lock:
@@ -56,7 +56,7 @@ class Direct:
                     await publisher.__aexit__(None, None, None)
 
 
-def _pending(entry: Entry, now: datetime) -> Pending:
+def _pending(entry: JournalEntry, now: datetime) -> Pending:
     return Pending(
         0,
         str(entry.event_id),
@@ -79,7 +79,9 @@ def apply() -> None:
     assert unqueued != journal.APPEND.text, "the statement is another one now"
     journal.APPEND = text(unqueued)
 
-    async def publish_and_append(connection: Connection, entries: Sequence[Entry], *, now: datetime) -> None:
+    async def publish_and_append(
+        connection: Connection, entries: Sequence[JournalEntry], *, now: datetime
+    ) -> None:
         if entries:
             store = str((await connection.execute(STORE)).scalar_one())
             service = store.removeprefix("leadline_")

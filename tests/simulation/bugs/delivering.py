@@ -7,12 +7,12 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from services.kernel.messages.arrivals import Arrival, Reception
+from services.kernel.messages.arrivals import Arrival, Subscriber
 from services.kernel.messages.record import Record
 from services.kernel.postgres.connection import Connection
 from services.kernel.postgres.database import is_transient
 from services.kernel.processing import batches as delivery
-from services.kernel.processing.batches import Delivery, Tally
+from services.kernel.processing.batches import BatchProcessor, Tally
 from services.kernel.processing.publication import Numbered
 from services.kernel.store import dead_letters, inbox
 from services.kernel.store.dead_letters import Letter
@@ -33,29 +33,29 @@ def duplicates_of_one_batch_kept() -> AbstractContextManager[object]:
     """Asks the inbox about other batches only: what comes twice in one poll is handled twice."""
 
     def first(
-        _: Delivery[Any], arrivals: Sequence[Arrival], claimed: set[UUID], _tally: Tally
+        _: BatchProcessor[Any], arrivals: Sequence[Arrival], claimed: set[UUID], _tally: Tally
     ) -> list[Arrival]:
         return [arrival for arrival in arrivals if arrival.message_id in claimed]
 
-    return patch.object(Delivery, "_first", first)
+    return patch.object(BatchProcessor, "_first", first)
 
 
 def invalid_messages_skipped() -> AbstractContextManager[object]:
     """Passes over what it cannot read instead of setting it aside: nobody will ever look at it."""
-    receive = Reception.receive
+    receive = Subscriber.receive
 
-    def sound_or_nothing(self: Reception, record: Record) -> Arrival | None:
+    def sound_or_nothing(self: Subscriber, record: Record) -> Arrival | None:
         arrival = receive(self, record)
         return None if arrival is None or arrival.fault is not None else arrival
 
-    return patch.object(Reception, "receive", sound_or_nothing)
+    return patch.object(Subscriber, "receive", sound_or_nothing)
 
 
 def refused_event_swallowed() -> AbstractContextManager[object]:
     """Logs that the database refused an event, and goes on with the next."""
 
     async def settle(
-        self: Delivery[Any], arrivals: Sequence[Arrival], tally: Tally, *, again: bool = False
+        self: BatchProcessor[Any], arrivals: Sequence[Arrival], tally: Tally, *, again: bool = False
     ) -> None:
         try:
             tally.counts.update((await self._retrying(arrivals)).counts)
@@ -67,15 +67,15 @@ def refused_event_swallowed() -> AbstractContextManager[object]:
                 await self._settle(arrivals[:middle], tally)
                 await self._settle(arrivals[middle:], tally)
 
-    return patch.object(Delivery, "_settle", settle)
+    return patch.object(BatchProcessor, "_settle", settle)
 
 
 def one_lost_in_halving() -> AbstractContextManager[object]:
     """Halves a batch and leaves out the event in the middle."""
-    settle_whole = Delivery._settle
+    settle_whole = BatchProcessor._settle
 
     async def settle(
-        self: Delivery[Any], arrivals: Sequence[Arrival], tally: Tally, *, again: bool = False
+        self: BatchProcessor[Any], arrivals: Sequence[Arrival], tally: Tally, *, again: bool = False
     ) -> None:
         if len(arrivals) == 1:
             await settle_whole(self, arrivals, tally, again=again)
@@ -90,7 +90,7 @@ def one_lost_in_halving() -> AbstractContextManager[object]:
                 if half:
                     await self._settle(half, tally)
 
-    return patch.object(Delivery, "_settle", settle)
+    return patch.object(BatchProcessor, "_settle", settle)
 
 
 def letters_not_written() -> AbstractContextManager[object]:
@@ -120,10 +120,10 @@ class _Fixed(set[bytes]):
 
 def nobody_waits_in_one_batch() -> AbstractContextManager[object]:
     """Knows who must wait as of the batch's beginning: what fails within it is overtaken within it."""
-    decide_all = Delivery._decide_all
+    decide_all = BatchProcessor._decide_all
 
     def decide(
-        self: Delivery[Any],
+        self: BatchProcessor[Any],
         book: Any,
         arrivals: Sequence[Arrival],
         blocked: set[bytes],
@@ -134,7 +134,7 @@ def nobody_waits_in_one_batch() -> AbstractContextManager[object]:
     ) -> list[Numbered]:
         return decide_all(self, book, arrivals, _Fixed(blocked), letters, tally, now=now)
 
-    return patch.object(Delivery, "_decide_all", decide)
+    return patch.object(BatchProcessor, "_decide_all", decide)
 
 
 def busy_database_taken_for_poison() -> AbstractContextManager[object]:

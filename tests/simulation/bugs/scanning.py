@@ -10,11 +10,11 @@ from services.kernel.deadlines.policy import Deadline, DeadlineEvent
 from services.kernel.postgres.connection import Connection
 from services.kernel.postgres.database import is_transient
 from services.kernel.processing import due_scanner as scanner
-from services.kernel.processing.due_scanner import Scanner
+from services.kernel.processing.due_scanner import DeadlineScanner
 from services.kernel.processing.publication import deadline_entries
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.kernel.store import deadlines as deadline_store
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 
 GRACE = timedelta(minutes=10)
 
@@ -32,9 +32,9 @@ def marked_without_raising() -> AbstractContextManager[object]:
     """Writes how far a deadline has come and tells nobody."""
 
     def silent(
-        deadline: Deadline, events: Sequence[DeadlineEvent], occasion: Occasion
-    ) -> tuple[Deadline, list[Entry]]:
-        after, _ = deadline_entries(deadline, events, occasion)
+        deadline: Deadline, events: Sequence[DeadlineEvent], context: Context
+    ) -> tuple[Deadline, list[JournalEntry]]:
+        after, _ = deadline_entries(deadline, events, context)
         return after, []
 
     return patch.object(scanner, "deadline_entries", silent)
@@ -67,10 +67,10 @@ def missed_state_skipped() -> AbstractContextManager[object]:
 
 def given_up_after_a_failure() -> AbstractContextManager[object]:
     """Looks no more once the database was away."""
-    raise_all = Scanner._raise_all
-    given_up: list[Scanner] = []
+    raise_all = DeadlineScanner._raise_all
+    given_up: list[DeadlineScanner] = []
 
-    async def look(self: Scanner) -> None:
+    async def look(self: DeadlineScanner) -> None:
         if any(each is self for each in given_up):
             return
         try:
@@ -80,4 +80,4 @@ def given_up_after_a_failure() -> AbstractContextManager[object]:
                 given_up.append(self)
             raise
 
-    return patch.object(Scanner, "_raise_all", look)
+    return patch.object(DeadlineScanner, "_raise_all", look)

@@ -13,10 +13,10 @@ from services.kernel.deadlines.policy import Deadline
 from services.kernel.messages.arrivals import Arrival
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.postgres.database import is_transient
-from services.kernel.processing.batches import Delivery, Tally
+from services.kernel.processing.batches import BatchProcessor, Tally
 from services.kernel.processing.publication import Publication
 from services.kernel.store import inbox, journal
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 
 _engine: ContextVar[Engine | None] = ContextVar("_engine", default=None)
 """The store of the delivery at work: a statement that leaves its transaction needs another connection."""
@@ -24,16 +24,16 @@ _engine: ContextVar[Engine | None] = ContextVar("_engine", default=None)
 
 @contextmanager
 def _engine_known() -> Iterator[None]:
-    work = Delivery._work
+    work = BatchProcessor._work
 
-    async def noted(self: Delivery[Any], connection: Connection, arrivals: Sequence[Arrival]) -> Tally:
+    async def noted(self: BatchProcessor[Any], connection: Connection, arrivals: Sequence[Arrival]) -> Tally:
         before = _engine.set(self._engine)
         try:
             return await work(self, connection, arrivals)
         finally:
             _engine.reset(before)
 
-    with patch.object(Delivery, "_work", noted):
+    with patch.object(BatchProcessor, "_work", noted):
         yield
 
 
@@ -58,7 +58,7 @@ def journal_outside_the_transaction() -> Iterator[None]:
     """Commits journal and outbox first: what is then rolled back has been published."""
     append = journal.append
 
-    async def append_first(connection: Connection, entries: Sequence[Entry], *, now: datetime) -> None:
+    async def append_first(connection: Connection, entries: Sequence[JournalEntry], *, now: datetime) -> None:
         engine = _engine.get()
         if engine is None:
             await append(connection, entries, now=now)
@@ -72,9 +72,9 @@ def journal_outside_the_transaction() -> Iterator[None]:
 
 def commit_taken_for_granted() -> AbstractContextManager[object]:
     """Takes a commit whose answer was lost for done: where it was not, everything in it is gone."""
-    retrying = Delivery._retrying
+    retrying = BatchProcessor._retrying
 
-    async def once(self: Delivery[Any], arrivals: Sequence[Arrival]) -> Tally:
+    async def once(self: BatchProcessor[Any], arrivals: Sequence[Arrival]) -> Tally:
         done: Tally | None = None
         try:
             async with self._engine.begin() as connection:
@@ -86,7 +86,7 @@ def commit_taken_for_granted() -> AbstractContextManager[object]:
                 return await retrying(self, arrivals)
         return done
 
-    return patch.object(Delivery, "_retrying", once)
+    return patch.object(BatchProcessor, "_retrying", once)
 
 
 @contextmanager

@@ -17,12 +17,12 @@ from asyncpg import (
 )
 
 from services.kernel.deadlines.policy import Deadline
-from services.kernel.deadlines.rules import Schedule as Dates
+from services.kernel.deadlines.rules import DeadlineDates as Dates
 from services.kernel.messages.record import Record
 from services.kernel.postgres.connection import Connection
 from services.kernel.store import dead_letters, deadlines, inbox, journal
 from services.kernel.store.dead_letters import Letter
-from services.kernel.store.journal import Entry
+from services.kernel.store.journal import JournalEntry
 from services.kernel.store.relaying import Mark
 from tests.simulation.contract.conftest import Store
 
@@ -42,9 +42,9 @@ def started(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
     return asyncio.create_task(work)
 
 
-def entry(subject: UUID, sequence: int) -> Entry:
+def entry(subject: UUID, sequence: int) -> JournalEntry:
     event_id = UUID(int=subject.int * 1000 + sequence)
-    return Entry(event_id, "plan.reviewed.v1", subject, sequence, subject, ONE, ONE, "{}")
+    return JournalEntry(event_id, "plan.reviewed.v1", subject, sequence, subject, ONE, ONE, "{}")
 
 
 async def claim(store: Store, *ids: UUID, fails: bool = False) -> set[UUID]:
@@ -56,7 +56,7 @@ async def claim(store: Store, *ids: UUID, fails: bool = False) -> set[UUID]:
     return claimed
 
 
-async def append(store: Store, *entries: Entry) -> None:
+async def append(store: Store, *entries: JournalEntry) -> None:
     async with store.engine.begin() as connection:
         await journal.append(connection, entries, now=NOW)
 

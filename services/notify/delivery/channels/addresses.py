@@ -11,14 +11,14 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Contact:
     """How one person or shared inbox is reached."""
 
     email: str | None = None
     phone: str | None = None
 
 
-NOWHERE = Address()
+NOWHERE = Contact()
 
 
 class AddressBook:
@@ -30,9 +30,9 @@ class AddressBook:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._stamp: tuple[int, int] | None = None
-        self._known: Mapping[str, Address] = {}
+        self._known: Mapping[str, Contact] = {}
 
-    def of(self, recipient_id: str) -> Address:
+    def of(self, recipient_id: str) -> Contact:
         """Return what is known of somebody. A file that cannot be read leaves what was known before."""
         if self._file is not None:
             self._refresh(self._file)
@@ -46,7 +46,7 @@ class AddressBook:
                 return
             with file.open(encoding="utf-8", newline="") as lines:
                 self._known = {
-                    row["recipient_id"]: Address(row.get("email") or None, row.get("phone") or None)
+                    row["recipient_id"]: Contact(row.get("email") or None, row.get("phone") or None)
                     for row in csv.DictReader(lines)
                 }
             self._stamp = stamp

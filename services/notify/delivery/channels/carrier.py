@@ -16,7 +16,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """The provider will not take this message. `reason` is a reply code, for example `550 5.1.1`."""
 
     reason: str
@@ -45,7 +45,7 @@ class Away:
     """For how long, where the provider says so."""
 
 
-Outcome = Taken | Refused | Later | Away
+Outcome = Taken | Rejected | Later | Away
 
 
 class Carrier(Protocol):

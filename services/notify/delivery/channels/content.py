@@ -5,7 +5,7 @@ from typing import Any
 from schemas.events.codes import Role
 from services.kernel.base.settings import Settings
 from services.notify.delivery.email import PREFIXES, inbox, link, reference
-from services.notify.delivery.store.queue import Message, Part
+from services.notify.delivery.store.queue import Message, MessagePart
 from services.notify.wording import due_words, kind_words
 
 
@@ -53,7 +53,7 @@ def body(message: Message, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _alert(message: Message, part: Part, settings: Settings) -> dict[str, Any]:
+def _alert(message: Message, part: MessagePart, settings: Settings) -> dict[str, Any]:
     return {
         "alert_id": str(part.alert_id),
         "kind": part.kind,

@@ -21,7 +21,7 @@ from schemas.events.codes import Channel
 from services.kernel.base.clock import Clock
 from services.kernel.base.settings import Settings
 from services.notify.delivery.channels.addresses import AddressBook
-from services.notify.delivery.channels.carrier import Away, Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.carrier import Away, Later, Outcome, Rejected, Taken
 from services.notify.delivery.channels.content import personalisation
 from services.notify.delivery.email import address
 from services.notify.delivery.store.queue import Message
@@ -113,7 +113,7 @@ class NotifyCarrier:
         template = template_of(self._channel, message, self._settings)
         to = self._address(message)
         if template is None or to is None:
-            return Refused("no_address" if to is None else "no_template", final=True, kind="no_address")
+            return Rejected("no_address" if to is None else "no_template", final=True, kind="no_address")
         try:
             if message.doubtful:
                 known = await self._api.call(lambda client: _find(client, message))
@@ -152,7 +152,7 @@ class NotifyCarrier:
             return Away(reason, RATE_LIMIT_PAUSE)
         if no.status in {401, 403}:
             return Away(reason)  # our key or our clock
-        return Later(reason) if no.status in {408, 425} else Refused(reason)
+        return Later(reason) if no.status in {408, 425} else Rejected(reason)
 
 
 def template_of(channel: Channel, message: Message, settings: Settings) -> str | None:

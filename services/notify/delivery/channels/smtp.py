@@ -13,7 +13,7 @@ from aiosmtplib import SMTPAuthenticationError, SMTPException, SMTPResponseExcep
 
 from services.kernel.base.settings import Settings
 from services.notify.delivery.channels.addresses import AddressBook
-from services.notify.delivery.channels.carrier import Away, Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.carrier import Away, Later, Outcome, Rejected, Taken
 from services.notify.delivery.email import compose
 from services.notify.delivery.store.queue import Message
 
@@ -62,7 +62,7 @@ class SmtpCarrier:
             except (ValueError, HeaderParseError, HeaderDefect, IndexError):
                 to = Address()
             if not to.username or not to.domain:
-                return Refused("no_address", final=True, kind="no_address")
+                return Rejected("no_address", final=True, kind="no_address")
             letter.replace_header("To", to)
         try:
             client = await self._connected()
@@ -136,8 +136,8 @@ def _place(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _refused_or_later(code: int, words: str) -> Refused | Later:
-    return Refused(_reason(code, words)) if code in _REFUSALS else _later(code, words)
+def _refused_or_later(code: int, words: str) -> Rejected | Later:
+    return Rejected(_reason(code, words)) if code in _REFUSALS else _later(code, words)
 
 
 def _later(code: int, words: str) -> Later:

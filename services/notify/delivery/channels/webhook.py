@@ -14,7 +14,7 @@ import httpx
 
 from services.kernel.base.clock import Clock
 from services.kernel.base.settings import Settings
-from services.notify.delivery.channels.carrier import Later, Outcome, Refused, Taken
+from services.notify.delivery.channels.carrier import Later, Outcome, Rejected, Taken
 from services.notify.delivery.channels.content import body, sentence, where
 from services.notify.delivery.channels.signing import headers, key_of
 from services.notify.delivery.store.queue import Message
@@ -56,9 +56,9 @@ class _Posting:
 
     async def _post(self, content: bytes, more: dict[str, str]) -> Outcome:
         if not self._endpoint.active:
-            return Refused("subscription_ended", final=True, kind="no_address")
+            return Rejected("subscription_ended", final=True, kind="no_address")
         if not _may_go(self._endpoint.url, self._settings):
-            return Refused("not_https", final=True, kind="no_address")
+            return Rejected("not_https", final=True, kind="no_address")
         if self._client is None:
             self._client = self._make(self.timeout_seconds)
         given = {"Content-Type": "application/json", "User-Agent": "Leadline", **more}
@@ -145,4 +145,4 @@ def _outcome(status: int) -> Outcome:
         return Taken()
     if status >= 500 or status in _COMES_BACK:
         return Later(str(status))
-    return Refused(str(status), final=status == _FINAL)
+    return Rejected(str(status), final=status == _FINAL)

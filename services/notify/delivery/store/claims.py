@@ -14,9 +14,9 @@ from sqlalchemy import text
 
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.postgres.connection import Connection
-from services.notify.delivery.store.queue import Message, Part
+from services.notify.delivery.store.queue import Message, MessagePart
 from services.notify.referrers.policy import Update
-from services.notify.referrers.store import updates as referrer_rows
+from services.notify.referrers.store import updates as agency_updates
 
 BUSY = text("""
     SELECT channel, CAST(NULL AS uuid) AS subscription_id
@@ -79,7 +79,7 @@ RELEASE = text("""
 """)
 
 
-class LaneKey(NamedTuple):
+class SenderKey(NamedTuple):
     """A channel, or one subscription's endpoint."""
 
     channel: Channel
@@ -88,7 +88,7 @@ class LaneKey(NamedTuple):
 
 async def busy(
     connection: Connection, *, direct: Iterable[Channel], subscribed: Iterable[Channel], now: datetime
-) -> list[LaneKey]:
+) -> list[SenderKey]:
     """Return the lanes that have a message to send; `now` is real time."""
     rows = await connection.execute(
         BUSY,
@@ -98,7 +98,7 @@ async def busy(
             "now": now,
         },
     )
-    return [LaneKey(Channel(row.channel), row.subscription_id) for row in rows]
+    return [SenderKey(Channel(row.channel), row.subscription_id) for row in rows]
 
 
 async def count_under_way(connection: Connection, *, channels: Iterable[Channel], now: datetime) -> int:
@@ -111,7 +111,7 @@ async def count_under_way(connection: Connection, *, channels: Iterable[Channel]
 
 
 async def claim(
-    connection: Connection, lane: LaneKey, *, limit: int, claim_id: UUID, now: datetime, until: datetime
+    connection: Connection, lane: SenderKey, *, limit: int, claim_id: UUID, now: datetime, until: datetime
 ) -> list[Message]:
     """Claim the next messages of a lane, in their order; those that others have are passed over.
 
@@ -124,10 +124,10 @@ async def claim(
         heads = await connection.execute(CLAIM_SUBSCRIBED, common | {"subscription_id": lane.subscription_id})
     if not heads:
         return []
-    parts: dict[UUID, list[Part]] = {head.delivery_id: [] for head in heads}
+    parts: dict[UUID, list[MessagePart]] = {head.delivery_id: [] for head in heads}
     rows = await connection.execute(PARTS, {"ids": list(parts)})
     to_agencies = [row.alert_id for row in rows if row.role == Role.REFERRER]
-    updates = await referrer_rows.of_alerts(connection, to_agencies) if to_agencies else {}
+    updates = await agency_updates.of_alerts(connection, to_agencies) if to_agencies else {}
     for row in rows:
         parts[row.message_id].append(_part(row, tuple(updates.get(row.alert_id, ()))))
     return [
@@ -160,6 +160,8 @@ async def release(connection: Connection, messages: Sequence[Message]) -> None:
             await connection.execute(RELEASE, parameters)
 
 
-def _part(row: Any, updates: tuple[Update, ...]) -> Part:
-    values = {name: row[name] for name in Part.__dataclass_fields__ if name != "updates"}
-    return Part(**values | {"role": Role(row.role), "urgency": Urgency(row.urgency), "updates": updates})
+def _part(row: Any, updates: tuple[Update, ...]) -> MessagePart:
+    values = {name: row[name] for name in MessagePart.__dataclass_fields__ if name != "updates"}
+    return MessagePart(
+        **values | {"role": Role(row.role), "urgency": Urgency(row.urgency), "updates": updates}
+    )

@@ -18,7 +18,7 @@ from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.postgres.connection import Connection
 from services.kernel.processing.publication import entry
-from services.kernel.processing.service import Occasion
+from services.kernel.processing.service import Context
 from services.kernel.store import journal
 from services.notify.referrers.policy import Update
 
@@ -102,7 +102,7 @@ OF_ALERT = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MessagePart:
     """One alert of a message: what may be said of it, and whether it was seen meanwhile."""
 
     delivery_id: UUID
@@ -134,7 +134,7 @@ class Message:
     digest: bool
     attempts: int
     refusals: int
-    parts: tuple[Part, ...]
+    parts: tuple[MessagePart, ...]
     claim: UUID | None = None
     """Who has it: only the claim that is in the row settles a message."""
     doubtful: bool = False
@@ -278,8 +278,8 @@ async def _publish(
             "channel": Channel(row.channel),
         }
         # What a channel says follows from the delivery itself: a second record would have the same id.
-        occasion = Occasion(now, row.delivery_id, row.delivery_id, WorkingCalendar())
-        entries.append(entry(make(common, row), row.version, occasion))
+        context = Context(now, row.delivery_id, row.delivery_id, WorkingCalendar())
+        entries.append(entry(make(common, row), row.version, context))
     await journal.append(connection, entries, now=now)
 
 

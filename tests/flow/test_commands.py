@@ -1,4 +1,4 @@
-"""The desk when requests come twice and connections break: one effect, one answer."""
+"""Commands when requests come twice and connections break: one effect, one answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,7 +35,7 @@ class Interrupted:
     def __init__(self, bench: Bench, *happens: Callable[[Connection], Awaitable[object]]) -> None:
         self._store = bench.service.store
         self._happens = list(happens)
-        bench.desk.service = replace(bench.service, store=self)
+        bench.executor.service = replace(bench.service, store=self)
 
     async def load(self, connection: Connection, messages: Sequence[Message]) -> Any:
         if self._happens:

@@ -371,6 +371,7 @@ async def test_timeline_shows_what_was_heard_and_can_be_narrowed(notify: Bench) 
         page = await lead.text(TIMELINE)
         deadlines = await lead.text(f"{TIMELINE}?kind=deadline")
         before = await lead.text(f"{TIMELINE}?until=2026-09-06")
+        entered = await lead.text(f"{TIMELINE}?until-day=6&until-month=9&until-year=2026")
         paper = await lead.text(f"{TIMELINE}?paper=true")
         wrong = await lead.get(f"{TIMELINE}?since=soon")
     assert page.index("Assessment started") < page.index("Lead professional assigned")
@@ -378,9 +379,10 @@ async def test_timeline_shows_what_was_heard_and_can_be_narrowed(notify: Bench) 
     assert "Assessment overdue" in deadlines
     assert "Assessment started" not in deadlines
     assert "No event is like that." in before
+    assert "No event is like that." in entered
     assert "data-prints" in paper
     assert wrong.status_code == 422
-    assert "Enter the first day as a day" in wrong.text
+    assert "Enter the first day, for example 7 9 2026" in wrong.text
 
 
 async def test_board_shows_who_has_what_and_what_has_escalated(notify: Bench) -> None:

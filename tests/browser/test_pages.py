@@ -77,7 +77,7 @@ def test_a_choice_survives_that_the_list_changes_under_it(chromium: Browser, cou
         first = county.refer()
         box = one.card(first).get_by_role("checkbox")
         expect(box).to_be_attached(timeout=SOON)
-        one.page.get_by_label("When to remind me about those selected").select_option("3 days")
+        one.page.get_by_label("When to remind me about those selected").select_option("in 3 days")
         box.check()
         box.focus()
         second = county.refer()

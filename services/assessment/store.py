@@ -15,7 +15,7 @@ from services.kernel.postgres.connection import Connection
 from services.kernel.processing.service import Message
 
 CHILD_LOCKS = 7_301_946
-"""The space of advisory locks in which children stand; no other lock of ours uses two numbers."""
+"""The space of advisory locks in which children stand; this database has no other one of two numbers."""
 CHILD_BUCKETS = 256
 """Children share locks, so that the largest batch stays far below the server's limit of locks."""
 

@@ -12,7 +12,7 @@ from services.kernel.base.clock import Clock
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.postgres.database import is_conflict, is_transient
 from services.kernel.processing.loops import Waiting, keep_doing
-from services.kernel.processing.publication import number, publish
+from services.kernel.processing.publication import number, write
 from services.kernel.processing.service import Context, Produced, Service
 from services.notify import metrics
 from services.notify.alerts.escalation import (
@@ -62,8 +62,7 @@ async def escalate_once(
             if not steps:
                 book.stop_escalating(alert.alert_id)
             produced += number(book, [*steps, *_deliveries(book, alert, steps, context)], context)
-        await _store(service).save(connection, book)
-        events = await publish(connection, produced, now=now)
+        events = await write(connection, service.store, book, produced, now=now)
     for to, count in Counter(each.to for each in events if isinstance(each, NotificationEscalated)).items():
         metrics.ESCALATED.labels(to).inc(count)
     return len(alerts)
@@ -93,8 +92,7 @@ async def begin_absence(service: Service[NotifyBook], engine: Engine, clock: Clo
         told = await _have_heard(connection, moved, alerts)
         moved = without_copies(moved, [*alerts, *told])
         produced = number(book, passed_on(book, moved, context), context)
-        await _store(service).save(connection, book)
-        await publish(connection, produced, now=now)
+        await write(connection, service.store, book, produced, now=now)
     return True
 
 

@@ -54,7 +54,9 @@ def router(executor: CommandExecutor[NotifyBook]) -> APIRouter:
         state: State = "open",
         kind: Annotated[Code | None, Query(description="For example deadline.overdue:assessment.")] = None,
         urgency: Urgency | None = None,
-        sort: Annotated[Sort, Query(description="Newest first, or what is due first.")] = "newest",
+        sort: Annotated[
+            Sort, Query(description="Newest first, what is due first, or the most urgent first.")
+        ] = "newest",
     ) -> dict[str, Any]:
         chosen = AlertFilter(recipient, state, kind, urgency)
         cursors = reading.LIST[sort].cursors(chosen.parameters())

@@ -15,7 +15,7 @@ from services.kernel.messages.faults import Refused
 from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import is_conflict, is_transient
-from services.kernel.processing.publication import number, publish
+from services.kernel.processing.publication import number, write
 from services.kernel.processing.service import B, Command, Context, Service
 from services.kernel.store import requests
 from services.kernel.store.requests import Answer
@@ -78,8 +78,7 @@ class CommandExecutor(Generic[B]):
             book = await self.service.store.load(connection, [command])
             handler = self.service.commands[type(command)]
             produced = number(book, handler(book, command, context), context)
-            await self.service.store.save(connection, book)
-            events = await publish(connection, produced, now=now)
+            events = await write(connection, self.service.store, book, produced, now=now)
             body: dict[str, Any] = to_jsonable_python(respond(book, events))
             # Last, not first: one statement both claims the key and keeps the answer. Where the key is
             # taken it fails, and everything above with it.

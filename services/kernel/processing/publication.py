@@ -21,7 +21,7 @@ from services.kernel.deadlines.policy import (
 )
 from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Connection
-from services.kernel.processing.service import Book, Context, Produced
+from services.kernel.processing.service import B, Book, Context, Produced, Store
 from services.kernel.store import deadlines as deadline_store
 from services.kernel.store import journal
 from services.kernel.store.journal import JournalEntry
@@ -139,6 +139,17 @@ async def publish(connection: Connection, produced: Sequence[Numbered], *, now: 
         events = await publication.add(produced)
         await publication.finish()
         return events
+
+
+async def write(
+    connection: Connection, store: Store[B], book: B, produced: Sequence[Numbered], *, now: datetime
+) -> list[Event]:
+    """Write what was decided, as one unit of work: what the book now holds, then the events of it.
+
+    Returns the events as they were appended. The caller's transaction makes it last.
+    """
+    await store.save(connection, book)
+    return await publish(connection, produced, now=now)
 
 
 def entry(event: Event, sequence: int, context: Context) -> JournalEntry:

@@ -10,7 +10,7 @@ from services.kernel.messages.arrivals import Subscriber
 from services.kernel.messages.faults import InvalidMessage, Refused
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.processing.batches import frames
-from services.kernel.processing.publication import number, publish
+from services.kernel.processing.publication import number, write
 from services.kernel.processing.service import B, Context, Service
 from services.kernel.store import dead_letters
 from services.kernel.store.dead_letters import Letter
@@ -126,8 +126,7 @@ class Replay(Generic[B]):
         book = await self._service.store.load(connection, [arrival.event])
         handler = self._service.handlers[type(arrival.event)]
         produced = number(book, handler(book, arrival.event, context), context)
-        await self._service.store.save(connection, book)
-        await publish(connection, produced, now=now)
+        await write(connection, self._service.store, book, produced, now=now)
         if self._service.project is not None:
             await self._service.project(connection, [arrival])
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from fastapi.utils import generate_unique_id
 from starlette.exceptions import HTTPException
 
 from services.kernel.base.complaints import complaint
@@ -120,7 +122,10 @@ Paging = Annotated[Page, Depends(_page)]
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return how the OpenAPI document describes these answers; see MEANINGS."""
     return {
-        status: {"description": MEANINGS[status], "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
+        status: {
+            "description": MEANINGS[status],
+            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
         for status in statuses
     }
 
@@ -129,6 +134,27 @@ ALWAYS = problems(422, 503)
 """What every route may answer."""
 TO_COMMANDS = problems(400, 404, 409, 413)
 """What a route that changes something may answer as well."""
+
+
+def describe(app: FastAPI) -> None:
+    """Let the OpenAPI document name its parts, so that generated clients have names that people can read."""
+    document = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        found = document()
+        found.setdefault("components", {}).setdefault("schemas", {})["Problem"] = dict(PROBLEM_SCHEMA)
+        return found
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to change it
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return how generated clients call an operation: the service and what is done, `referral_refer`.
+
+    Pages are no part of clients; their ids follow from their addresses.
+    """
+    tags = [str(tag) for tag in route.tags]
+    return generate_unique_id(route) if "pages" in tags else f"{tags[0]}_{route.name}"
 
 
 def install_errors(app: FastAPI) -> None:

@@ -16,7 +16,7 @@ from services.kernel.postgres.database import STORE_ERRORS, create_engine, is_tr
 from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Service
 from services.kernel.store.standing import answer
-from services.kernel.web.api import install_errors, problem, problems
+from services.kernel.web.api import describe, install_errors, operation_id, problem, problems
 from services.kernel.web.status import Bridge, look, rested
 
 Router = Callable[[CommandExecutor[Any]], APIRouter]
@@ -55,8 +55,10 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         title="Leadline",
         description="Case coordination for children's services. Every POST takes an Idempotency-Key.",
         lifespan=lifespan,
+        generate_unique_id_function=operation_id,
     )
     install_errors(app)
+    describe(app)
     for error in (*STORE_ERRORS, OSError):
         app.add_exception_handler(error, _store_away)
     for item, executor in zip(served, executors, strict=True):
@@ -125,7 +127,7 @@ def _operations(executor: CommandExecutor[Any], bridge: Bridge) -> APIRouter:
     name = executor.service.name
     routes = APIRouter(tags=["operations"], responses=problems(503))
 
-    @routes.get(f"/{name}/status", summary=f"How far the {name} service has come")
+    @routes.get(f"/{name}/status", name=f"status_of_{name}", summary=f"How far the {name} service has come")
     async def status() -> dict[str, Any]:
         return (await look(executor, bridge)).shown()
 

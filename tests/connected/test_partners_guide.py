@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,21 +50,27 @@ def site(topics: Engines) -> Iterator[str]:
         process.wait(20)
 
 
-@pytest.mark.usefixtures("referral_service")
-def test_a_first_referral_goes_as_the_guide_says_by_either_way(
-    site: str, engines: Engines, tmp_path: Path
-) -> None:
-    """With `curl` and with `kafka-python`; sent again, each is still one referral."""
-    env = {**os.environ, "LEADLINE_SITE": site, "LEADLINE_KAFKA": engines.kafka}
+def references(site: str) -> list[str]:
+    """Return which referrals of the guide's child the service knows."""
+    page = httpx.get(f"{site}/referrals", params={"child_id": CHILD}, timeout=10.0).raise_for_status()
+    return sorted(each["agency_reference"] for each in page.json()["items"])
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here (on Debian: apt-get install curl)")
+def test_a_referral_by_http_goes_as_the_guide_says(site: str) -> None:
+    """Sent again, it is still one."""
+    env = {**os.environ, "LEADLINE_SITE": site}
     for _ in range(2):
         subprocess.run(["bash", "-ec", block("bash")], env=env, check=True, capture_output=True, timeout=60)
+    assert references(site).count("REF-17") == 1
+
+
+@pytest.mark.usefixtures("referral_service")
+def test_a_referral_by_kafka_goes_as_the_guide_says(site: str, engines: Engines, tmp_path: Path) -> None:
+    """Published again under a new id, it is still one: the agency's reference says so."""
     program = tmp_path / "refer.py"
     program.write_text(block("python"))
+    env = {**os.environ, "LEADLINE_KAFKA": engines.kafka}
     for _ in range(2):
         subprocess.run([sys.executable, str(program)], env=env, check=True, timeout=60)
-
-    def references() -> list[str]:
-        page = httpx.get(f"{site}/referrals", params={"child_id": CHILD}, timeout=10.0).raise_for_status()
-        return sorted(each["agency_reference"] for each in page.json()["items"])
-
-    eventually(lambda: references() == ["REF-17", "REF-18"], "both referrals have arrived")
+    eventually(lambda: references(site).count("REF-18") == 1, "the referral has arrived")

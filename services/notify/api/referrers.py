@@ -61,7 +61,7 @@ def add(
 
     @routes.get(
         "/referrers/{agency_id:path}/updates",
-        responses=problems(401, 404, 403, 410),
+        responses=problems(401, 403, 404, 410),
         summary="What has become of an agency's referrals",
     )
     async def updates_of(

@@ -34,7 +34,7 @@ JOURNAL = """
     FROM generate_series(1, 5) AS n
 """
 E_MAILS = """
-    INSERT INTO emails (alert_id, state, attempts, refusals, reason, sent_at) VALUES
+    INSERT INTO e_mails (alert_id, state, attempts, refusals, reason, sent_at) VALUES
         (md5('1')::uuid, 'queued', 2, 0, '451', NULL),
         (md5('2')::uuid, 'sent', 1, 0, NULL, now()),
         (md5('3')::uuid, 'refused', 3, 3, '550 5.1.1', NULL),
@@ -101,10 +101,10 @@ async def test_going_back_and_forth_loses_no_email(notify: Bench) -> None:
     """A release that is taken back finds its emails as they were."""
     await back(notify)
     await execute(notify, ALERTS, JOURNAL, E_MAILS)
-    before = await notify.rows("SELECT alert_id, state, attempts, refusals FROM emails ORDER BY 1")
+    before = await notify.rows("SELECT alert_id, state, attempts, refusals FROM e_mails ORDER BY 1")
     await migrate(notify.engine, "notify")
     await back(notify)
-    assert await notify.rows("SELECT alert_id, state, attempts, refusals FROM emails ORDER BY 1") == before
+    assert await notify.rows("SELECT alert_id, state, attempts, refusals FROM e_mails ORDER BY 1") == before
     await migrate(notify.engine, "notify")
     assert len(await deliveries(notify)) == 5
 

@@ -1,4 +1,4 @@
-"""Alerts, the people they go to, and the emails that carry them."""
+"""Alerts, the people they go to, and the e-mails that carry them."""
 
 from alembic import op
 
@@ -53,7 +53,7 @@ CREATE TABLE cases (
 """
 
 E_MAILS = """
-CREATE TABLE emails (
+CREATE TABLE e_mails (
     alert_id uuid PRIMARY KEY REFERENCES alerts (alert_id),  -- an alert is mailed once
     position bigint GENERATED ALWAYS AS IDENTITY,  -- the order in which they go out
     state text NOT NULL CHECK (state IN ('queued', 'sent', 'refused', 'not_configured', 'not_needed')),
@@ -78,9 +78,9 @@ def upgrade() -> None:
     op.execute(CASES)
     op.execute("CREATE INDEX cases_by_child ON cases (child_id)")
     op.execute(E_MAILS)
-    op.execute("CREATE INDEX emails_queued ON emails (position) WHERE state = 'queued'")
+    op.execute("CREATE INDEX e_mails_queued ON e_mails (position) WHERE state = 'queued'")
 
 
 def downgrade() -> None:
     """Remove the tables."""
-    op.execute("DROP TABLE emails, cases, referrers, alerts")
+    op.execute("DROP TABLE e_mails, cases, referrers, alerts")

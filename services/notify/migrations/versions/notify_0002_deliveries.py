@@ -1,4 +1,4 @@
-"""Deliveries in place of emails; escalation, people's own arrangements, the chronology and subscriptions."""
+"""Deliveries in place of e-mails; escalation, people's own arrangements, the chronology and subscriptions."""
 
 from alembic import op
 
@@ -78,26 +78,26 @@ CREATE TABLE deliveries (
 """
 
 # An id of its own, the same whenever it is made: the alert's own events have the numbers of the alert's id.
-# So an email that was queued goes out under another Message-ID than the one that was tried before.
+# So an e-mail that was queued goes out under another Message-ID than the one that was tried before.
 E_MAILS = """
 INSERT INTO deliveries (
     delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, template, state, message_id,
     attempts, refusals, next_attempt_at, reason, provider, queued_at, sent_at
 )
 SELECT delivery_id, 0, alert_id, child_id, case_id, recipient_id, 'email', 'alert',
-    CASE emails.state WHEN 'refused' THEN 'failed' WHEN 'not_configured' THEN 'not_needed'
-        ELSE emails.state END,
+    CASE e_mails.state WHEN 'refused' THEN 'failed' WHEN 'not_configured' THEN 'not_needed'
+        ELSE e_mails.state END,
     delivery_id, attempts, refusals, next_attempt_at,
-    CASE emails.state WHEN 'not_configured' THEN 'not_configured' WHEN 'not_needed' THEN 'acknowledged'
+    CASE e_mails.state WHEN 'not_configured' THEN 'not_configured' WHEN 'not_needed' THEN 'acknowledged'
         ELSE reason END,
-    CASE emails.state WHEN 'sent' THEN 'smtp' END, raised_at, sent_at
-FROM emails JOIN alerts USING (alert_id),
+    CASE e_mails.state WHEN 'sent' THEN 'smtp' END, raised_at, sent_at
+FROM e_mails JOIN alerts USING (alert_id),
     LATERAL (SELECT CAST(md5('email/' || alert_id) AS uuid) AS delivery_id) AS made
 ORDER BY position
 """
 
 E_MAILS_BACK = """
-CREATE TABLE emails (
+CREATE TABLE e_mails (
     alert_id uuid PRIMARY KEY REFERENCES alerts (alert_id),
     position bigint GENERATED ALWAYS AS IDENTITY,
     state text NOT NULL CHECK (state IN ('queued', 'sent', 'refused', 'not_configured', 'not_needed')),
@@ -112,7 +112,7 @@ CREATE TABLE emails (
 """
 
 DELIVERIES_BACK = """
-INSERT INTO emails (alert_id, state, attempts, refusals, next_attempt_at, reason, sent_at)
+INSERT INTO e_mails (alert_id, state, attempts, refusals, next_attempt_at, reason, sent_at)
 SELECT DISTINCT ON (alert_id) alert_id,
     CASE state WHEN 'failed' THEN 'refused' WHEN 'held' THEN 'queued' WHEN 'delivered' THEN 'sent'
         WHEN 'not_needed' THEN CASE reason WHEN 'not_configured' THEN reason ELSE state END ELSE state END,
@@ -211,7 +211,7 @@ ARRANGED = ("preferences", "quiet_hours", "delegations", "subscriptions")
 
 
 def upgrade() -> None:
-    """Create the tables, carry the emails over, and index each list and queue."""
+    """Create the tables, carry the e-mails over, and index each list and queue."""
     op.execute(ALERTS)
     op.execute(CAUSES)
     op.execute("ALTER TABLE alerts ALTER COLUMN cause_id SET NOT NULL")
@@ -224,7 +224,7 @@ def upgrade() -> None:
     op.execute(SUBSCRIPTIONS)
     op.execute(DELIVERIES)
     op.execute(E_MAILS)
-    op.execute("DROP TABLE emails")
+    op.execute("DROP TABLE e_mails")
     op.execute(
         "CREATE INDEX deliveries_queued ON deliveries (channel, position)"
         " WHERE state = 'queued' AND message_id = delivery_id"
@@ -250,10 +250,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to emails. What went out on other channels, and what people had arranged, is lost."""
+    """Go back to e-mails. What went out on other channels, and what people had arranged, is lost."""
     op.execute(E_MAILS_BACK)
     op.execute(DELIVERIES_BACK)
-    op.execute("CREATE INDEX emails_queued ON emails (position) WHERE state = 'queued'")
+    op.execute("CREATE INDEX e_mails_queued ON e_mails (position) WHERE state = 'queued'")
     op.execute(
         "DROP TABLE deliveries, subscriptions, preferences, quiet_hours, delegations, arrangements,"
         " key_workers, reviewing_officers, chronology"

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from deploy.embedded.engines import Engines
@@ -162,6 +163,8 @@ async def test_temporary_refusals_never_end_in_giving_up(mail: Mail) -> None:
 
 async def test_refused_for_good_is_given_up_with_the_reply_code_as_reason(mail: Mail) -> None:
     """After some tries nobody insists; the server's own text, which could name somebody, is not kept."""
+    counted = {"channel": "email", "outcome": "refused"}
+    before = REGISTRY.get_sample_value("leadline_sendings_total", counted) or 0.0
     await mail.bench.deliver(received())
     for attempt in range(REFUSALS_ALLOWED):
         assert await mail.states() == ["queued"], attempt
@@ -172,6 +175,8 @@ async def test_refused_for_good_is_given_up_with_the_reply_code_as_reason(mail: 
     assert (row.state, row.refusals, row.reason) == ("failed", REFUSALS_ALLOWED, "550 5.1.1")
     assert await mail.sending.send_due() == 0
     assert mail.office.kept == []
+    after = REGISTRY.get_sample_value("leadline_sendings_total", counted)
+    assert after == before + REFUSALS_ALLOWED
 
 
 async def test_server_that_refuses_our_sender_condemns_no_email(mail: Mail) -> None:

@@ -85,6 +85,13 @@ def test_a_broker_that_asks_for_a_user_needs_one(monkeypatch: pytest.MonkeyPatch
     assert problems(monkeypatch, kafka_username="u", kafka_password="p") == ()
 
 
+def test_a_claim_outlives_every_batch_but_where_time_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else messages go twice as soon as a far side is slow."""
+    (sentence,) = problems(monkeypatch, claim_seconds="30")
+    assert sentence.startswith("LEADLINE_CLAIM_SECONDS is at least 90")
+    assert problems(monkeypatch, claim_seconds="30", clock_file="/tmp/clock") == ()
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1:9092", "kafka", "my_kafka-0.svc:9092, b:1", "[::1]:9092,[fe80::1]"]
 )

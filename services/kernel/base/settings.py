@@ -15,6 +15,9 @@ SERVER = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-
 
 HOUR = 3600
 
+SHORTEST_CLAIM = 90
+"""Seconds: a batch of messages begins none after 45, waits 20 for the last one and 15 to record it."""
+
 
 class Settings(BaseSettings):
     """What a process needs to know about where it runs. Nothing here is read at import.
@@ -185,6 +188,16 @@ class Settings(BaseSettings):
     def _signs_in_to_the_broker(self) -> Self:
         if self.kafka_security.startswith("SASL") and not (self.kafka_username and self.kafka_password):
             message = "LEADLINE_KAFKA_SECURITY asks for SASL: set LEADLINE_KAFKA_USERNAME and _PASSWORD, too"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _claims_outlive_a_batch(self) -> Self:
+        if self.claim_seconds < SHORTEST_CLAIM and self.clock_file is None:
+            message = (
+                f"LEADLINE_CLAIM_SECONDS is at least {SHORTEST_CLAIM}, or a slow far side gets messages"
+                " twice; only where simulated time is held may it be less"
+            )
             raise ValueError(message)
         return self
 

@@ -105,7 +105,7 @@ class Sender:
         self._judge(tried)
         await self._record(tried, carrier)
         for each in tried:
-            outcome = "not_tried" if each.outcome is None else type(each.outcome).__name__.lower()
+            outcome = "not_tried" if each.outcome is None else each.outcome.label
             metrics.SENDINGS.labels(self.key.channel.value, outcome).inc()
         return tried
 

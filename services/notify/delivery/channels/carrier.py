@@ -1,8 +1,8 @@
-"""What every channel has in common: one message in, one of four outcomes out."""
+"""What every channel has in common: one message in, one of four outcomes out; its `label` is for metrics."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from services.notify.delivery.store.queue import FailReason, Message
 
@@ -11,6 +11,7 @@ from services.notify.delivery.store.queue import FailReason, Message
 class Taken:
     """The provider has taken the message over."""
 
+    label: ClassVar[str] = "taken"
     reference: str | None = None
     """The provider's own id of the message. Whoever gives one is asked later what became of it."""
 
@@ -19,6 +20,7 @@ class Taken:
 class Rejected:
     """The provider will not take this message. `reason` is a reply code, for example `550 5.1.1`."""
 
+    label: ClassVar[str] = "refused"
     reason: str
     final: bool = False
     """Whether asking again cannot help, for example because there is no address."""
@@ -29,6 +31,7 @@ class Rejected:
 class Later:
     """The message may go at another time. `reason` is a reply code or a kind of error."""
 
+    label: ClassVar[str] = "later"
     reason: str
     unknown: bool = False
     """Whether the provider may have taken it all the same; the next attempt sees `Message.doubtful`."""
@@ -40,6 +43,7 @@ class Later:
 class Away:
     """The provider takes nothing from us now: no message would fare better, and none has failed."""
 
+    label: ClassVar[str] = "away"
     reason: str
     pause: timedelta | None = None
     """For how long, where the provider says so."""

@@ -1,5 +1,6 @@
 """The site when things are away: problems that say what to do."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 
 from services.cli.catalogue import SERVICES, served
 from services.kernel.base.settings import Settings
+from services.kernel.web import site
 from services.kernel.web.site import create_site
 
 NOWHERE = Settings(
@@ -18,8 +20,8 @@ NOWHERE = Settings(
 
 @pytest.fixture
 def http() -> httpx.AsyncClient:
-    site = create_site(NOWHERE, [served(name, NOWHERE) for name in SERVICES])
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=site), base_url="http://leadline")
+    app = create_site(NOWHERE, [served(name, NOWHERE) for name in SERVICES])
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://leadline")
 
 
 @pytest.mark.parametrize("path", ["/referrals", "/cases", "/placements", "/alerts", "/referral/status"])
@@ -40,3 +42,24 @@ async def test_metrics_are_served_whatever_else_is_away(http: httpx.AsyncClient)
     answer = await http.get("/metrics")
     assert answer.status_code == 200
     assert "leadline_messages_total" in answer.text
+
+
+async def test_one_waits_for_rest_at_a_time(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd that asks to wait does not keep the stores busy: the others are answered at once."""
+    waits, go_on = list[float](), asyncio.Event()
+
+    async def rested(*_: object, within_seconds: float) -> list[object]:
+        waits.append(within_seconds)
+        if within_seconds:
+            await go_on.wait()
+        return []
+
+    monkeypatch.setattr(site, "rested", rested)
+    first = asyncio.create_task(http.get("/status?at_rest_within=1"))
+    while not waits:
+        await asyncio.sleep(0)
+    assert (await http.get("/status?at_rest_within=1")).json() == {"services": []}
+    go_on.set()
+    assert (await first).is_success
+    assert waits == [1.0, 0.0]
+    assert (await http.get("/status?at_rest_within=1.1")).status_code == 422

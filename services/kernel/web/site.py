@@ -1,5 +1,6 @@
 """The web process: the APIs and pages of one service or of all, on one port."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         )
         for item in served
     ]
-    bridge = Bridge(settings)
+    bridge, waiting = Bridge(settings), asyncio.Lock()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -99,8 +100,12 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     ) -> dict[str, Any]:
         if at_rest_within is None:
             stands = [await look(executor, bridge) for executor in executors]
+        elif waiting.locked():
+            # A wait is a hundred looks, so one waits at a time; others are told at once how things stand.
+            stands = await rested(executors, bridge, within_seconds=0)
         else:
-            stands = await rested(executors, bridge, within_seconds=at_rest_within)
+            async with waiting:
+                stands = await rested(executors, bridge, within_seconds=at_rest_within)
         return {"services": [stand.shown() for stand in stands]}
 
     @app.get(

@@ -15,7 +15,8 @@ RATE ?=
 ONLY ?=
 MUTATION ?=
 SEEDS ?= 500
-# Of the tests, each with engines of its own where it needs them. Two cores serve three: most of their time is waiting.
+DURATIONS ?=
+# Of the tests: two with the engines of a session, one with what starts its own or needs none (tests/sharing.py).
 PROCESSES ?= 3
 
 # Containers often forbid it; then every process of the system would compile the project again, for half a second.
@@ -54,7 +55,7 @@ demo: $(STAMP) styled ## play one month of a small county; ONCE=1 exits when don
 up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops them
 	@$(BIN)/leadline up
 
-test: $(STAMP) styled sample-data ## every test: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
+test: $(STAMP) styled sample-data ## every test; DURATIONS=20 names the slowest: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
 	@$(WITH_NODE) $(BIN)/pytest -q -rs $(if $(DURATIONS),--durations=$(DURATIONS)) --numprocesses=$(PROCESSES) --dist=loadscope --no-loadscope-reorder
 
 test-browser: $(STAMP) assets ## the pages in a real Chromium, with axe; pictures in var/screens; CHROMIUM= names the browser
@@ -108,7 +109,7 @@ simulate: $(STAMP) ## play the kernel on fakes under many seeds and recount each
 bare: ## what a newcomer meets: a bare Debian, its first try, the demo, the tests; needs root and debootstrap
 	@deploy/bare.sh
 
-lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter, and where SQL stands
+lint: $(STAMP) ## ruff, ruff format, mypy strict, import-linter, and rules of our own
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -167,21 +167,20 @@ def _formatted(base: Sequence[str], libs: Path) -> Path:
     kept = libs / FORMATTED
     if kept.is_dir():
         return kept
-    draft = Path(tempfile.mkdtemp(dir=libs))
-    ours = draft / "server.properties"
-    ours.write_text(server_properties(draft / "data", port=0, controller_port=0), encoding="utf-8")
-    argv = (*base, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool")
-    argv += ("format", "--cluster-id", _new_id(), "--config", str(ours))
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=_START_SECONDS, check=False)
-    if done.returncode != 0:
-        reason = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1][:300]
-        shutil.rmtree(draft)
-        raise EngineError(
-            f"Apache Kafka could not prepare {libs} ({reason}): remove that directory, start again."
-        )
-    with suppress(OSError):  # another process was faster: its directory is as good
-        (draft / "data").rename(kept)
-    shutil.rmtree(draft)
+    with tempfile.TemporaryDirectory(dir=libs) as draft:
+        data, settings = Path(draft) / "data", Path(draft) / "server.properties"
+        settings.write_text(server_properties(data, port=0, controller_port=0), encoding="utf-8")
+        argv = (*base, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool")
+        argv += ("format", "--cluster-id", _new_id(), "--config", str(settings))
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=_START_SECONDS, check=False)
+        if done.returncode != 0:
+            reason = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1][:300]
+            raise EngineError(
+                f"Apache Kafka could not format a data directory ({reason}):"
+                f" remove {libs.parent}, start again, and it is fetched anew."
+            )
+        with suppress(OSError):  # another process was faster: its directory is as good
+            data.rename(kept)
     return kept
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 SERVICES = Path(__file__).parents[1] / "services"
 ROOMS = frozenset({"store", "queries", "postgres", "migrations"})
-STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM|WITH \w+ AS)\b")
+STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s")
 
 
 def sql_in(source: str) -> Iterator[int]:

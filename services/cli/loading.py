@@ -27,7 +27,7 @@ PLACES: Mapping[str, str] = {
     "journal": "journal.app",
     "topics": "topics.app",
 }
-"""Each command, or group of commands, where it is in `services/cli`; in the order of `--help`."""
+"""Where each command, or group of commands, is in `services/cli`; in the order of `--help`."""
 
 
 class Loading(Mapping[str, Any]):

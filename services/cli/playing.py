@@ -1,4 +1,4 @@
-"""`leadline demo`: a month of a small county on real engines, in a little over a minute."""
+"""`leadline demo`: a month of a small county on real engines, within a minute."""
 
 import os
 import threading

@@ -6,7 +6,7 @@ rule, the recipient's preferences and the hour decide on which channels it leave
 
 | room | what happens in it |
 |---|---|
-| `app`, `handlers`, `book`, `store`, `recall`, `auditing`, `web` | what every service has |
+| `app`, `handlers`, `book`, `store`, `recall`, `web` | what every service has |
 | `alerts` | who is around a child and is told of what; an alert's life; escalation |
 | `delivery` | on which channels an alert leaves the inbox; senders, channels, receipts, subscriptions |
 | `preferences` | what people arrange for themselves; hours as people have them |

@@ -52,6 +52,14 @@ HISTORY = text("""
 """)
 
 
+KNOWN_CASES = """
+    SELECT case_id AS key, jsonb_build_array(child_id, level, status)::text AS facts FROM known_cases
+"""
+"""Every case: the child, its level if it has one, open or closed."""
+
+WITHOUT_WORDS = text("SELECT DISTINCT placement_id FROM objectives WHERE words = :lost")
+
+
 @dataclass(frozen=True)
 class PlacementFilter:
     """Which placements a list shows; None does not matter."""
@@ -87,12 +95,3 @@ async def figures(connection: Connection) -> Mapping[str, Any]:
     placements = (await connection.execute(FIGURES)).one()
     history = (await connection.execute(HISTORY)).one()
     return {**placements, "looked_after_history": dict(history)}
-
-
-KNOWN_CASES = """
-    SELECT case_id AS key, jsonb_build_array(child_id, level, status)::text AS facts FROM known_cases
-"""
-"""Every case: the child, its level if it has one, open or closed."""
-
-
-WITHOUT_WORDS = text("SELECT DISTINCT placement_id FROM objectives WHERE words = :lost")

@@ -77,14 +77,14 @@ def test_a_choice_survives_that_the_list_changes_under_it(chromium: Browser, cou
         first = county.refer()
         box = one.card(first).get_by_role("checkbox")
         expect(box).to_be_attached(timeout=SOON)
-        one.page.get_by_label("When to remind me about those selected").select_option("in 3 days")
+        one.page.get_by_label("When to remind me about selected alerts").select_option("in 3 days")
         box.check()
         box.focus()
         second = county.refer()
         expect(one.card(second)).to_be_visible(timeout=SOON)
         expect(one.card(first).get_by_role("checkbox")).to_be_checked()
         expect(one.card(first).get_by_role("checkbox")).to_be_focused()
-        expect(one.page.get_by_label("When to remind me about those selected")).to_have_value("72")
+        expect(one.page.get_by_label("When to remind me about selected alerts")).to_have_value("72")
         one.card(second).get_by_role("checkbox").check()
         one.page.get_by_role("button", name="Mark selected as seen").click()
         expect(one.page.get_by_text("2 alerts are marked as seen")).to_be_visible()
@@ -108,7 +108,7 @@ def test_everything_works_without_javascript(chromium: Browser, county: County) 
         one.page.get_by_role("button", name="Remind me later").click()
         expect(one.page.get_by_text("You will be reminded about 1 alert")).to_be_visible()
         expect(one.card(waits)).to_have_count(0)
-        one.page.get_by_role("link", name="Remind me later").click()
+        one.page.get_by_role("link", name="Reminders").click()
         expect(one.card(waits)).to_be_visible()
 
         one.page.get_by_text("Filter or sort").click()
@@ -361,7 +361,7 @@ def test_axe_finds_nothing_on_pages_that_say_what_is_wrong(
 ) -> None:
     """As they are rendered when the store is away, when we have made a mistake, when rules refuse a form."""
     page = Renderer().page(
-        template, status=status, visitor=None, token="", here="", sentence="It can be put off for 4 hours."
+        template, status=status, visitor=None, token="", here="", sentence="Choose a reminder within 4 hours."
     )
 
     def answer(route: Route) -> None:

@@ -1,5 +1,6 @@
 """The quickstart for partners does what it says: its own lines are run, on the real bus and the real site."""
 
+import json
 import os
 import re
 import shutil
@@ -63,6 +64,16 @@ def test_a_referral_by_http_goes_as_the_guide_says(site: str) -> None:
     for _ in range(2):
         subprocess.run(["bash", "-ec", block("bash")], env=env, check=True, capture_output=True, timeout=60)
     assert references(site).count("REF-17") == 1
+    (shown, *_) = httpx.get(f"{site}/referrals", params={"child_id": CHILD}).json()["items"]
+    assert httpx.get(f"{site}/referrals/{shown['referral_id']}").json()["deadlines"], "by when it is decided"
+
+
+def test_an_unknown_locality_is_answered_with_those_that_there_are(site: str) -> None:
+    """As the guide's table says of 409."""
+    body = json.loads(block("bash").split("-d '")[1].split("'")[0]) | {"locality": "nowhere"}
+    answer = httpx.post(f"{site}/referrals", json=body, headers={"Idempotency-Key": "guide-nowhere"})
+    assert answer.status_code == 409
+    assert "use one of" in answer.json()["detail"]
 
 
 @pytest.mark.usefixtures("referral_service")

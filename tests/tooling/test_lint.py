@@ -12,7 +12,8 @@ from tests.lint import ambiguous, misplaced, sql_in
     [
         ('"""SELECT is a word here."""\n', []),
         ('CLAIM = """\n    SELECT 1\n"""\n', [1]),
-        ('x = f"UPDATE {table} SET a = 1"\n', []),
+        ('x = f"UPDATE {table} SET a = 1"\n', [1]),
+        ('x = f"SELECT {columns} FROM cases"\n', [1]),
         ('x = "DELETE FROM outbox"\n', [1]),
         ("from sqlalchemy import text\n", [1]),
         ("from sqlalchemy.exc import SQLAlchemyError\n", []),

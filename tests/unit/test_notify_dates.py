@@ -14,7 +14,7 @@ from services.notify.pages.dates import EnteredDay
 def test_a_month_is_a_number_or_a_word(day: str, month: str, year: str) -> None:
     """Shown as one, whichever it was."""
     entered = EnteredDay(day, month, year)
-    assert entered.date == date(2026, 9, 7)
+    assert entered.value == date(2026, 9, 7)
     assert entered.words == "7 September 2026"
 
 
@@ -28,11 +28,14 @@ def test_a_month_is_a_number_or_a_word(day: str, month: str, year: str) -> None:
         EnteredDay("7", "9", "26"),
         EnteredDay("7", "9", "9" * 20),
         EnteredDay("seven", "9", "2026"),
+        EnteredDay("1_0", "9", "2026"),
+        EnteredDay("+7", "9", "2026"),
+        EnteredDay("\u0667", "9", "2026"),
     ],
 )
 def test_what_is_no_date_is_none(entered: EnteredDay) -> None:
     """Nor is one beyond every case; two digits are no year."""
-    assert entered.date is None
+    assert entered.value is None
     assert not entered.words
 
 

@@ -257,7 +257,7 @@ def test_snooze_is_bounded_by_urgency() -> None:
 
     assert len(snooze(Urgency.URGENT, 4)) == len(snooze(Urgency.SOON, 72)) == 1
     assert snooze(Urgency.SOON, 0) == []
-    with pytest.raises(Refused, match="urgent can be put off for 4 hours at the most"):
+    with pytest.raises(Refused, match="within 4 hours: this alert is urgent"):
         snooze(Urgency.URGENT, 4.01)
 
 

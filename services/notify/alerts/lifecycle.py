@@ -63,7 +63,7 @@ def decide_snooze(
     urgency = alert.facts.urgency
     longest = council.pack.notifications.by_urgency[urgency].snooze_at_most_hours
     if (command.until - context.now).total_seconds() > longest * 3600:
-        raise Refused(f"An alert that is {urgency.value} can be put off for {longest:g} hours at the most.")
+        raise Refused(f"Choose a reminder within {longest:g} hours: this alert is {urgency.value}.")
     return [
         AlertSnoozed(
             child_id=alert.facts.child_id,

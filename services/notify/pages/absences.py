@@ -119,7 +119,7 @@ def mistakes(entered: Entered, person: Person, pack: NotifyPack, *, today: date)
     stand_ins = {DUTY_INBOX, *(each for each, _ in colleagues_of(people, pack))}
     if worker not in people or entered.away not in {"until", "left"} or to not in stand_ins | {""}:
         raise Forbidden
-    first, last = entered.first.date, entered.last.date
+    first, last = entered.first.value, entered.last.value
     errors: list[tuple[str, str]] = []
     if first is None:
         errors.append(("first-day", "Enter the first day away, for example 7 9 2026"))
@@ -139,7 +139,7 @@ def mistakes(entered: Entered, person: Person, pack: NotifyPack, *, today: date)
 
 def command_of(entered: Entered, *, by: str) -> DeclareAbsence:
     """Return what a form without mistakes asks for: whole London days, the last one included."""
-    first, last = entered.first.date, entered.last.date
+    first, last = entered.first.value, entered.last.value
     assert first is not None  # noqa: S101 - else there was a mistake
     ends_at = None
     if entered.away == "until":

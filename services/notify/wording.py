@@ -1,41 +1,7 @@
-"""Moments and codes as people read them: London time, English words, nothing personal."""
+"""Kinds of alert as people read them."""
 
-from datetime import date, datetime, timedelta
-
-from services.kernel.deadlines.calendar import LONDON
-
-_MOMENT = timedelta(microseconds=1)
-_DAY = timedelta(days=1)
 _OF_THE_DEADLINE = frozenset({"scheduled", "met", "paused", "extended", "waived"})
 """What happens to a deadline and not to the thing itself: a review whose deadline is scheduled is not."""
-
-
-def day_words(day: date) -> str:
-    """Return a day, for example `3 March 2027`."""
-    return f"{day.day} {day:%B %Y}"
-
-
-def last_day(due_at: datetime) -> date:
-    """Return the last London day that is still in time; `due_at` is the first moment that is late."""
-    return (due_at - _MOMENT).astimezone(LONDON).date()
-
-
-def due_words(due_at: datetime) -> str:
-    """Return by when, for example `end of 3 March 2027`, or with the time when it is not midnight."""
-    local = due_at.astimezone(LONDON)
-    if local.hour or local.minute:
-        return f"{day_words(local.date())}, {local:%H:%M}"
-    return f"end of {day_words(last_day(due_at))}"
-
-
-def moment_words(moment: datetime, *, now: datetime) -> str:
-    """Return when something happened: `today 14:05`, `yesterday 09:30` or `3 March 2027, 14:05`."""
-    local, today = moment.astimezone(LONDON), now.astimezone(LONDON).date()
-    if local.date() == today:
-        return f"today {local:%H:%M}"
-    if local.date() == today - _DAY:
-        return f"yesterday {local:%H:%M}"
-    return f"{day_words(local.date())}, {local:%H:%M}"
 
 
 def kind_words(kind: str) -> str:
@@ -45,8 +11,3 @@ def kind_words(kind: str) -> str:
     if happened in _OF_THE_DEADLINE and deadline and not deadline.endswith("deadline"):
         deadline = f"{deadline} deadline"
     return f"{deadline or subject} {happened}".replace("_", " ")
-
-
-def sentence(words: str) -> str:
-    """Return words with a capital at the beginning, and everything else as it is."""
-    return words[:1].upper() + words[1:]

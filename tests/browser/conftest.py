@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from deploy.embedded.system import running_system
 from services.kernel.base.clock import HeldClock
 from services.kernel.deadlines.calendar import LONDON
-from services.notify.pages.rendering import STATIC, STYLE
+from services.kernel.web.pages.assets import STATIC, STYLE
 from tests.browser.county import County
 from tests.browser.windows import AXE
 

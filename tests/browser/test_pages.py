@@ -6,8 +6,10 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from services.kernel.base.clock import SystemClock
+from services.kernel.base.settings import Settings
+from services.kernel.web.pages.shell import Shell
 from services.notify.pages.inbox import PER_PAGE
-from services.notify.pages.rendering import Renderer
 from services.notify.queries import lists as reading
 from tests.browser.county import County, eventually
 from tests.browser.windows import SCREENS, window
@@ -360,9 +362,8 @@ def test_axe_finds_nothing_on_pages_that_say_what_is_wrong(
     chromium: Browser, county: County, name: str, template: str, status: int
 ) -> None:
     """As they are rendered when the store is away, when we have made a mistake, when rules refuse a form."""
-    page = Renderer().page(
-        template, status=status, visitor=None, token="", here="", sentence="Choose a reminder within 4 hours."
-    )
+    shell = Shell(Settings(), SystemClock())
+    page = shell.page(None, template, status=status, sentence="Choose a reminder within 4 hours.")
 
     def answer(route: Route) -> None:
         route.fulfill(status=status, body=bytes(page.body), headers=dict(page.headers))

@@ -10,6 +10,8 @@ import httpx
 from fastapi import FastAPI
 
 from services.kernel.web.api import install_errors
+from services.kernel.web.pages.routes import shell_routes
+from services.kernel.web.pages.shell import Shell
 from services.notify.pages import pages
 from tests.flow.conftest import Bench
 
@@ -56,7 +58,9 @@ def site_of(bench: Bench, **settings: object) -> FastAPI:
     app = FastAPI()
     install_errors(app)
     changed = bench.settings.model_copy(update={"sign_in": "demo", **settings})
-    app.include_router(pages(bench.executor, changed))
+    shell = Shell(changed, bench.executor.clock)
+    app.include_router(pages(bench.executor, shell))
+    app.include_router(shell_routes(shell))
     return app
 
 

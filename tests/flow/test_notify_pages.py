@@ -11,10 +11,10 @@ import pytest
 from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern
 from services.kernel.deadlines.calendar import LONDON
+from services.kernel.web.pages.session import COOKIE
 from services.notify.app import build
 from services.notify.due_scanner import escalate_once
 from services.notify.pages.live import Live
-from services.notify.pages.session import COOKIE
 from services.notify.queries import lists as reading
 from tests.flow.conftest import MONDAY, Bench, MakeBench
 from tests.flow.notify_browser import browser, site_of

@@ -19,6 +19,8 @@ from schemas.events.codes import AgencyKind, Concern, Location, NeedDomain, Plac
 from services.assessment.app import build as build_assessment
 from services.assessment.web import router as assessment_routes
 from services.kernel.web.api import PROBLEM, install_errors
+from services.kernel.web.pages.routes import shell_routes
+from services.kernel.web.pages.shell import Shell
 from services.notify.app import build as build_notify
 from services.notify.pages import pages as notify_pages
 from services.notify.web import router as notify_routes
@@ -174,7 +176,9 @@ async def site(bench: MakeBench) -> AsyncIterator[Site]:
     app.include_router(assessment_routes(assessment.executor))
     app.include_router(placement_routes(placement.executor))
     app.include_router(notify_routes(notify.executor))
-    app.include_router(notify_pages(notify.executor, notify.settings.model_copy(update={"sign_in": "demo"})))
+    shell = Shell(notify.settings.model_copy(update={"sign_in": "demo"}), notify.executor.clock)
+    app.include_router(notify_pages(notify.executor, shell))
+    app.include_router(shell_routes(shell))
     document = app.openapi()
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://leadline") as http:

@@ -16,7 +16,7 @@ COPIED = (
     "pyproject.toml",
     "requirements.lock",
     "deploy/this_python.py",
-    "services/notify/assets",
+    "services/kernel/web/pages/npm",
 )
 
 

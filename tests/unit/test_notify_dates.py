@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from services.notify.pages.dates import EnteredDay
+from services.kernel.web.pages.dates import EnteredDay
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,10 @@ from services.notify.alerts.escalation import (
     decide_following,
     next_at,
 )
-from services.notify.alerts.lifecycle import decide_acknowledgement, decide_snooze, evolve
+from services.notify.alerts.lifecycle import decide_acknowledgement, evolve
 from services.notify.alerts.model import AcknowledgeAlert, Alert, Case, People, SnoozeAlert
 from services.notify.alerts.people import learn
+from services.notify.alerts.putting_off import decide_snooze
 from services.notify.book import NotifyBook
 from tests.unit.notify_cases import (
     CASE,

@@ -10,17 +10,17 @@ from starlette.datastructures import FormData
 
 from schemas.events.codes import Channel, Urgency
 from services.kernel.pack.model import load_pack
+from services.kernel.pack.people import agency, find_person, members_of
 from services.kernel.store.cursors import Cursors, ListPart
+from services.kernel.web.pages.answers import Forbidden
+from services.kernel.web.pages.lists import pages_of
+from services.kernel.web.pages.session import COOKIE, LASTS, Session, Sessions
+from services.kernel.web.pages.sign_in import inside
 from services.notify.pack.model import NotifyPack
 from services.notify.pages.chronology import start_of
 from services.notify.pages.live import fingerprint
-from services.notify.pages.people import agency, find_person, members_of
 from services.notify.pages.preferences import changes, field_name, kinds_of, left_open, rows_of, time_of
-from services.notify.pages.putting_off import allowed, until
-from services.notify.pages.rendering import pages_of
-from services.notify.pages.session import COOKIE, LASTS, Session, Sessions
-from services.notify.pages.sign_in import inside
-from services.notify.pages.visiting import Forbidden
+from services.notify.pages.reminders import allowed, until
 from services.notify.preferences.model import Arrangements
 from services.notify.queries.watching import InboxStanding
 
@@ -129,7 +129,7 @@ def test_every_session_has_a_token_of_its_own() -> None:
 )
 def test_signing_in_leads_nowhere_but_inside(address: str, home: str) -> None:
     """A link from elsewhere cannot send somebody on to another site."""
-    assert inside(address) == home
+    assert inside(address, "/inbox") == home
 
 
 def test_alert_is_put_off_until_the_next_working_morning() -> None:

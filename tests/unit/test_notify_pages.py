@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -18,6 +18,14 @@ from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.pack.model import load_pack
+from services.kernel.pack.people import find_person
+from services.kernel.web.pages.assets import Assets
+from services.kernel.web.pages.dates import EnteredDay
+from services.kernel.web.pages.identity import Choice, ChoiceGroup
+from services.kernel.web.pages.lists import Pages
+from services.kernel.web.pages.rendering import Renderer
+from services.kernel.web.pages.session import Session
+from services.kernel.web.pages.shell import Shell, Visit
 from services.notify.alerts.model import Alert
 from services.notify.chronology.queries import ChronologyEntry
 from services.notify.delivery.model import DeliveryState
@@ -26,14 +34,9 @@ from services.notify.pages import absences, preferences
 from services.notify.pages.alert import rule_shown
 from services.notify.pages.board import mondays_before, rate_rows
 from services.notify.pages.chronology import KINDS
-from services.notify.pages.dates import EnteredDay
-from services.notify.pages.identity import Choice, ChoiceGroup, Nobody
 from services.notify.pages.inbox import Shown
-from services.notify.pages.people import find_person
-from services.notify.pages.putting_off import LENGTHS
-from services.notify.pages.rendering import Pages, Renderer, environment
-from services.notify.pages.session import Session, Sessions
-from services.notify.pages.visiting import PageContext, Visit
+from services.notify.pages.reminders import LENGTHS
+from services.notify.pages.router import extend
 from services.notify.pages.words import CHANNELS, COLOURS, DONE, STATES, TAGS, WHY, card, line, parcel
 from services.notify.preferences.model import Arrangements, Delegation
 from services.notify.queries.boards import Workload
@@ -73,10 +76,15 @@ def entry(**data: object) -> ChronologyEntry:
 
 
 @pytest.fixture(scope="module")
-def reception() -> PageContext:
-    """All that pages share, but for a store: nothing here asks one."""
-    sessions = Sessions("a secret of the tests", SystemClock(), secure=False)
-    return PageContext(cast("Any", None), PACK, frozenset(), Settings(), sessions, Nobody())
+def shell() -> Shell:
+    """All that pages share; nothing here asks a store."""
+    return shell_with(Assets())
+
+
+def shell_with(assets: Assets, **options: bool) -> Shell:
+    shell = Shell(Settings(), SystemClock(), renderer=Renderer(assets, **options))
+    extend(shell)
+    return shell
 
 
 def visit_of(person_id: str) -> Visit:
@@ -228,7 +236,8 @@ PAGES: dict[str, Callable[[], dict[str, object]]] = {
     "away.html": dict,
     "failed.html": dict,
 }
-PARTS = {"layout.html", "navigation.html", "parts.html"}
+PARTS = {"layout.html", "navigation.html", "parts.html", "cards.html"}
+TEMPLATES = ("services/notify/pages/templates", "services/kernel/web/pages/templates")
 
 every_page = pytest.mark.parametrize("name", PAGES)
 
@@ -261,25 +270,24 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def rendered(reception: PageContext, name: str, person: str | None = "W-0600", **changes: object) -> str:
+def rendered(shell: Shell, name: str, person: str | None = "W-0600", **changes: object) -> str:
     values: dict[str, Any] = PAGES[name]() | changes
-    answer = reception.page(None if person is None else visit_of(person), name, **values)
+    visit = None if person is None else visit_of(person)
+    answer = shell.page(visit, name, pack=PACK, **values)
     return bytes(answer.body).decode()
 
 
 def test_every_template_is_a_page_here_or_a_part_of_one() -> None:
     """A new one cannot be forgotten by the rules below."""
-    files = {path.name for path in Path("services/notify/pages/templates").glob("*.html")}
+    files = {path.name for folder in TEMPLATES for path in Path(folder).glob("*.html")}
     assert files == {*PAGES, *PARTS}
 
 
 @every_page
 @pytest.mark.parametrize("person", ["W-0600", "W-0601", "leadline-operations", None])
-def test_page_is_well_formed_and_has_one_main_heading(
-    reception: PageContext, name: str, person: str | None
-) -> None:
+def test_page_is_well_formed_and_has_one_main_heading(shell: Shell, name: str, person: str | None) -> None:
     """Language, title, one h1, a main landmark, a way past the navigation; all that is opened is closed."""
-    page = rendered(reception, name, person)
+    page = rendered(shell, name, person)
     outline = Outline(page)
     assert outline.open == []
     assert [len(outline.all(tag)) for tag in ("h1", "main", "title", "header", "footer")] == [1] * 5
@@ -288,9 +296,9 @@ def test_page_is_well_formed_and_has_one_main_heading(
 
 
 @every_page
-def test_every_field_has_a_label_and_every_id_is_there_once(reception: PageContext, name: str) -> None:
+def test_every_field_has_a_label_and_every_id_is_there_once(shell: Shell, name: str) -> None:
     """Whoever listens to a page hears what each field is for."""
-    outline = Outline(rendered(reception, name))
+    outline = Outline(rendered(shell, name))
     ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     labelled = {label["for"] for label in outline.all("label")}
@@ -299,20 +307,18 @@ def test_every_field_has_a_label_and_every_id_is_there_once(reception: PageConte
 
 
 @every_page
-def test_every_form_that_changes_something_carries_the_token(reception: PageContext, name: str) -> None:
+def test_every_form_that_changes_something_carries_the_token(shell: Shell, name: str) -> None:
     """No other site can send one in somebody's name."""
-    page = rendered(reception, name)
+    page = rendered(shell, name)
     posts = page.count('method="post"')
     assert posts >= 1, "at least signing out"
     assert page.count('name="token"') == posts
 
 
 @every_page
-def test_page_holds_no_script_or_style_of_its_own_and_nothing_from_elsewhere(
-    reception: PageContext, name: str
-) -> None:
+def test_page_holds_no_script_or_style_of_its_own_and_nothing_from_elsewhere(shell: Shell, name: str) -> None:
     """The content security policy would refuse it."""
-    outline = Outline(rendered(reception, name))
+    outline = Outline(rendered(shell, name))
     assert all(each.get("src", "").startswith("/assets/") for each in outline.all("script"))  # type: ignore[union-attr]
     assert outline.all("style") == []
     handlers = [key for _, attributes in outline.tags for key in attributes if key.startswith("on")]
@@ -320,9 +326,9 @@ def test_page_holds_no_script_or_style_of_its_own_and_nothing_from_elsewhere(
     assert [attributes for _, attributes in outline.tags if "style" in attributes] == []
 
 
-def test_pages_are_kept_nowhere_and_framed_by_nobody(reception: PageContext) -> None:
+def test_pages_are_kept_nowhere_and_framed_by_nobody(shell: Shell) -> None:
     """Headers of every page."""
-    headers = reception.page(None, "failed.html", status=500).headers
+    headers = shell.page(None, "failed.html", status=500).headers
     assert headers["cache-control"] == "no-store"
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -331,18 +337,18 @@ def test_pages_are_kept_nowhere_and_framed_by_nobody(reception: PageContext) -> 
 
 
 @pytest.mark.parametrize("name", ["inbox.html", "alert.html", "board.html"])
-def test_page_escapes_whatever_it_shows(reception: PageContext, name: str) -> None:
+def test_page_escapes_whatever_it_shows(shell: Shell, name: str) -> None:
     """Even the pack's own words cannot become markup."""
     hostile = card(alert(says="<script>alert(1)</script>", next_step='"&<b>'), now=NOW)
-    page = rendered(reception, name, **{"card": hostile} if name == "alert.html" else {"cards": [hostile]})
+    page = rendered(shell, name, **{"card": hostile} if name == "alert.html" else {"cards": [hostile]})
     assert "<script>" not in page
     assert "<b>" not in page
 
 
-def test_a_fact_of_an_event_cannot_be_markup(reception: PageContext) -> None:
+def test_a_fact_of_an_event_cannot_be_markup(shell: Shell) -> None:
     """What a producer sends is shown as text."""
     hostile = line(entry(kind="assessment", reason="<img src=x>"), now=NOW)
-    page = rendered(reception, "chronology.html", days=[("7 September 2026", [hostile])])
+    page = rendered(shell, "chronology.html", days=[("7 September 2026", [hostile])])
     assert "<img" not in page
     assert "&lt;img src=x&gt;" in page
 
@@ -355,7 +361,7 @@ def test_worker_id_cannot_be_markup() -> None:
 
 def test_a_name_that_nobody_gave_a_template_is_a_mistake() -> None:
     """Only the options of a component may be left out."""
-    templates = environment()
+    templates = Renderer(Assets()).templates
     with pytest.raises(UndefinedError):
         templates.from_string("{{ forgotten }}").render()
     with pytest.raises(UndefinedError):
@@ -432,10 +438,10 @@ def test_every_role_urgency_channel_and_state_has_words() -> None:
     [("inbox.html", "21 to 40 of 163 alerts"), ("board.html", "21 to 40 of 163 alerts")],
 )
 def test_page_of_a_long_list_says_which_rows_it_shows_and_leads_on_and_back(
-    reception: PageContext, name: str, words: str
+    shell: Shell, name: str, words: str
 ) -> None:
     """In its title, too; by links, without a script."""
-    page = rendered(reception, name)
+    page = rendered(shell, name)
     assert "(21 to 40 of 163)" in page[page.index("<title") : page.index("</title>")]
     assert words in page
     for link in ('href="/x?before=b" rel="prev"', 'href="/x?after=a" rel="next"', 'href="/x">First page</a>'):
@@ -443,21 +449,21 @@ def test_page_of_a_long_list_says_which_rows_it_shows_and_leads_on_and_back(
 
 
 @pytest.mark.parametrize("name", ["inbox.html", "board.html", "chronology.html"])
-def test_page_behind_the_last_row_leads_to_the_first(reception: PageContext, name: str) -> None:
+def test_page_behind_the_last_row_leads_to_the_first(shell: Shell, name: str) -> None:
     """What was on it has left the list since the link was made."""
     pages = Pages(40, beginning="/x?state=open")
-    page = rendered(reception, name, pages=pages, days=[], cards=[])
+    page = rendered(shell, name, pages=pages, days=[], cards=[])
     assert 'Nothing more is in this list. <a class="govuk-link" href="/x?state=open">' in page
     assert 'rel="' not in page[page.index("<main") :]
 
 
 @pytest.mark.parametrize("state", get_args(Shown))
 def test_every_list_of_alerts_has_a_heading_a_way_to_the_others_and_words_where_it_is_empty(
-    reception: PageContext, state: str
+    shell: Shell, state: str
 ) -> None:
     """The list that is shown is no link; nothing is left blank."""
     chosen = {"state": state, "kind": None, "urgency": None, "sort": "urgency"}
-    page = rendered(reception, "inbox.html", chosen=chosen, cards=[], pages=Pages(0))
+    page = rendered(shell, "inbox.html", chosen=chosen, cards=[], pages=Pages(0))
     assert "lert" in page[page.index("<h1") : page.index("</h1>")]
     assert page.count('aria-current="page"') == 1
     assert page.count("?state=") == len(get_args(Shown)) - 1
@@ -546,9 +552,9 @@ def test_event_is_told_in_words_with_its_facts() -> None:
     }
 
 
-def test_alert_page_names_the_rule_the_limit_and_its_source(reception: PageContext) -> None:
+def test_alert_page_names_the_rule_the_limit_and_its_source(shell: Shell) -> None:
     """Why me: by which rule of which pack, under which law."""
-    page = rendered(reception, "alert.html")
+    page = rendered(shell, "alert.html")
     for words in (
         "Any deadline overdue: told to the team manager and the lead professional",
         PACK.pack.version,
@@ -558,10 +564,9 @@ def test_alert_page_names_the_rule_the_limit_and_its_source(reception: PageConte
         assert words in page
 
 
-def test_pages_without_built_style_ask_for_none(reception: PageContext) -> None:
+def test_pages_without_built_style_ask_for_none() -> None:
     """They work and look plain: nothing is loaded that is not there."""
-    plain = replace(reception, renderer=Renderer(styled=False))
-    page = rendered(plain, "inbox.html")
+    page = rendered(shell_with(Assets(), styled=False), "inbox.html")
     assert "/assets/govuk/" not in page
     assert "/assets/components.js" not in page
     assert "/assets/live.js" in page

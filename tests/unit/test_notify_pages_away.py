@@ -12,8 +12,8 @@ from fastapi import Response
 from services.cli.catalogue import ServiceName, served
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
+from services.kernel.web.pages.session import COOKIE, Sessions
 from services.kernel.web.site import Served, create_site
-from services.notify.pages.session import COOKIE, Sessions
 
 SECRET = "a secret of the tests"
 NOWHERE = Settings(
@@ -93,7 +93,7 @@ async def test_address_of_nothing_is_answered_with_a_page(http: httpx.AsyncClien
         ("/board", 403),
         ("/board/lt-ely", 403),
     ):
-        answer = await http.get(path)
+        answer = await http.get(path, headers={"Accept": "text/html"})
         assert answer.status_code == status, path
         assert "<h1" in answer.text
 

@@ -9,9 +9,10 @@ import pytest
 
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.base.settings import Settings
+from services.kernel.deadlines.wording import due_words, moment_words
 from services.notify.delivery.email import compose
 from services.notify.delivery.store.queue import Message, MessagePart
-from services.notify.wording import due_words, kind_words, moment_words
+from services.notify.wording import kind_words
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
 MIDNIGHT = datetime(2027, 3, 4, 0, 0, tzinfo=UTC)

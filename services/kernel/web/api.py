@@ -161,7 +161,7 @@ def install_errors(app: FastAPI) -> None:
     """Answer refusals, invalid input and what is not served as RFC 9457 problems that say what to do."""
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _not_served)
+    app.add_exception_handler(HTTPException, not_served)
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
@@ -184,7 +184,7 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, "The request has mistakes", "Correct the fields named below.", mistakes=mistakes)
 
 
-async def _not_served(_request: Request, error: Exception) -> JSONResponse:
+async def not_served(_request: Request, error: Exception) -> JSONResponse:
     """Answer what the framework itself refuses: an unknown path or method, a body that cannot be read."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     answer = problem(error.status_code, HTTPStatus(error.status_code).phrase, error.detail)

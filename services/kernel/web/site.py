@@ -1,7 +1,7 @@
 """The web process: the APIs and pages of one service or of all, on one port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
 from services.kernel.base import garbage
 from services.kernel.base.clock import clock_of
@@ -17,10 +18,13 @@ from services.kernel.postgres.database import STORE_ERRORS, create_engine, is_tr
 from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Service
 from services.kernel.store.standing import answer
-from services.kernel.web.api import describe, install_errors, operation_id, problem, problems
+from services.kernel.web.api import describe, install_errors, not_served, operation_id, problem, problems
+from services.kernel.web.pages.routes import shell_routes
+from services.kernel.web.pages.shell import Shell, wants_page
 from services.kernel.web.status import Bridge, look, rested
 
 Router = Callable[[CommandExecutor[Any]], APIRouter]
+Pages = Callable[[CommandExecutor[Any], Shell], APIRouter]
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Served:
 
     service: Service[Any]
     router: Router
+    pages: Pages | None = None
+    """None: the service has no pages."""
 
 
 def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
@@ -60,11 +66,18 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     )
     install_errors(app)
     describe(app)
+    shell = Shell(settings, clock) if any(item.pages for item in served) else None
+    if shell is not None:
+        app.add_exception_handler(HTTPException, _not_served_by(shell))
     for error in (*STORE_ERRORS, OSError):
         app.add_exception_handler(error, _store_away)
     for item, executor in zip(served, executors, strict=True):
         app.include_router(item.router(executor))
         app.include_router(_operations(executor, bridge))
+        if item.pages is not None and shell is not None:
+            app.include_router(item.pages(executor, shell))
+    if shell is not None:
+        app.include_router(shell_routes(shell))
 
     @app.get(
         "/health",
@@ -118,6 +131,14 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _not_served_by(shell: Shell) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        """Answer an address that names nothing: a person with a page, a program with a problem."""
+        return await (shell.trouble if wants_page(request) else not_served)(request, error)
+
+    return answer
 
 
 async def _store_away(_request: Request, error: Exception) -> Response:

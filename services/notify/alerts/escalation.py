@@ -13,7 +13,8 @@ from services.kernel.messages.ids import derived
 from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.alerts.model import Address, Alert, People
-from services.notify.alerts.routing import duty_inbox, find_recipient, reach
+from services.notify.alerts.recipients import duty_inbox, find_recipient
+from services.notify.alerts.stand_ins import reach
 from services.notify.pack.model import NotifyPack
 from services.notify.pack.notifications import EscalationStep
 from services.notify.preferences.hours import after_working_hours

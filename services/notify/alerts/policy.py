@@ -6,12 +6,13 @@ from uuid import UUID
 from schemas.events import AlertRaised, AlertRepeated, AlertSettled, Event
 from schemas.events.codes import Urgency
 from services.kernel.deadlines.policy import DeadlineEvent
+from services.kernel.deadlines.wording import day_words, last_day
 from services.kernel.processing.service import Context
 from services.notify.alerts.council import Council
 from services.notify.alerts.model import Address, Alert, People
-from services.notify.alerts.routing import addresses, team_of
+from services.notify.alerts.recipients import team_of
+from services.notify.alerts.routing import addresses
 from services.notify.pack.model import RECIPIENT_MISSING, AlertRule, NotifyPack
-from services.notify.wording import day_words, last_day
 
 MOST_URGENT_FIRST = (Urgency.URGENT, Urgency.SOON, Urgency.ROUTINE)
 

@@ -1,4 +1,4 @@
-"""SQL that reads the chronology: a child's events, an alert's cause, a deadline's history; who may look."""
+"""SQL that reads the chronology: a child's events, an alert's cause, a deadline's history."""
 
 import json
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ HISTORY = text(f"""
 
 # By relationship: somebody of theirs was told of the child (as a referrer does not count), or they lead the
 # case, manage its team, or have a role of their own for the child.
-MAY_SEE = text("""
+IS_AROUND = text("""
     SELECT EXISTS (SELECT 1 FROM alerts WHERE child_id = :child_id AND role <> 'referrer'
                    AND recipient_id = ANY(CAST(:recipients AS text[])))
         OR EXISTS (SELECT 1 FROM cases WHERE child_id = :child_id
@@ -117,7 +117,7 @@ async def history_of(connection: Connection, *, child_id: UUID, subject: UUID) -
     return [_entry(row) for row in rows]
 
 
-async def may_see(
+async def is_around(
     connection: Connection, child_id: UUID, *, person_id: str, recipients: Sequence[str], teams: Sequence[str]
 ) -> bool:
     """Return whether somebody is around a child. `recipients`: the inboxes that they answer for."""
@@ -127,7 +127,7 @@ async def may_see(
         "recipients": list(recipients),
         "teams": list(teams),
     }
-    return bool((await connection.execute(MAY_SEE, parameters)).scalar_one())
+    return bool((await connection.execute(IS_AROUND, parameters)).scalar_one())
 
 
 def _plain(prefix: str) -> str:

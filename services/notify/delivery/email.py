@@ -6,8 +6,9 @@ from email.message import EmailMessage
 from urllib.parse import quote
 
 from services.kernel.base.settings import Settings
+from services.kernel.deadlines.wording import due_words
 from services.notify.delivery.store.queue import Message, MessagePart
-from services.notify.wording import due_words, kind_words
+from services.notify.wording import kind_words
 
 PREFIXES = {"reminder": "Reminder: ", "escalation": "Not seen: "}
 """How the subject begins, by the delivery's template."""

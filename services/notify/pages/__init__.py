@@ -1,15 +1,14 @@
-"""The pages: rendered on the server, so that they work without JavaScript, on a telephone and on paper.
+"""The pages of alerts: rendered on the server, so that they work without JavaScript and on paper.
 
 | module | page or part |
 |---|---|
-| `inbox`, `alert`, `chronology`, `board`, `preferences`, `sign_in` | one page each, with its forms |
+| `inbox`, `alert`, `chronology`, `board`, `preferences`, `absences` | one page each, with its forms |
 | `live` | tells open pages that something has changed |
-| `visiting` | who visits, with which form, and the page for what is wrong |
-| `people`, `identity`, `session` | who may see what; signing in; the cookie |
-| `deeds`, `putting_off`, `words` | what forms do; for how long; how alerts and events read |
-| `rendering`, `assets` | templates, headers, files |
+| `context`, `navigation`, `demo_users` | what pages are made with; what leads to them; who may sign in |
+| `deeds`, `reminders`, `words` | what forms do; when somebody is reminded; how alerts and events read |
 
-Templates are under `templates/`, files for browsers under `static/`; `assets/` builds what comes from npm.
+Templates are under `templates/`, a script under `static/`; the shell around them is
+`services.kernel.web.pages`.
 """
 
 from services.notify.pages.router import pages

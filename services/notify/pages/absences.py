@@ -11,17 +11,19 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
 from services.kernel.deadlines.calendar import LONDON
+from services.kernel.deadlines.wording import day_words
+from services.kernel.pack.people import Person
+from services.kernel.web.pages.answers import Forbidden
+from services.kernel.web.pages.dates import NOTHING, EnteredDay
+from services.kernel.web.pages.forms import field_of, form_key
+from services.kernel.web.pages.shell import Visit
 from services.notify.pack.model import NotifyPack
-from services.notify.pages.dates import NOTHING, EnteredDay
+from services.notify.pages.context import PageContext
 from services.notify.pages.deeds import Deeds
-from services.notify.pages.people import Person
-from services.notify.pages.preferences import form_key
-from services.notify.pages.visiting import Forbidden, PageContext, Visit, field_of
 from services.notify.pages.words import plain
 from services.notify.preferences.hours import at
 from services.notify.preferences.model import Arrangements, DeclareAbsence, EndAbsence
 from services.notify.store import preferences as preference_store
-from services.notify.wording import day_words
 
 DUTY_INBOX = "duty-inbox"
 """What the form sends where no colleague stands in."""
@@ -60,24 +62,24 @@ class AbsenceLine:
     begun: bool
 
 
-def add(routes: APIRouter, reception: PageContext) -> None:
+def add(routes: APIRouter, context: PageContext) -> None:
     """Add the page and its two forms."""
-    pack, deeds = reception.pack, Deeds(reception)
+    pack, deeds = context.pack, Deeds(context)
 
     @routes.get("/absences", response_class=HTMLResponse, summary="Page: absences")
     async def absences(request: Request, saved: bool = False) -> Response:
-        visit = await _practitioner(reception, request)
-        return await _page(reception, visit, saved=saved)
+        visit = await _practitioner(context, request)
+        return await _page(context, visit, saved=saved)
 
     @routes.post("/absences", response_class=HTMLResponse, summary="Form: somebody will be away, or has left")
     async def declare(request: Request) -> Response:
         """Open alerts go to whoever stands in when the absence begins."""
-        visit = await _practitioner(reception, request)
+        visit = await _practitioner(context, request)
         form = await visit.form()
         entered = Entered.read(form)
         errors = mistakes(entered, visit.person, pack, today=visit.now.astimezone(LONDON).date())
         if errors:
-            return await _page(reception, visit, errors=errors, entered=entered)
+            return await _page(context, visit, errors=errors, entered=entered)
         command = command_of(entered, by=visit.person.person_id)
         await deeds.execute(command, key=f"pages/{form_key(form)}/absence")
         return RedirectResponse("/absences?saved=true", status_code=303)
@@ -85,7 +87,7 @@ def add(routes: APIRouter, reception: PageContext) -> None:
     @routes.post("/absences/end", response_class=HTMLResponse, summary="Form: somebody is back")
     async def end(request: Request) -> Response:
         """An absence that has not begun is taken back. Alerts that have moved stay where they are."""
-        visit = await _practitioner(reception, request)
+        visit = await _practitioner(context, request)
         form = await visit.form()
         worker = field_of(form, "worker")
         if worker not in people_of(visit.person, pack):
@@ -185,30 +187,30 @@ def _id_of(form: FormData) -> UUID:
         raise Forbidden from None
 
 
-async def _practitioner(reception: PageContext, request: Request) -> Visit:
-    visit = await reception.visit(request)
+async def _practitioner(context: PageContext, request: Request) -> Visit:
+    visit = await context.visit(request)
     if visit.person.kind != "practitioner":
         raise Forbidden
     return visit
 
 
 async def _page(
-    reception: PageContext,
+    context: PageContext,
     visit: Visit,
     *,
     saved: bool = False,
     errors: list[tuple[str, str]] | None = None,
     entered: Entered | None = None,
 ) -> Response:
-    people = people_of(visit.person, reception.pack)
-    async with reception.executor.engine.connect() as connection:
+    people = people_of(visit.person, context.pack)
+    async with context.executor.engine.connect() as connection:
         known = await preference_store.load(connection, None)
-    return reception.page(
+    return context.page(
         visit,
         "absences.html",
         status=422 if errors else 200,
         people=people,
-        colleagues=colleagues_of(people, reception.pack),
+        colleagues=colleagues_of(people, context.pack),
         duty_inbox=DUTY_INBOX,
         lines=lines_of(known, people, now=visit.now),
         entered=entered or Entered(visit.person.person_id),

@@ -7,19 +7,22 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from services.kernel.deadlines.wording import due_words
+from services.kernel.pack.people import managed_by
+from services.kernel.web.pages.answers import Forbidden
+from services.kernel.web.pages.forms import field_of
+from services.kernel.web.pages.shell import Visit
 from services.notify.alerts.model import AcknowledgeAlert, Alert
 from services.notify.chronology import queries as chronology_queries
 from services.notify.chronology.queries import ChronologyEntry
 from services.notify.delivery.store import queue
 from services.notify.pack.model import AlertRule, NotifyPack
+from services.notify.pages.context import PageContext, back_to, needs_inbox
 from services.notify.pages.deeds import Deeds
 from services.notify.pages.inbox import InboxId, chosen_before
-from services.notify.pages.people import members_of
-from services.notify.pages.putting_off import allowed, until
-from services.notify.pages.visiting import Forbidden, PageContext, Visit, back_to, field_of
+from services.notify.pages.reminders import allowed, until
 from services.notify.pages.words import amount, card, line, parcel, plain, subject_words
 from services.notify.queries import lists as reading
-from services.notify.wording import due_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +37,20 @@ class RuleShown:
     source: str | None
 
 
-def add(routes: APIRouter, reception: PageContext) -> None:
+def add(routes: APIRouter, context: PageContext) -> None:
     """Add the page and its forms."""
-    deeds = Deeds(reception)
+    deeds = Deeds(context)
 
     @routes.get(
         "/inbox/{inbox_id:path}/alerts/{alert_id}", response_class=HTMLResponse, summary="Page: one alert"
     )
     async def single(request: Request, inbox_id: InboxId, alert_id: UUID) -> Response:
-        visit = await reception.visit(request)
+        visit = await context.visit(request)
         is_mine = inbox_id in visit.person.inboxes
-        if not is_mine and inbox_id not in managed(reception.pack, visit):
+        if not is_mine and inbox_id not in managed_by(context.pack, visit.person):
             raise Forbidden
         alert = await deeds.find(inbox_id, alert_id)
-        return await _page(reception, visit, alert, is_mine=is_mine)
+        return await _page(context, visit, alert, is_mine=is_mine)
 
     @routes.post(
         "/inbox/{inbox_id:path}/alerts/{alert_id}/acknowledge",
@@ -56,8 +59,8 @@ def add(routes: APIRouter, reception: PageContext) -> None:
     )
     async def acknowledge(request: Request, inbox_id: InboxId, alert_id: UUID) -> Response:
         """Mark an alert as seen and go back to the inbox; doing it twice is no error."""
-        visit = await reception.visit(request)
-        visit.needs_inbox(inbox_id)
+        visit = await context.visit(request)
+        needs_inbox(visit, inbox_id)
         chosen = chosen_before(await visit.form())
         await deeds.find(inbox_id, alert_id)
         command = AcknowledgeAlert(alert_id=alert_id, acknowledged_by=visit.person.person_id)
@@ -71,18 +74,12 @@ def add(routes: APIRouter, reception: PageContext) -> None:
     )
     async def put_off(request: Request, inbox_id: InboxId, alert_id: UUID) -> Response:
         """Put an alert off and go back to the inbox. Raises Refused when it is for too long."""
-        visit = await reception.visit(request)
-        visit.needs_inbox(inbox_id)
+        visit = await context.visit(request)
+        needs_inbox(visit, inbox_id)
         form = await visit.form()
-        moment = until(field_of(form, "for"), now=visit.now, pack=reception.pack)
+        moment = until(field_of(form, "for"), now=visit.now, pack=context.pack)
         await deeds.put_off(inbox_id, alert_id, by=visit.person.person_id, until=moment)
         return back_to(inbox_id, {"put_off": 1})
-
-
-def managed(pack: NotifyPack, visit: Visit) -> frozenset[str]:
-    """Return everybody whose alerts a manager may look at."""
-    teams = (pack.team_by_code[code] for code in visit.person.boards)
-    return frozenset(member for team in teams for member in members_of(pack, team))
 
 
 def rule_of(alert: Alert, pack: NotifyPack) -> AlertRule | None:
@@ -112,10 +109,10 @@ def rule_shown(alert: Alert, pack: NotifyPack) -> RuleShown | None:
     )
 
 
-async def _page(reception: PageContext, visit: Visit, alert: Alert, *, is_mine: bool) -> Response:
+async def _page(context: PageContext, visit: Visit, alert: Alert, *, is_mine: bool) -> Response:
     facts, now = alert.facts, visit.now
     cause, history, before = None, [], None
-    async with reception.executor.engine.connect() as connection:
+    async with context.executor.engine.connect() as connection:
         # What is told to a referring agency it is told in the alert: events say more than it may know.
         if visit.person.works_with_children:
             cause = await chronology_queries.find_cause(connection, facts.cause_id)
@@ -126,22 +123,22 @@ async def _page(reception: PageContext, visit: Visit, alert: Alert, *, is_mine: 
         if facts.escalates is not None:
             before = await reading.find(connection, facts.escalates)
         deliveries = await queue.of_alert(connection, alert.alert_id)
-    rules = reception.pack.notifications.by_urgency[facts.urgency]
-    return reception.page(
+    rules = context.pack.notifications.by_urgency[facts.urgency]
+    return context.page(
         visit,
         "alert.html",
         inbox=facts.recipient_id,
         card=card(alert, now=now, to_its_recipient=is_mine),
         is_mine=is_mine,
         cause=None if cause is None else line(cause, now=now),
-        rule=rule_shown(alert, reception.pack),
+        rule=rule_shown(alert, context.pack),
         history=[line(each, now=now) for each in _deadline(history)],
         before=None if before is None else card(before, now=now),
         may_open_before=before is not None
-        and before.facts.recipient_id in {*visit.person.inboxes, *managed(reception.pack, visit)},
+        and before.facts.recipient_id in {*visit.person.inboxes, *managed_by(context.pack, visit.person)},
         deliveries=[parcel(each, now=now) for each in deliveries],
         next_step_at=None if alert.next_escalation_at is None else due_words(alert.next_escalation_at),
-        lengths=allowed(rules, now=now, pack=reception.pack) if alert.status == "open" else [],
+        lengths=allowed(rules, now=now, pack=context.pack) if alert.status == "open" else [],
         works_with_children=visit.person.works_with_children,
     )
 

@@ -11,15 +11,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from schemas.events import Code
 from services.kernel.deadlines.calendar import LONDON
-from services.notify.pages.people import members_of
-from services.notify.pages.rendering import pages_of
-from services.notify.pages.turning import Turning
-from services.notify.pages.visiting import Forbidden, PageContext
+from services.kernel.deadlines.wording import day_words
+from services.kernel.pack.people import members_of
+from services.kernel.web.pages.answers import Forbidden
+from services.kernel.web.pages.lists import Turning, pages_of
+from services.notify.pages.context import PageContext, needs_board
 from services.notify.pages.words import card, plain
 from services.notify.queries import boards, rates
 from services.notify.queries.boards import Which
 from services.notify.queries.rates import Rate
-from services.notify.wording import day_words, kind_words
+from services.notify.wording import kind_words
 
 PER_PAGE = 20
 WEEKS = 4
@@ -38,19 +39,19 @@ class RateRow:
     """Repetitions that were counted on an open alert instead of told again."""
 
 
-def add(routes: APIRouter, reception: PageContext) -> None:
+def add(routes: APIRouter, context: PageContext) -> None:
     """Add the pages."""
-    pack = reception.pack
+    pack = context.pack
 
     @routes.get("/board", response_class=HTMLResponse, summary="Page: choose a team's board")
     async def choose(request: Request) -> Response:
-        visit = await reception.visit(request)
+        visit = await context.visit(request)
         teams = [pack.team_by_code[code] for code in visit.person.boards]
         if not teams:
             raise Forbidden
         if len(teams) == 1:
             return RedirectResponse(f"/board/{teams[0].code}", status_code=303)
-        async with reception.executor.engine.connect() as connection:
+        async with context.executor.engine.connect() as connection:
             found = [
                 (team, await boards.workloads(connection, members_of(pack, team), now=visit.now))
                 for team in teams
@@ -64,7 +65,7 @@ def add(routes: APIRouter, reception: PageContext) -> None:
             )
             for team, loads in found
         ]
-        return reception.page(visit, "boards.html", rows_of_teams=rows)
+        return context.page(visit, "boards.html", rows_of_teams=rows)
 
     @routes.get("/board/{team_code:path}", response_class=HTMLResponse, summary="Page: a team's board")
     async def board(
@@ -73,22 +74,22 @@ def add(routes: APIRouter, reception: PageContext) -> None:
         turned: Turning,
         which: Which = "all",
     ) -> Response:
-        visit = await reception.visit(request)
-        visit.needs_board(team_code)
+        visit = await context.visit(request)
+        needs_board(visit, team_code)
         team = pack.team_by_code[team_code]
         members = members_of(pack, team)
         mondays = mondays_before(rates.monday_of(visit.now))
         since = pack.working_calendar.start_of_day(mondays[-1])
         cursors = boards.LIST.cursors({"team": team_code, "which": which})
         after, before = turned.after(cursors), turned.before(cursors)
-        async with reception.executor.engine.connect() as connection:
+        async with context.executor.engine.connect() as connection:
             loads = await boards.workloads(connection, members, now=visit.now)
             alerts = await boards.list_open(
                 connection, members, which, now=visit.now, limit=PER_PAGE, after=after, before=before
             )
             told = await rates.by_worker(connection, since=since, until=visit.now + _MOMENT, workers=members)
         roles = {each.id: plain(each.role) for each in pack.practitioners} | {team.duty_inbox: "shared inbox"}
-        return reception.page(
+        return context.page(
             visit,
             "board.html",
             team=team,

@@ -11,17 +11,16 @@ from fastapi.responses import HTMLResponse
 
 from schemas.events import times
 from services.kernel.deadlines.calendar import LONDON
-from services.kernel.postgres.connection import Connection
+from services.kernel.deadlines.wording import day_words
+from services.kernel.web.pages.answers import Forbidden
+from services.kernel.web.pages.dates import LONGEST, EnteredDay
+from services.kernel.web.pages.lists import Turning, pages_of
+from services.notify.chronology import access
 from services.notify.chronology import queries as chronology_queries
 from services.notify.chronology.queries import ChronologyFilter
-from services.notify.pages.alert import managed
-from services.notify.pages.dates import LONGEST, EnteredDay
-from services.notify.pages.rendering import pages_of
-from services.notify.pages.turning import Turning
-from services.notify.pages.visiting import Forbidden, PageContext, Visit
+from services.notify.pages.context import PageContext
 from services.notify.pages.words import line
 from services.notify.preferences.hours import at
-from services.notify.wording import day_words
 
 log = structlog.get_logger()
 
@@ -47,7 +46,7 @@ KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 """What a timeline can be narrowed to: code, words, how the wire types begin."""
 
 
-def add(routes: APIRouter, reception: PageContext) -> None:
+def add(routes: APIRouter, context: PageContext) -> None:
     """Add the page."""
 
     @routes.get(
@@ -63,7 +62,7 @@ def add(routes: APIRouter, reception: PageContext) -> None:
         paper: bool = False,
     ) -> Response:
         """Show the events in order; `paper` shows all of them on one page."""
-        visit = await reception.visit(request)
+        visit = await context.visit(request)
         kinds = [code for code, _, _ in KINDS if code in (kind or ())]
         begins, ends = _entered(request, "since", since), _entered(request, "until", until)
         first, last = begins.value, ends.value
@@ -87,8 +86,9 @@ def add(routes: APIRouter, reception: PageContext) -> None:
         }
         cursors = chronology_queries.LIST.cursors({**query, "child": child_id, "paper": paper})
         after, before = turned.after(cursors), turned.before(cursors)
-        async with reception.executor.engine.connect() as connection:
-            await needs_child(connection, reception, visit, child_id)
+        async with context.executor.engine.connect() as connection:
+            if not await access.may_see(connection, visit.person, child_id, organisation=context.pack):
+                raise Forbidden
             entries = await chronology_queries.list_entries(
                 connection, chosen, limit=ON_PAPER if paper else PER_PAGE, after=after, before=before
             )
@@ -97,7 +97,7 @@ def add(routes: APIRouter, reception: PageContext) -> None:
         local = visit.now.astimezone(LONDON)
         lines = [line(entry, now=visit.now) for entry in entries.items]
         address = f"/children/{child_id}/chronology"
-        return reception.page(
+        return context.page(
             visit,
             "chronology.html",
             status=422 if errors else 200,
@@ -115,19 +115,6 @@ def add(routes: APIRouter, reception: PageContext) -> None:
             clock=f"{local:%H:%M}",
             pages=pages_of(address, entries, cursors, query),
         )
-
-
-async def needs_child(connection: Connection, reception: PageContext, visit: Visit, child_id: UUID) -> None:
-    """Raise Forbidden unless the visitor is around a child."""
-    person = visit.person
-    if not person.works_with_children or not await chronology_queries.may_see(
-        connection,
-        child_id,
-        person_id=person.person_id,
-        recipients=sorted({*person.inboxes, *managed(reception.pack, visit)}),
-        teams=person.boards,
-    ):
-        raise Forbidden
 
 
 def _entered(request: Request, name: str, linked: str) -> EnteredDay:

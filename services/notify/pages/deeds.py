@@ -11,15 +11,15 @@ from services.kernel.processing.commands import Respond
 from services.kernel.processing.service import Command
 from services.notify.alerts.model import AcknowledgeAlert, Alert, SnoozeAlert
 from services.notify.book import NotifyBook
-from services.notify.pages.visiting import PageContext
+from services.notify.pages.context import PageContext
 from services.notify.queries import lists as reading
 
 
 class Deeds:
     """Executes what a form asks for."""
 
-    def __init__(self, reception: PageContext) -> None:
-        self._executor = reception.executor
+    def __init__(self, context: PageContext) -> None:
+        self._executor = context.executor
 
     async def find(self, inbox: str, alert_id: UUID) -> Alert:
         """Return an alert of an inbox. Raises Refused when it is not there, for whatever reason."""

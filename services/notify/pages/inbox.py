@@ -14,13 +14,15 @@ from starlette.datastructures import FormData
 from schemas.events import Code
 from schemas.events.codes import Urgency
 from services.kernel.messages.faults import Refused
+from services.kernel.web.pages.answers import Forbidden
+from services.kernel.web.pages.forms import field_of
+from services.kernel.web.pages.lists import FIRST, Turned, Turning, pages_of
+from services.kernel.web.pages.shell import Visit
 from services.notify.alerts.model import AcknowledgeAlert
+from services.notify.pages.context import PageContext, back_to, inbox_address, needs_inbox
 from services.notify.pages.deeds import Deeds
 from services.notify.pages.live import fingerprint
-from services.notify.pages.putting_off import LENGTHS, until
-from services.notify.pages.rendering import inbox_address, pages_of
-from services.notify.pages.turning import FIRST, Turned, Turning
-from services.notify.pages.visiting import Forbidden, PageContext, Visit, back_to, field_of
+from services.notify.pages.reminders import LENGTHS, until
 from services.notify.pages.words import card
 from services.notify.queries import lists as reading
 from services.notify.queries import watching
@@ -49,13 +51,13 @@ class Chosen(BaseModel):
 InboxId = Annotated[Code, InPath(description="Whose inbox.")]
 
 
-def add(routes: APIRouter, reception: PageContext) -> None:
+def add(routes: APIRouter, context: PageContext) -> None:
     """Add the list and its form."""
-    deeds = Deeds(reception)
+    deeds = Deeds(context)
 
     @routes.get("/inbox", summary="Page: to one's own inbox", response_class=RedirectResponse)
     async def own(request: Request) -> Response:
-        visit = await reception.visit(request)
+        visit = await context.visit(request)
         return back_to(visit.person.person_id)
 
     @routes.get("/inbox/{inbox_id:path}", response_class=HTMLResponse, summary="Page: my alerts")
@@ -70,8 +72,8 @@ def add(routes: APIRouter, reception: PageContext) -> None:
         done: Annotated[int | None, Query(ge=0, le=AT_ONCE)] = None,
         put_off: Annotated[int | None, Query(ge=0, le=AT_ONCE)] = None,
     ) -> Response:
-        visit = await reception.visit(request)
-        visit.needs_inbox(inbox_id)
+        visit = await context.visit(request)
+        needs_inbox(visit, inbox_id)
         query = {
             "state": state,
             "kind": kind or None,
@@ -79,26 +81,26 @@ def add(routes: APIRouter, reception: PageContext) -> None:
             "sort": sort,
         }
         said = _said(done, put_off)
-        return await _list(reception, visit, inbox_id, query, turned=turned, said=said)
+        return await _list(context, visit, inbox_id, query, turned=turned, said=said)
 
     @routes.post(
         "/inbox/{inbox_id:path}", response_class=HTMLResponse, summary="Form: mark or put off alerts"
     )
     async def many(request: Request, inbox_id: InboxId) -> Response:
         """Mark the chosen alerts as seen or put them off, and go back; twice is no error."""
-        visit = await reception.visit(request)
-        visit.needs_inbox(inbox_id)
+        visit = await context.visit(request)
+        needs_inbox(visit, inbox_id)
         form = await visit.form()
         chosen, before = _chosen(form), chosen_before(form)
         query = Chosen.model_validate(before).model_dump()
         if not chosen:
             sentence = "Select at least one alert"
-            return await _list(reception, visit, inbox_id, query, errors=[sentence])
+            return await _list(context, visit, inbox_id, query, errors=[sentence])
         if field_of(form, "do") == "put-off":
-            moment = until(field_of(form, "for"), now=visit.now, pack=reception.pack)
+            moment = until(field_of(form, "for"), now=visit.now, pack=context.pack)
             refused = await _put_off(deeds, visit, inbox_id, chosen, moment)
             if refused:
-                return await _list(reception, visit, inbox_id, query, errors=refused)
+                return await _list(context, visit, inbox_id, query, errors=refused)
             return back_to(inbox_id, before | {"put_off": len(chosen)})
         for alert_id in chosen:  # all of them are looked at before any is marked
             await deeds.find(inbox_id, alert_id)
@@ -122,7 +124,7 @@ async def _put_off(
 
 
 async def _list(
-    reception: PageContext,
+    context: PageContext,
     visit: Visit,
     inbox_id: str,
     query: dict[str, Any],
@@ -143,7 +145,7 @@ async def _list(
     # Bound to what was chosen, and not to the moment at which an alert counts as put off.
     cursors = reading.LIST[query["sort"]].cursors({**query, "inbox": inbox_id})
     after, before = turned.after(cursors), turned.before(cursors)
-    async with reception.executor.engine.connect() as connection:
+    async with context.executor.engine.connect() as connection:
         alerts = await reading.list_alerts(
             connection,
             chosen,
@@ -156,7 +158,7 @@ async def _list(
         kinds = await reading.list_kinds(connection, inbox_id)
         waiting = await reading.count_open(connection, visit.person.inboxes, now=visit.now)
         watched = await watching.open_alerts(connection, [inbox_id], now=visit.now)
-    return reception.page(
+    return context.page(
         visit,
         "inbox.html",
         status=422 if errors else 200,

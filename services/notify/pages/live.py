@@ -20,7 +20,8 @@ from services.kernel.base.clock import Clock, SystemClock
 from services.kernel.base.ending import kind_of, place_of
 from services.kernel.postgres.connection import Engine
 from services.kernel.processing.loops import Waiting
-from services.notify.pages.visiting import Forbidden, NotSignedIn, PageContext
+from services.kernel.web.pages.answers import Forbidden, NotSignedIn
+from services.notify.pages.context import PageContext, needs_inbox
 from services.notify.queries import watching
 from services.notify.queries.watching import InboxStanding, Listener
 
@@ -137,17 +138,17 @@ def fingerprint(standings: Iterable[InboxStanding]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def add(routes: APIRouter, reception: PageContext) -> None:
+def add(routes: APIRouter, context: PageContext) -> None:
     """Add the stream."""
-    live = Live(reception.executor.engine, reception.executor.clock)
+    live = Live(context.executor.engine, context.executor.clock)
     real_time = SystemClock()
 
     @routes.get("/inbox/live", response_class=StreamingResponse, include_in_schema=False)
     async def stream(request: Request, inbox: Annotated[Code, Query()]) -> Response:
         """Send an event whenever the inbox stands otherwise than before, until the page is gone."""
         try:
-            visit = await reception.visit(request)
-            visit.needs_inbox(inbox)
+            visit = await context.visit(request)
+            needs_inbox(visit, inbox)
         except (NotSignedIn, Forbidden):
             return Response(status_code=403)  # a browser does not ask again
 

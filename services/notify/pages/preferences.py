@@ -10,11 +10,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
 from schemas.events.codes import Channel
+from services.kernel.deadlines.wording import sentence
 from services.kernel.messages.faults import Refused
-from services.notify.alerts.routing import WORKERS
+from services.kernel.web.pages.answers import Forbidden
+from services.kernel.web.pages.forms import field_of, form_key
+from services.kernel.web.pages.shell import Visit
+from services.notify.alerts.stand_ins import WORKERS
 from services.notify.pack.model import NotifyPack
+from services.notify.pages.context import PageContext
 from services.notify.pages.deeds import Deeds
-from services.notify.pages.visiting import Forbidden, PageContext, Visit, field_of
 from services.notify.pages.words import CHANNELS, subject_words
 from services.notify.preferences.model import (
     PERSONAL,
@@ -27,7 +31,6 @@ from services.notify.preferences.model import (
     widening,
 )
 from services.notify.store import preferences as preference_store
-from services.notify.wording import sentence
 
 CHOICES: Mapping[str, str] = {"at_once": "at once", "digest": "in the digest", "off": "not at all"}
 LEFT_OPEN = ""
@@ -65,20 +68,20 @@ class Field:
     options: tuple[tuple[str, str], ...]
 
 
-def add(routes: APIRouter, reception: PageContext) -> None:
+def add(routes: APIRouter, context: PageContext) -> None:
     """Add the page and its two forms."""
-    pack, deeds = reception.pack, Deeds(reception)
+    pack, deeds = context.pack, Deeds(context)
 
     @routes.get("/preferences", response_class=HTMLResponse, summary="Page: preferences")
     async def preferences(request: Request, saved: bool = False) -> Response:
-        return await _page(reception, await _practitioner(reception, request), saved=saved)
+        return await _page(context, await _practitioner(context, request), saved=saved)
 
     @routes.post("/preferences", response_class=HTMLResponse, summary="Form: how alerts of each kind come")
     async def choose(request: Request) -> Response:
         """Keep what differs from before."""
-        visit = await _practitioner(reception, request)
+        visit = await _practitioner(context, request)
         form = await visit.form()
-        known = await _arrangements(reception)
+        known = await _arrangements(context)
         worker = visit.person.person_id
         errors = []
         for kind, channel, choice in changes(form, pack, known, worker):
@@ -88,12 +91,12 @@ def add(routes: APIRouter, reception: PageContext) -> None:
             except Refused as refused:
                 errors.append((field_name(kind, channel), refused.sentence))
         if errors:
-            return await _page(reception, visit, errors=errors)
+            return await _page(context, visit, errors=errors)
         return RedirectResponse("/preferences?saved=true", status_code=303)
 
     @routes.post("/preferences/hours", response_class=HTMLResponse, summary="Form: quiet hours and digest")
     async def hours(request: Request) -> Response:
-        visit = await _practitioner(reception, request)
+        visit = await _practitioner(context, request)
         form = await visit.form()
         entered = {name: field_of(form, name) for name, _ in TIMES} | {"digest": field_of(form, "digest")}
         errors = [
@@ -104,7 +107,7 @@ def add(routes: APIRouter, reception: PageContext) -> None:
         if entered["digest"] not in get_args(Digest):
             errors.append(("digest", "Choose on which days the digest comes"))
         if errors:
-            return await _page(reception, visit, errors=errors, entered=entered)
+            return await _page(context, visit, errors=errors, entered=entered)
         command = ChooseQuietHours.model_validate({"worker_id": visit.person.person_id, **entered})
         await deeds.execute(command, key=f"pages/{form_key(form)}/hours")
         return RedirectResponse("/preferences?saved=true", status_code=303)
@@ -175,43 +178,35 @@ def time_of(entered: str) -> time | None:
     return moment if moment.tzinfo is None else None
 
 
-def form_key(form: FormData) -> str:
-    """Return the key that a form was given out with. Raises Forbidden when it has none."""
-    key = field_of(form, "form_key")
-    if not 8 <= len(key) <= 64 or not key.isascii() or not key.isprintable():
-        raise Forbidden
-    return key
-
-
-async def _practitioner(reception: PageContext, request: Request) -> Visit:
-    visit = await reception.visit(request)
+async def _practitioner(context: PageContext, request: Request) -> Visit:
+    visit = await context.visit(request)
     if visit.person.kind != "practitioner":
         raise Forbidden
     return visit
 
 
-async def _arrangements(reception: PageContext) -> Arrangements:
-    async with reception.executor.engine.connect() as connection:
+async def _arrangements(context: PageContext) -> Arrangements:
+    async with context.executor.engine.connect() as connection:
         return await preference_store.load(connection, None)
 
 
 async def _page(
-    reception: PageContext,
+    context: PageContext,
     visit: Visit,
     *,
     saved: bool = False,
     errors: list[tuple[str, str]] | None = None,
     entered: dict[str, str] | None = None,
 ) -> Response:
-    known = await _arrangements(reception)
+    known = await _arrangements(context)
     worker = visit.person.person_id
-    hours = known.quiet_hours.get(worker, reception.pack.notifications.default_hours)
-    return reception.page(
+    hours = known.quiet_hours.get(worker, context.pack.notifications.default_hours)
+    return context.page(
         visit,
         "preferences.html",
         status=422 if errors else 200,
-        rows=rows_of(reception.pack, known, worker),
-        channels=[(CHANNELS[each], each in reception.channels) for each in PERSONAL],
+        rows=rows_of(context.pack, known, worker),
+        channels=[(CHANNELS[each], each in context.channels) for each in PERSONAL],
         digests=DIGESTS,
         times=TIMES,
         hours=entered or _as_entered(hours),

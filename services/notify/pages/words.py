@@ -9,9 +9,10 @@ from uuid import UUID
 
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.deadlines.calendar import LONDON
+from services.kernel.deadlines.wording import day_words, due_words, moment_words, sentence
 from services.notify.alerts.model import Alert
 from services.notify.chronology.queries import ChronologyEntry
-from services.notify.wording import day_words, due_words, kind_words, moment_words, sentence
+from services.notify.wording import kind_words
 
 WHY: Mapping[Role, str] = {
     Role.LEAD_PROFESSIONAL: "the lead professional of this case",

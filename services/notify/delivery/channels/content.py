@@ -4,9 +4,10 @@ from typing import Any
 
 from schemas.events.codes import Role
 from services.kernel.base.settings import Settings
+from services.kernel.deadlines.wording import due_words
 from services.notify.delivery.email import PREFIXES, inbox, link, reference
 from services.notify.delivery.store.queue import Message, MessagePart
-from services.notify.wording import due_words, kind_words
+from services.notify.wording import kind_words
 
 
 def where(message: Message, settings: Settings) -> str:

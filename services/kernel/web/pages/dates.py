@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
-from services.notify.wording import day_words
+from services.kernel.deadlines.wording import day_words
 
 PARTS = ("day", "month", "year")
 LONGEST = 20
@@ -41,7 +41,7 @@ class EnteredDay:
 
     @property
     def value(self) -> date | None:
-        """Return the date; None for what is none, or lies beyond every case."""
+        """Return the date; None for what is none, or is too early or late to be meant."""
         try:
             found = date(_number(self.year), _month(self.month), _number(self.day))
         except (ValueError, OverflowError):

@@ -1,11 +1,11 @@
-"""For how long an alert may be put off: what the form offers, and the moment that it means. Pure."""
+"""When somebody can be reminded: what the form offers, and the moment that it means. Pure."""
 
 from datetime import date, datetime, timedelta
 
 from services.kernel.deadlines.calendar import LONDON, WorkingCalendar
+from services.kernel.web.pages.answers import Forbidden
 from services.notify.pack.model import NotifyPack
 from services.notify.pack.notifications import UrgencyRules
-from services.notify.pages.visiting import Forbidden
 from services.notify.preferences.hours import at
 
 LENGTHS: tuple[tuple[str, str], ...] = (

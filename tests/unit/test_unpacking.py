@@ -10,8 +10,8 @@ from aiokafka.record import default_records
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from services.kernel.kafka import unreadable
-from services.kernel.kafka.unreadable import BROKEN, Fetched, ReadOn
+from services.kernel.kafka import unpacking as unreadable
+from services.kernel.kafka.unpacking import BROKEN, Fetched, ReadOn
 from services.kernel.messages.record import Unreadable
 
 PLACE = TopicPartition("partner-events", 0)

@@ -1,12 +1,31 @@
 """Who may see what: a person with the inboxes and boards that are theirs, from the policy pack. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from services.kernel.pack.organisation import Practitioner, Team
-from services.notify.pack.model import NotifyPack
+from services.kernel.pack.organisation import CountyDuty, Practitioner, Team
 
 Kind = Literal["practitioner", "shared_inbox", "operations", "agency"]
+
+
+class Organisation(Protocol):
+    """A policy pack that says who works where."""
+
+    @property
+    def practitioners(self) -> Sequence[Practitioner]:
+        """Everybody who works with families, or manages those who do."""
+        ...
+
+    @property
+    def teams(self) -> Sequence[Team]:
+        """The teams, with their managers and shared inboxes."""
+        ...
+
+    @property
+    def county_duty(self) -> CountyDuty:
+        """Who is told when no team can be named."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +46,7 @@ class Person:
         return self.kind in {"practitioner", "shared_inbox"}
 
 
-def find_person(pack: NotifyPack, person_id: str) -> Person | None:
+def find_person(pack: Organisation, person_id: str) -> Person | None:
     """Return somebody whom the pack names; None for anybody else.
 
     Everybody in a team also answers for its shared inbox, and managers for those of their teams.
@@ -47,13 +66,19 @@ def agency(agency_id: str) -> Person:
     return Person(agency_id, "agency", "referrer", (agency_id,))
 
 
-def members_of(pack: NotifyPack, team: Team) -> tuple[str, ...]:
+def members_of(pack: Organisation, team: Team) -> tuple[str, ...]:
     """Return whose work a team's board shows: its people, its manager and its shared inbox."""
     people = [each.id for each in pack.practitioners if each.team == team.code]
     return tuple(dict.fromkeys([*people, team.manager, team.duty_inbox]))
 
 
-def _practitioner(pack: NotifyPack, practitioner: Practitioner) -> Person:
+def managed_by(pack: Organisation, person: Person) -> frozenset[str]:
+    """Return everybody whose work a manager may look at; nobody for anybody else."""
+    teams = (team for team in pack.teams if team.code in person.boards)
+    return frozenset(member for team in teams for member in members_of(pack, team))
+
+
+def _practitioner(pack: Organisation, practitioner: Practitioner) -> Person:
     of_county = practitioner.id == pack.county_duty.manager
     managed = tuple(team for team in pack.teams if of_county or team.manager == practitioner.id)
     own = tuple(team for team in pack.teams if team.code == practitioner.team)

@@ -1,0 +1,60 @@
+"""The seam for signing in: one interface, behind which a list of demo users or a provider stands."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from services.kernel.pack.people import Person
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One entry of a list of people to sign in as."""
+
+    person_id: str
+    role: str
+    waiting: int = 0
+    """How much they have to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceGroup:
+    """A team, or another group, of the list."""
+
+    words: str
+    choices: tuple[Choice, ...]
+
+
+class Identity(Protocol):
+    """Says who somebody is. What they may then see is for each page to ask, whatever stands behind this.
+
+    OpenID Connect will answer `choices` with nothing and send the browser to its provider.
+    """
+
+    async def choices(self, *, now: datetime) -> tuple[ChoiceGroup, ...]:
+        """Return whom a visitor may choose to be; none where signing in is somebody else's."""
+        ...
+
+    async def prove(self, claim: str) -> Person | None:
+        """Return the person whom a visitor's claim proves; None when it proves nobody."""
+        ...
+
+    async def find(self, person_id: str) -> Person | None:
+        """Return whom a session names; None when they are nobody here any more."""
+        ...
+
+
+class Nobody:
+    """No sign-in is set up: the pages stay shut."""
+
+    async def choices(self, *, now: datetime) -> tuple[ChoiceGroup, ...]:  # noqa: ARG002 - there is nobody
+        """Return nobody."""
+        return ()
+
+    async def prove(self, claim: str) -> Person | None:  # noqa: ARG002 - it proves nothing
+        """Return nobody."""
+        return None
+
+    async def find(self, person_id: str) -> Person | None:  # noqa: ARG002 - nobody is found
+        """Return nobody."""
+        return None

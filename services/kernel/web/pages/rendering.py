@@ -1,0 +1,98 @@
+"""Turns templates into pages: the components of GOV.UK Frontend, words of ours, headers that protect."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from fastapi.responses import HTMLResponse
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    PrefixLoader,
+    Undefined,
+)
+
+from services.kernel.deadlines.wording import sentence
+from services.kernel.web.pages.assets import Assets
+from services.kernel.web.pages.lists import address_with
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+PROTECTION: Mapping[str, str] = {
+    # Pages are confidential: browsers and proxies keep no copy, no other page frames these, and nothing
+    # runs or loads that does not come from here.
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+        " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+log = structlog.get_logger()
+
+
+class OptionalParameter(Undefined):
+    """What a template does not find. A name that nobody gave is a mistake of ours and raises.
+
+    The components of govuk-frontend-jinja take one dictionary and look up options that are mostly left
+    out: there, and only there, nothing found means nothing wanted.
+    """
+
+    def _is_option(self) -> bool:
+        if self._undefined_name in {"caller", "undefined"}:  # the components ask for these by name
+            return True
+        return isinstance(self._undefined_obj, dict)
+
+    def __bool__(self) -> bool:
+        return False if self._is_option() else bool(self._fail_with_undefined_error())
+
+    def __str__(self) -> str:
+        return "" if self._is_option() else str(self._fail_with_undefined_error())
+
+    def __iter__(self) -> Any:
+        return iter(()) if self._is_option() else self._fail_with_undefined_error()
+
+
+class Renderer:
+    """Renders pages. Without the built style sheet they work and look plain, and the log says so once.
+
+    `templates` finds the shell's templates, those of services, and the components under
+    `govuk_frontend_jinja/`.
+    """
+
+    def __init__(self, assets: Assets, *, styled: bool | None = None) -> None:
+        self._folders: list[BaseLoader] = [FileSystemLoader(TEMPLATES)]
+        components = PrefixLoader({"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")})
+        self.templates = Environment(
+            loader=ChoiceLoader([ChoiceLoader(self._folders), components]),
+            autoescape=True,
+            undefined=OptionalParameter,
+        )
+        self.templates.filters["sentence"] = sentence
+        self.templates.globals["address_with"] = address_with
+        self._styled = assets.has_style if styled is None else styled
+        if not self._styled:
+            log.warning("the pages have no style: run `make assets`")
+
+    def add(self, folder: Path, functions: Mapping[str, Callable[..., object]]) -> None:
+        """Use a service's templates, and what they call. Raises ValueError for a name that stands twice."""
+        fresh = FileSystemLoader(folder)
+        known = {name for each in self._folders for name in each.list_templates()}
+        twice = known.intersection(fresh.list_templates())
+        if twice:
+            message = f"two templates are called {min(twice)}"
+            raise ValueError(message)
+        self._folders.append(fresh)
+        self.templates.globals.update(functions)
+
+    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """Return a page as an answer, with the headers that protect it."""
+        html = self.templates.get_template(template).render(styled=self._styled, **values)
+        return HTMLResponse(html, status_code=status, headers=dict(PROTECTION))

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, R
 from tests.browser.county import County, eventually
 
 ROOT = Path(__file__).parents[2]
-AXE = ROOT / "services" / "notify" / "assets" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "services" / "kernel" / "web" / "pages" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 SCREENS = ROOT / "var" / "screens"
 DESKTOP = {"width": 1280, "height": 900}
 TELEPHONE = {"width": 320, "height": 640}

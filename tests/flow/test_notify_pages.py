@@ -453,7 +453,6 @@ async def test_a_time_that_is_none_is_told_beside_its_field(notify: Bench) -> No
         ("/inbox/W-0601/alerts/no-id", 404),
         (f"/inbox/W-0601/alerts/{UUID(int=404)}", 404),
         ("/children/nobody/chronology", 404),
-        ("/children/elsewhere", 404),
         ("/inbox/W-0601?state=lost", 404),
         ("/inbox/W-0601?after=x", 404),
         ("/inbox/W-0601?before=" + "x" * 600, 404),

@@ -14,7 +14,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, Ka
 from mode import Service
 
 from services.kernel.base.ending import PartFailed, crash_on_unexpected_end
-from services.kernel.kafka.unpacking import read_on
+from services.kernel.kafka.unreadable import read_on
 from services.kernel.messages.record import Record
 
 log = structlog.get_logger()

@@ -1,227 +1,107 @@
-"""What aiokafka cannot read is read here, or handed over as a record that says why not; reading goes on.
-
-By itself aiokafka raises in the middle of a poll when a header's name is not UTF-8, when a batch fails its
-checksum, or when its compression is broken. What it had taken from other partitions for the same poll is
-then lost to its caller, and every later poll, in this process and the next, fails at the same record.
-"""
+"""Unpacks compressed record batches within a bound of memory, whatever their senders say of their size."""
 
 import struct
-from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.consumer import fetcher
-from aiokafka.errors import UnsupportedCodecError
-from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
-from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import decode_varint_py as varint
+import cramjam
 
-from services.kernel.messages.record import Unreadable
+UNPACKED_BYTES: Final = 8 * 1024 * 1024
+"""The largest a batch may become: eight times what a partner's topic takes in one piece. A batch of 35 KB
+can hold a gigabyte of zeros."""
 
-LOOKS = 3
-"""So often a batch that fails its checksum is fetched: it may have been damaged on its way only."""
-
-# A record batch of format 2, the only one that Kafka 4 keeps: where its length, its format and the number of
-# its records stand, and how long its header is. Offset and length come before what the length counts.
-LENGTH_AT, LENGTH = 8, struct.Struct(">i")
-OFFSET = struct.Struct(">q")
-BEFORE_LENGTH = 12
-FORMAT_AT, FORMAT = 16, 2
-COUNT_AT = 57
 HEADER = 61
+"""Bytes of a batch of format 2 before its records."""
+ATTRIBUTES_AT = 21
+ATTRIBUTES = struct.Struct(">h")
+CODECS = 0x07
+"""The bits of the attributes that name the compression."""
 
-DAMAGED = "the broker's copy is damaged, from offset {first} on: it fails its checksum"
-PACKED = "the compression of the batch from offset {first} on cannot be undone"
-BROKEN = "the record cannot be taken apart: its lengths contradict each other"
-
-Header = tuple[str, bytes | None]
-
-
-class RecordOfBatch(NamedTuple):
-    """One record, as far as it can be read."""
-
-    offset: int
-    timestamp: int
-    value: bytes | None
-    key: bytes | None = None
-    headers: tuple[Header, ...] = ()
+XERIAL = b"\x82SNAPPY\x00"
+"""How the framing begins in which Java programs put their blocks of Snappy."""
+XERIAL_HEADER = 16
+BLOCK = struct.Struct(">i")
 
 
-def read_on() -> None:
-    """Have every consumer that this process makes from now on read on behind what cannot be read."""
-    fetcher.MemoryRecords = Fetched
-    fetcher.PartitionRecords = ReadOn
+class TooLarge(Exception):  # noqa: N818 - a state of the batch, told by the name
+    """A batch holds more than is unpacked."""
 
 
-class Fetched:
-    """What a fetch brought of one partition, batch by batch."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self._batches = MemoryRecords(raw)
-        self._begin = self._end = 0
-
-    @property
-    def last(self) -> bytes:
-        """Return the batch that was handed out last, as it came."""
-        return self._raw[self._begin : self._end]
-
-    @property
-    def following(self) -> int | None:
-        """Return the first offset of the next batch; None when the fetch ends here."""
-        return OFFSET.unpack_from(self._raw, self._end)[0] if self.has_next() else None
-
-    def size_in_bytes(self) -> int:
-        """Return how much was fetched."""
-        return int(self._batches.size_in_bytes())
-
-    def has_next(self) -> bool:
-        """Return whether there is another whole batch."""
-        return bool(self._batches.has_next())
-
-    def next_batch(self) -> Any:
-        """Return the next batch."""
-        self._begin = self._end
-        self._end += BEFORE_LENGTH + LENGTH.unpack_from(self._raw, self._begin + LENGTH_AT)[0]
-        return self._batches.next_batch()
+def is_packed(raw: bytes) -> bool:
+    """Return whether a batch of format 2 is compressed."""
+    return bool(ATTRIBUTES.unpack_from(raw, ATTRIBUTES_AT)[0] & CODECS)
 
 
-class ReadOn(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped
-    """The records of one fetch and partition. What is at fault comes as a record with an Unreadable value."""
+def unpacked(raw: bytes) -> bytes:
+    """Return a compressed batch as it would be without compression, but for its checksum.
 
-    next_fetch_offset: int
-    _damaged: ClassVar[dict[TopicPartition, tuple[int, int]]] = {}
-    """Where a batch has failed its checksum, and how often."""
-
-    def _unpack_records(self) -> Iterator[ConsumerRecord]:
-        while True:
-            try:
-                yield from super()._unpack_records()
-            except (MemoryError, UnsupportedCodecError):
-                raise  # the fault is this machine's, and not the record's
-            except Exception as error:
-                raw = self._records.last
-                if len(raw) < HEADER or raw[FORMAT_AT] != FORMAT:
-                    raise
-                batch = DefaultRecordBatch(raw)
-                intact = batch.validate_crc()
-                if not intact and self._may_heal(batch.base_offset):
-                    return  # the position stays where it is: the next fetch brings the batch again
-                behind = int(batch.next_offset) if intact else self._behind(batch, error)
-                yield from self._handed_over(_records(batch, raw) if intact else _lost(batch, raw, behind))
-                self.next_fetch_offset = max(self.next_fetch_offset, behind)
-            else:
-                return
-
-    def _handed_over(self, records: Iterator[RecordOfBatch]) -> Iterator[ConsumerRecord]:
-        topic, partition = self._tp
-        for read in records:
-            if read.offset < self.next_fetch_offset:
-                continue  # handed over before the batch went wrong, or by an earlier poll
-            self.next_fetch_offset = read.offset + 1
-            yield ConsumerRecord(
-                topic,
-                partition,
-                read.offset,
-                read.timestamp,
-                0,
-                read.key,
-                read.value,
-                None,
-                -1 if read.key is None else len(read.key),
-                -1 if read.value is None else len(read.value),
-                read.headers,
-            )
-
-    def _may_heal(self, offset: int) -> bool:
-        """Count that a batch has failed its checksum; return whether to fetch it once more."""
-        where, looks = self._damaged.get(self._tp, (offset, 0))
-        looks = looks + 1 if where == offset else 1
-        self._damaged[self._tp] = (offset, looks)
-        return looks < LOOKS
-
-    def _behind(self, batch: Any, error: Exception) -> int:
-        """Return the first offset behind a damaged batch. Raises `error` where nothing tells it.
-
-        Two numbers of its header say it; where they contradict each other the next batch does.
-        """
-        (count,) = LENGTH.unpack_from(self._records.last, COUNT_AT)
-        if batch.last_offset_delta == count - 1 >= 0:
-            return int(batch.next_offset)
-        if (following := self._records.following) is not None:
-            return int(following)
-        raise error
+    Raises TooLarge beyond UNPACKED_BYTES, without using more memory than that, and whatever a codec raises
+    when it cannot be undone; ValueError for a codec that Kafka does not have.
+    """
+    (attributes,) = ATTRIBUTES.unpack_from(raw, ATTRIBUTES_AT)
+    undo = UNDO.get(attributes & CODECS)
+    if undo is None:
+        message = "no codec of Kafka's"
+        raise ValueError(message)
+    body = undo(raw[HEADER:])
+    header = bytearray(raw[:HEADER])
+    ATTRIBUTES.pack_into(header, ATTRIBUTES_AT, attributes & ~CODECS)
+    return bytes(header) + body
 
 
-def _lost(batch: Any, raw: bytes, behind: int) -> Iterator[RecordOfBatch]:
-    """Yield what stands for a damaged batch, at its last offset: those before may have been read already."""
-    yield RecordOfBatch(behind - 1, 0, Unreadable.of(raw, DAMAGED.format(first=batch.base_offset)))
+def _gzip(packed: bytes) -> bytes:
+    found = b""
+    while packed:  # a stream may consist of several
+        stream = zlib.decompressobj(wbits=31)
+        found += stream.decompress(packed, UNPACKED_BYTES + 1 - len(found))
+        if len(found) > UNPACKED_BYTES or stream.unconsumed_tail:
+            raise TooLarge
+        if not stream.eof:
+            raise EOFError
+        packed = stream.unused_data
+    return found
 
 
-def _records(batch: Any, raw: bytes) -> Iterator[RecordOfBatch]:
-    """Yield every record of a batch whose checksum is right, those that can be read and those that cannot."""
-    try:
-        whole = _DefaultRecordBatchPy(raw)
-        whole._maybe_uncompress()
-    except (MemoryError, UnsupportedCodecError):
-        raise
-    except Exception:  # noqa: BLE001 - each compression has errors of its own
-        words = PACKED.format(first=batch.base_offset)
-        yield RecordOfBatch(batch.next_offset - 1, batch.max_timestamp, Unreadable.of(raw, words))
-        return
-    body, at = whole._buffer, whole._pos
-    (count,) = LENGTH.unpack_from(raw, COUNT_AT)
-    for number in range(count):
+def _snappy(packed: bytes) -> bytes:
+    blocks = list(_xerial_blocks(packed)) if packed.startswith(XERIAL) else [packed]
+    if sum(cramjam.snappy.decompress_raw_len(block) for block in blocks) > UNPACKED_BYTES:
+        raise TooLarge
+    return b"".join(bytes(cramjam.snappy.decompress_raw(block)) for block in blocks)
+
+
+def _xerial_blocks(packed: bytes) -> list[bytes]:
+    blocks, at = [], XERIAL_HEADER
+    while at < len(packed):
+        (length,) = BLOCK.unpack_from(packed, at)
+        at += BLOCK.size
+        if not 0 < length <= len(packed) - at:
+            message = "a block has the wrong length"
+            raise ValueError(message)
+        blocks.append(packed[at : at + length])
+        at += length
+    return blocks
+
+
+def _within(codec: Any) -> Callable[[bytes], bytes]:
+    def undo(packed: bytes) -> bytes:
+        # Pages of the buffer that nothing is written to take no memory.
+        buffer = bytearray(UNPACKED_BYTES)
         try:
-            length, begin = varint(body, at)
-            one = _taken(body, begin, length)
-        except (IndexError, ValueError):
-            # Where the next one begins is not known either.
-            rest = Unreadable.of(bytes(body[at:]), BROKEN)
-            yield RecordOfBatch(batch.next_offset - 1, batch.max_timestamp, rest)
-            return
-        yield _record(batch, number, one)
-        at = begin + length
+            length = codec.decompress_into(packed, buffer)
+        except cramjam.DecompressionError as error:
+            if "whole buffer" in str(error):
+                raise TooLarge from None
+            raise
+        return bytes(memoryview(buffer)[:length])
+
+    return undo
 
 
-def _record(batch: Any, number: int, body: bytes) -> RecordOfBatch:
-    """Return the record number so-and-so of a batch, counted from 0. Its offset is its own to tell."""
-    offset, at = batch.base_offset + number, 1  # behind the attributes, of which there are none
-    try:
-        later, at = varint(body, at)
-        shift, at = varint(body, at)
-        offset = batch.base_offset + shift
-        key, at = _bytes(body, at)
-        value, at = _bytes(body, at)
-        count, at = varint(body, at)
-        headers: list[Header] = []
-        for _ in range(count):
-            name, at = _bytes(body, at)
-            content, at = _bytes(body, at)
-            # A name that is not UTF-8 is none of ours: shown as well as it can be, it keeps nothing out.
-            headers.append((_must(name).decode(errors="backslashreplace"), content))
-        if at != len(body):
-            raise ValueError
-    except (IndexError, ValueError):
-        return RecordOfBatch(offset, batch.max_timestamp, Unreadable.of(body, BROKEN))
-    timestamp = batch.max_timestamp if batch.timestamp_type else batch.first_timestamp + later
-    return RecordOfBatch(offset, timestamp, value, key, tuple(headers))
-
-
-def _bytes(body: bytes, at: int) -> tuple[bytes | None, int]:
-    """Return a length with the bytes that it counts, or None for a negative one; and where they end."""
-    length, at = varint(body, at)
-    return (None, at) if length < 0 else (_taken(body, at, length), at + length)
-
-
-def _taken(body: bytes, at: int, length: int) -> bytes:
-    """Return so many bytes. ValueError when there are fewer."""
-    if not 0 <= length <= len(body) - at:
-        raise ValueError
-    return bytes(body[at : at + length])
-
-
-def _must(name: bytes | None) -> bytes:
-    if name is None:
-        raise ValueError
-    return name
+UNDO: Mapping[int, Callable[[bytes], bytes]] = {
+    1: _gzip,
+    2: _snappy,
+    3: _within(cramjam.lz4),
+    4: _within(cramjam.zstd),
+}
+"""How each compression is undone, by its number in a batch's attributes."""

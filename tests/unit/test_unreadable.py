@@ -1,17 +1,21 @@
 """What of a fetch cannot be read becomes a record that says so; everything else is read."""
 
+import gzip
+import tracemalloc
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cramjam
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record import default_records
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from services.kernel.kafka import unpacking as unreadable
-from services.kernel.kafka.unpacking import BROKEN, Fetched, ReadOn
+from services.kernel.kafka import unreadable
+from services.kernel.kafka.unpacking import HEADER, UNPACKED_BYTES
+from services.kernel.kafka.unreadable import BROKEN, Fetched, ReadOn
 from services.kernel.messages.record import Unreadable
 
 PLACE = TopicPartition("partner-events", 0)
@@ -29,7 +33,7 @@ class Sent(NamedTuple):
 
 def batch_of(*sent: Sent, first: int = 0, codec: int = NOT_PACKED) -> bytes:
     """Return a record batch as the broker keeps it."""
-    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1024 * 1024)
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2 * UNPACKED_BYTES)
     for number, one in enumerate(sent):
         builder.append(number, 1000 + number, one.key, one.value, [(one.name, b"v")])
     return first.to_bytes(8, "big") + bytes(builder.build())[8:]
@@ -184,12 +188,76 @@ def test_a_compression_that_cannot_be_undone_costs_its_batch_alone() -> None:
     assert isinstance(records[0].value, Unreadable)
 
 
-def test_a_compression_that_this_machine_lacks_is_not_the_partners_fault() -> None:
-    """Nobody sets everything aside because a library is missing."""
+def test_a_compression_that_kafka_does_not_have_is_told() -> None:
+    """A broker refuses it; whoever gets it past one stops nobody."""
     packed = bytearray(batch_of(*GOOD, codec=GZIP))
     packed[ATTRIBUTES_AT + 1] |= 7
-    with pytest.raises(UnsupportedCodecError):
-        read(with_checksum(bytes(packed)))
+    records, following = read(with_checksum(bytes(packed)), batch_of(Sent(b"next"), first=3))
+    assert following == 4
+    assert isinstance(records[0].value, Unreadable)
+    assert "cannot be undone" in records[0].value.words
+    assert records[-1].value == b"next"
+
+
+def packed_with(codec: int, body: bytes) -> bytes:
+    """Return a batch of one record with a body that is already compressed."""
+    header = bytearray(batch_of(Sent(b"one"))[:HEADER])
+    header[ATTRIBUTES_AT + 1] |= codec
+    header[8:12] = (HEADER + len(body) - 12).to_bytes(4, "big")
+    return with_checksum(bytes(header) + body)
+
+
+def xerial(*blocks: bytes) -> bytes:
+    """Return blocks of Snappy as Java programs frame them."""
+    framed = (len(block).to_bytes(4, "big") + block for block in blocks)
+    return b"\x82SNAPPY\x00" + bytes(8) + b"".join(framed)
+
+
+PART = bytes(UNPACKED_BYTES // 4 + 1)
+BOMBS = {
+    "gzip": (1, gzip.compress(bytes(100 * 2**20), 9)),
+    "gzip in parts": (1, gzip.compress(PART, 9) * 4),
+    "snappy": (2, bytes(cramjam.snappy.compress_raw(bytes(2 * UNPACKED_BYTES)))),
+    "snappy of Java": (2, xerial(*[bytes(cramjam.snappy.compress_raw(PART))] * 4)),
+    "lz4": (3, bytes(cramjam.lz4.compress(bytes(100 * 2**20)))),
+    "zstd": (4, bytes(cramjam.zstd.compress(bytes(1100 * 2**20)))),
+    "zstd in frames": (4, bytes(cramjam.zstd.compress(PART)) * 4),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_batch_that_would_fill_the_memory_is_told_and_the_next_is_read(name: str) -> None:
+    """It is kept as it came, packed; unpacking it stops at the bound."""
+    bomb = packed_with(*BOMBS[name])
+    tracemalloc.start()
+    try:
+        records, following = read(bomb, batch_of(Sent(b"next"), first=1))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (values(records), following) == ([bomb, b"next"], 2)
+    assert isinstance(records[0].value, Unreadable)
+    assert records[0].value.words == "the batch from offset 0 on holds more than 8 MiB when it is unpacked"
+    assert peak < 4 * UNPACKED_BYTES
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+def test_each_compression_of_kafka_is_undone(codec: int) -> None:
+    """Also where a batch is nearly as large as is allowed."""
+    large = bytes(UNPACKED_BYTES // 2)
+    sent = (*GOOD, Sent(large))
+    records, following = read(batch_of(*sent, codec=codec), batch_of(*GOOD, first=4))
+    assert (values(records), following) == ([b"one", None, b"three", large, b"one", None, b"three"], 7)
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+@pytest.mark.parametrize("body", [b"", b"\x00", b"\xff" * 40, xerial(b"x" * 3)[:-1], xerial(b"")])
+def test_a_compression_that_cannot_be_undone_is_told(codec: int, body: bytes) -> None:
+    """Whatever stands there in place of it."""
+    records, following = read(packed_with(codec, body), batch_of(Sent(b"next"), first=1))
+    assert following == 2
+    assert records[-1].value == b"next"
+    assert all(isinstance(record.value, Unreadable) for record in records[:-1])
 
 
 OFFSET_AT = 64

@@ -25,7 +25,7 @@ OUTBOX_UP_TO = text("SELECT count(*) FROM outbox WHERE position <= :position")
 
 OUTBOX_OLDEST = text("SELECT count(*), min(time) FROM outbox JOIN journal USING (position)")
 
-WAITING = text("SELECT count(*) FROM dead_letters WHERE state = 'waiting' AND key = :key")
+WAITING = text("SELECT count(*) FROM dead_letters WHERE state = 'waiting' AND sha256(key) = sha256(:key)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,11 @@ from services.kernel.kafka.producer import Publisher, Receipt
 from services.kernel.messages.envelope import Envelope, Message, encode
 from services.kernel.processing import relay as relays
 from services.kernel.processing.relay import Relay, lost
-from services.kernel.store.journal import JournalEntry, append
+from services.kernel.store.journal import JournalEntry, RefusedEvent, append, list_refused, send_again
 from services.kernel.store.relaying import (
-    ORPHANS,
+    HELD_UP,
     PENDING,
-    PENDING_PAST_ORPHANS,
+    PENDING_PAST_HELD_UP,
     Mark,
     Pending,
     Relaying,
@@ -183,27 +183,6 @@ async def test_a_backlog_larger_than_any_record_batch_goes_out_in_order(referral
 
 
 @pytest.mark.needs_kafka
-async def test_behind_an_event_that_fails_nothing_of_its_partition_goes_out(referral: Bench) -> None:
-    """The broker refuses it: what is before may be on the bus, what is behind is not, and all of it waits."""
-    child = uuid4()
-    refused = '{"text": "' + "x" * REFERRAL.max_message_bytes + '"}'
-    before, bad, behind = await write(referral, [(child, "{}"), (child, refused), (child, "{}")])
-    async with relaying(referral):
-        async with asyncio.timeout(30):
-            while not await on_the_bus(referral, {child}):
-                await asyncio.sleep(0.05)
-        assert {event for _, event in await on_the_bus(referral, {child})} == {before}
-        assert len(await referral.rows("SELECT 1 FROM outbox")) == 3
-        async with driver(referral) as connection:
-            await connection.execute(
-                "DELETE FROM outbox WHERE position = (SELECT position FROM journal WHERE event_id = $1)", bad
-            )
-        await drained(referral)
-    events = [event for _, event in await on_the_bus(referral, {child})]
-    assert events[-2:] == [before, behind]
-    assert set(events[:-1]) == {before}
-
-
 async def test_what_is_committed_while_the_relay_publishes_wakes_it(
     referral: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,7 +232,7 @@ async def test_a_read_touches_what_is_pending_and_not_the_journal_behind_it(refe
         await connection.execute("DELETE FROM outbox WHERE position <= 19990")
         for seen in ("SELECT 1", "ANALYZE journal", "ANALYZE outbox"):
             await connection.execute(seen)
-            for statement, reads in ((PENDING, 10), (PENDING_PAST_ORPHANS, 20), (ORPHANS, 10)):
+            for statement, reads in ((PENDING, 10), (PENDING_PAST_HELD_UP, 20), (HELD_UP, 10)):
                 plan = await connection.fetchval(
                     f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.replace('$1', '1000')}"
                 )
@@ -362,3 +341,55 @@ def test_a_shorter_or_another_broker_has_lost_events(
 ) -> None:
     """What was acknowledged must still be there, on the same cluster."""
     assert lost({0: Mark("a", 10)}, ends, cluster_id=cluster) is expected
+
+
+TOO_MUCH = json.dumps({"much": "x" * REFERRAL.max_message_bytes})
+"""More than the broker takes in one piece."""
+
+
+async def test_an_event_that_the_broker_does_not_take_holds_up_its_child_alone(referral: Bench) -> None:
+    """It is set aside and announced once; whatever is said of other children goes out, then and later."""
+    unlucky, others = uuid4(), [uuid4() for _ in range(30)]
+    said = [(child, "{}") for child in others]
+    events = [*said[:15], (unlucky, "{}"), (unlucky, TOO_MUCH), (unlucky, "{}"), *said[15:]]
+    ids = await write(referral, events)
+    async with relaying(referral, looks_every=0.05):
+        refused = await until_refused(referral)
+        await left(referral, 2)
+        ids += await write(referral, [(others[0], "{}"), (unlucky, "{}")])
+        await left(referral, 3)
+        assert len(await referral.rows("SELECT 1 FROM journal WHERE type = 'event.parked.v1'")) == 1
+    assert (refused.child_id, refused.reason) == (unlucky, "too_large")
+    assert refused.bytes is not None
+    assert refused.bytes > REFERRAL.max_message_bytes
+    sent = {event for _, event in await on_the_bus(referral, {unlucky, *others})}
+    assert sent == set(ids) - {ids[16], ids[17], ids[-1]}
+
+
+async def test_an_event_that_was_refused_goes_out_when_somebody_says_so(referral: Bench) -> None:
+    """With what has waited behind it, in order, also by a relay that did not refuse it itself."""
+    child = uuid4()
+    before, bad, behind = await write(referral, [(child, "{}"), (child, TOO_MUCH), (child, "{}")])
+    async with relaying(referral, looks_every=0.05):
+        refused = await until_refused(referral)
+        await left(referral, 2)
+    async with driver(referral) as connection:
+        await connection.execute("UPDATE journal SET data = '{}' WHERE position = $1", refused.position)
+    async with relaying(referral, looks_every=0.05):
+        async with referral.engine.begin() as stored:
+            assert await send_again(stored, refused.position)
+            assert not await send_again(stored, refused.position)
+        await drained(referral)
+    events = [event for _, event in await on_the_bus(referral, {child})]
+    assert events[-2:] == [bad, behind]
+    assert set(events[:-2]) == {before}
+
+
+async def until_refused(bench: Bench) -> RefusedEvent:
+    """Wait for the event that the broker refuses."""
+    async with asyncio.timeout(30):
+        while True:
+            async with bench.engine.connect() as connection:
+                if found := await list_refused(connection):
+                    return found[0]
+            await asyncio.sleep(0.05)

@@ -1,6 +1,6 @@
 """The kernel's statements on the database in memory: each known by its text, written out in Python."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,10 +79,24 @@ async def _append(transaction: Transaction, given: Parameters) -> list[Row]:
     return [Row.of(pg_notify="")]
 
 
-@means(relaying.PENDING_PAST_ORPHANS, "pending", "limit", changes=False)
+@means(relaying.PENDING_PAST_HELD_UP, "pending", "limit", changes=False)
+async def _pending_past_held_up(transaction: Transaction, given: Parameters) -> list[Row]:
+    held_up = {row["key"] for _, row in transaction.rows("refused events")}
+    positions = [
+        position
+        for position, _ in transaction.rows("outbox")
+        if (entry := transaction.get("journal", position)) is not None and entry["key"] not in held_up
+    ]
+    return _entries(transaction, sorted(positions)[: given["limit"]])  # type: ignore[type-var]
+
+
 @means(relaying.PENDING, "pending", "limit", changes=False)
 async def _pending(transaction: Transaction, given: Parameters) -> list[Row]:
     positions = sorted(position for position, _ in transaction.rows("outbox"))[: given["limit"]]  # type: ignore[type-var]
+    return _entries(transaction, positions)
+
+
+def _entries(transaction: Transaction, positions: Iterable[Hashable]) -> list[Row]:
     rows = []
     for position in positions:
         entry = transaction.get("journal", position)
@@ -118,10 +132,17 @@ async def _sent(transaction: Transaction, given: Parameters) -> list[Row]:
     return []
 
 
-@means(relaying.ORPHANS, "count orphans", changes=False)
-async def _orphans(transaction: Transaction, given: Parameters) -> list[Row]:
+@means(relaying.HELD_UP, "count what is held up", changes=False)
+async def _held_up(transaction: Transaction, given: Parameters) -> list[Row]:
     pending = [position for position, _ in transaction.rows("outbox")]
-    return [Row.of(count=sum(transaction.get("journal", position) is None for position in pending))]
+    orphans = sum(transaction.get("journal", position) is None for position in pending)
+    return [Row.of(orphans=orphans, refused=sum(1 for _ in transaction.rows("refused events")))]
+
+
+@means(relaying.REFUSE, "refuse", "position", "key", "reason", "time", *journal.JournalEntry._fields[:5],
+       "correlation_id", "causation_id", "data")  # fmt: skip
+async def _refuse(transaction: Transaction, given: Parameters) -> list[Row]:
+    raise NotImplementedError  # the broker in memory takes every event
 
 
 @means("SELECT count(*) FROM outbox", "count pending", changes=False)

@@ -6,7 +6,7 @@ from typing import Self, cast
 
 import asyncpg
 import pytest
-from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from services.kernel.base.settings import Settings
 from services.kernel.processing.relay import Relay
@@ -40,7 +40,6 @@ class Broken:
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.AdminShutdownError("terminating connection"),
         ConnectionResetError(),
-        MessageSizeTooLargeError(),
     ],
     ids=lambda error: type(error).__name__,
 )

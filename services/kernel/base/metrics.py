@@ -24,6 +24,11 @@ OUTBOX_ORPHANS = Gauge(
     "Positions to be published that the journal does not have; the relay passes them by.",
     ["service"],
 )
+OUTBOX_REFUSED = Gauge(
+    "leadline_outbox_refused_events",
+    "Events that the broker does not take; later ones of their children wait behind them.",
+    ["service"],
+)
 DEADLINES_RAISED = Counter("leadline_deadlines_raised_total", "Deadline states raised.", ["service", "state"])
 DEAD_LETTERS = Counter("leadline_dead_letters_total", "Events set aside.", ["service", "reason"])
 REPUBLISHED = Counter(

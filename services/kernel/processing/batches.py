@@ -27,6 +27,7 @@ from services.kernel.messages.record import Record
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.postgres.database import is_conflict, is_transient
 from services.kernel.processing import parking
+from services.kernel.processing.outgoing import NOBODY
 from services.kernel.processing.parking import Failure, TooManyFailed
 from services.kernel.processing.publication import Numbered, Publication, number
 from services.kernel.processing.service import B, Context, Produced, Service
@@ -34,9 +35,6 @@ from services.kernel.store import dead_letters, inbox
 from services.kernel.store.dead_letters import Letter
 
 log = structlog.get_logger()
-
-NOBODY = UUID(int=0)
-"""The child of an event whose key names none."""
 
 PART = 125
 """Events of a batch that are decided before their events go to the journal: while the database writes

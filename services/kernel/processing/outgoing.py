@@ -1,10 +1,21 @@
 """What a service says on the bus: the Kafka record of a journal entry, made straight from its row."""
 
 from datetime import datetime
+from uuid import UUID
 
+from schemas.events import EventParked
 from schemas.events.base import REGISTRY, dataschema_uri
 from services.kernel.messages.envelope import Headers, Message, timestamp
+from services.kernel.messages.faults import Reason
+from services.kernel.messages.ids import derived
+from services.kernel.store.journal import JournalEntry
 from services.kernel.store.relaying import Pending
+
+NOBODY = UUID(int=0)
+"""The child of an event that is about none."""
+
+REFUSALS = "refused by the broker"
+"""Names what is derived from an event that the broker does not take."""
 
 FIRST: Headers = [("content-type", b"application/json"), ("ce_specversion", b"1.0")]
 
@@ -49,3 +60,32 @@ class Encoder:
         of_type = [self._source, ("ce_type", wire_type.encode())], schema
         self._types[wire_type] = of_type
         return of_type
+
+
+def refusal_of(event: Pending, reason: Reason, *, service: str, topic: str, now: datetime) -> JournalEntry:
+    """Return the announcement that an event was set aside because the broker does not take it.
+
+    Its `offset` is the event's position in the journal, by which operators name it. It names no child: what
+    is said of the child waits.
+    """
+    cause = UUID(event.event_id)
+    parked = EventParked(
+        child_id=NOBODY,
+        dead_letter_id=derived(cause, REFUSALS),
+        service=service,
+        topic=topic,
+        partition=0,
+        offset=event.position,
+        reason=reason,
+        parked_at=now,
+    )
+    return JournalEntry(
+        event_id=derived(cause, parked.wire_type),
+        type=parked.wire_type,
+        subject=parked.subject,
+        sequence=1,
+        key=parked.child_id,
+        correlation_id=UUID(event.correlation_id),
+        causation_id=cause,
+        data=parked.encode().decode(),
+    )

@@ -5,17 +5,25 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
-from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+)
 from mode import Service
 
 from schemas.topics import published_by
 from services.kernel.base import metrics
+from services.kernel.base.clock import clock_of
 from services.kernel.base.settings import Settings
 from services.kernel.kafka.clients import Broker, is_away
 from services.kernel.kafka.producer import Publisher
+from services.kernel.messages.faults import Reason
 from services.kernel.postgres.database import is_transient
 from services.kernel.processing.loops import Waiting, keep_doing
-from services.kernel.processing.outgoing import Encoder
+from services.kernel.processing.outgoing import Encoder, refusal_of
 from services.kernel.store.relaying import Mark, Pending, Relaying
 
 log = structlog.get_logger()
@@ -31,6 +39,10 @@ class BusLost(Exception):  # noqa: N818 - a finding, not a mistake
     """The broker holds less than it had acknowledged."""
 
 
+class Narrowed(Exception):  # noqa: N818 - a step on the way, not a mistake
+    """The broker has refused one of some events: the next attempt is made with fewer."""
+
+
 def lost(marks: Mapping[int, Mark], ends: Mapping[int, int], *, cluster_id: str) -> bool:
     """Return whether the broker came back empty, shorter or as another one."""
     return any(
@@ -39,13 +51,13 @@ def lost(marks: Mapping[int, Mark], ends: Mapping[int, int], *, cluster_id: str)
     )
 
 
-REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError)
-"""The broker does not take an event: it and all others wait until somebody has mended it. Nothing else of
-the worker waits: what the service is told and what falls due is still handled."""
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+REFUSED = (*TOO_LARGE, InvalidTimestampError, PolicyViolationError)
+"""The broker does not take an event, whatever is tried: it is set aside, and all others go on."""
 
 
 def _passes(error: BaseException) -> bool:
-    return isinstance(error, (BusLost, *REFUSED)) or is_transient(error) or is_away(error)
+    return isinstance(error, BusLost) or is_transient(error) or is_away(error)
 
 
 class Relay(Service):
@@ -73,8 +85,11 @@ class Relay(Service):
         self._settings = settings
         self._service = service
         self._topic = published_by(service).name
+        self._clock = clock_of(settings)
         self._encoder = Encoder(f"/leadline/{service}")
         self._woken = asyncio.Event()
+        self._limit = BATCH
+        """How many events are sent together: fewer while one is looked for that the broker refuses."""
         self._cluster_id = ""
         self._ends: dict[int, int] = {}
         self._orphans = 0
@@ -99,6 +114,13 @@ class Relay(Service):
             if self.should_stop:
                 return
         await relaying.listen(self._woken.set)
+        await relaying.count_held_up()  # what was held up before is passed by from the first read on
+        while not self.should_stop:
+            with suppress(Narrowed):
+                await self._publish(relaying)
+
+    async def _publish(self, relaying: Relaying) -> None:
+        """Publish over the connections of one producer: after a refusal an idempotent one is of no use."""
         async with (
             self._broker(self._settings, self._topic) as broker,
             self._publisher(self._settings, self._topic) as publisher,
@@ -114,12 +136,13 @@ class Relay(Service):
             # Cleared before the read: whoever commits after it, wakes us. So a read that was not full has
             # seen everything unless we were woken meanwhile, and needs no second, empty one to prove it.
             self._woken.clear()
-            pending = await relaying.pending(BATCH)
+            limit = self._limit
+            pending = await relaying.pending(limit)
             if pending:
                 await self._send(relaying, publisher, pending)
-            elif await self._find_orphans(relaying):
+            elif await self._find_held_up(relaying):
                 continue
-            if len(pending) == BATCH or self._woken.is_set():
+            if len(pending) == limit or self._woken.is_set():
                 continue
             metrics.OUTBOX_PENDING.labels(self._service).set(0)
             if loop.time() - checked_at > CHECK_SECONDS:
@@ -129,6 +152,25 @@ class Relay(Service):
                 await asyncio.wait_for(self._woken.wait(), self._settings.relay_seconds)
 
     async def _send(self, relaying: Relaying, publisher: Publisher, pending: Sequence[Pending]) -> None:
+        """Publish events. Raises Narrowed when the broker refuses one: fewer are tried until it is alone."""
+        try:
+            await self._send_whole(relaying, publisher, pending)
+        except REFUSED as error:
+            if len(pending) == 1:
+                await self._set_aside(relaying, pending[0], error)
+            self._limit = max(1, len(pending) // 2)
+            raise Narrowed from None
+        self._limit = min(BATCH, self._limit * 2)
+
+    async def _set_aside(self, relaying: Relaying, event: Pending, error: KafkaError) -> None:
+        """Keep an event until somebody has mended what the broker minds, and say so on the bus, once."""
+        now = self._clock.now()
+        reason: Reason = "too_large" if isinstance(error, TOO_LARGE) else "rejected"
+        announcement = refusal_of(event, reason, service=self._service, topic=self._topic, now=now)
+        await relaying.refuse(event, reason, announcement, now=now)
+        log.error("the broker refuses an event", position=event.position, reason=reason)
+
+    async def _send_whole(self, relaying: Relaying, publisher: Publisher, pending: Sequence[Pending]) -> None:
         # All or none: an event that failed must not be overtaken by a later one of its key, so nothing of
         # this batch leaves the outbox and all of it is sent again, in order; inboxes drop the duplicates.
         receipts = await publisher.publish(map(self._encoder.encode, pending))
@@ -146,14 +188,15 @@ class Relay(Service):
             await self._republish(relaying)
         self._ends = {partition: mark.end_offset for partition, mark in marks.items()}
 
-    async def _find_orphans(self, relaying: Relaying) -> bool:
+    async def _find_held_up(self, relaying: Relaying) -> bool:
         """Count the positions that the journal does not have; return whether there are more than before.
 
         Asked when a read finds nothing, so that nothing else has to be counted. Reads then pass them by.
         They are told of once, and stay in the metrics and for `leadline audit`.
         """
-        before, self._orphans = self._orphans, await relaying.count_orphans()
+        before, (self._orphans, refused) = self._orphans, await relaying.count_held_up()
         metrics.OUTBOX_ORPHANS.labels(self._service).set(self._orphans)
+        metrics.OUTBOX_REFUSED.labels(self._service).set(refused)
         if self._orphans > before:
             log.error("the journal lacks events that are to be published", orphans=self._orphans)
         return self._orphans > before

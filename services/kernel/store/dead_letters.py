@@ -32,11 +32,13 @@ PARK = text("""
     RETURNING dead_letter_id
 """)
 
+# By digests of keys, as the index has them: an entry of an index holds no key of any length.
 # Locked, so that nobody settles the last letter of a case between this look and the commit of what waits
 # behind it: that would wait for nothing. Whoever is settling one now is waited for.
 BLOCKED = text("""
     SELECT key FROM dead_letters
-    WHERE state IN ('parked', 'waiting') AND key = ANY(CAST(:keys AS bytea[]))
+    WHERE state IN ('parked', 'waiting')
+      AND sha256(key) = ANY(ARRAY(SELECT sha256(one) FROM unnest(CAST(:keys AS bytea[])) AS one))
     ORDER BY arrived FOR SHARE
 """)
 
@@ -56,7 +58,7 @@ HEADS = text(f"""
     SELECT {FIELDS} FROM dead_letters AS letter
     WHERE arrived > :after AND (state = 'parked' OR (state = 'waiting' AND NOT EXISTS (
         SELECT FROM dead_letters AS earlier
-        WHERE earlier.state IN ('parked', 'waiting') AND earlier.key = letter.key
+        WHERE earlier.state IN ('parked', 'waiting') AND sha256(earlier.key) = sha256(letter.key)
           AND earlier.arrived < letter.arrived
     )))
     ORDER BY arrived LIMIT :limit
@@ -66,9 +68,10 @@ GET = text(f"SELECT {FIELDS} FROM dead_letters WHERE dead_letter_id = :id FOR UP
 
 BEHIND = text(f"""
     SELECT {FIELDS} FROM dead_letters
-    WHERE state = 'waiting' AND key = :key
+    WHERE state = 'waiting' AND sha256(key) = sha256(:key)
       AND arrived < coalesce(
-          (SELECT min(arrived) FROM dead_letters WHERE state = 'parked' AND key = :key), 9223372036854775807)
+          (SELECT min(arrived) FROM dead_letters WHERE state = 'parked' AND sha256(key) = sha256(:key)),
+          9223372036854775807)
     ORDER BY arrived FOR UPDATE
 """)  # noqa: S608 - the columns are ours
 

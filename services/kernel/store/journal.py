@@ -42,6 +42,31 @@ REQUEUE = text("""
 """)
 
 
+REFUSED = text("""
+    SELECT refused_events.position, type, refused_events.key AS child_id, reason, refused_at,
+           octet_length(data::text) AS bytes
+    FROM refused_events LEFT JOIN journal ON journal.position = refused_events.position
+    WHERE refused_events.position > :after
+    ORDER BY refused_events.position LIMIT :limit
+""")
+
+SEND_AGAIN = text("""
+    WITH again AS (DELETE FROM refused_events WHERE position = :position RETURNING position)
+    SELECT count(*), pg_notify('outbox', '') FROM again
+""")
+
+
+class RefusedEvent(NamedTuple):
+    """An event that the broker did not take. `type` and `bytes` are None where the journal has lost it."""
+
+    position: int
+    type: str | None
+    child_id: UUID
+    reason: str
+    refused_at: datetime
+    bytes: int | None
+
+
 class JournalEntry(NamedTuple):
     """One event to be published. `data` is its JSON."""
 
@@ -70,3 +95,14 @@ async def append(connection: Connection, entries: Sequence[JournalEntry], *, now
 async def requeue(connection: Connection, *, since: int = 0) -> int:
     """Mark every journal event from a position on as not yet published; return how many were added."""
     return int((await connection.execute(REQUEUE, {"since": since})).one()[0])
+
+
+async def list_refused(connection: Connection, *, limit: int = 50, after: int = 0) -> list[RefusedEvent]:
+    """Return the events that the broker did not take, in the order in which they were written."""
+    rows = await connection.execute(REFUSED, {"limit": limit, "after": after})
+    return [RefusedEvent._make(row) for row in rows]
+
+
+async def send_again(connection: Connection, position: int) -> bool:
+    """Let the relay try an event again, and what waits behind it; False when it was not refused."""
+    return bool((await connection.execute(SEND_AGAIN, {"position": position})).one()[0])

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Self
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from services.kernel.store.journal import JournalEntry
+
 RELAY_LOCK = 7_301_945
 REQUEUE_BATCH = 5000
 
@@ -25,10 +27,30 @@ OLDEST = """
 PENDING = OLDEST.format(that="")
 
 # A subquery and not a join, for the reason above. It costs each read a look into the journal per position,
-# so it is left out while there are no orphans.
-ENTRY = "(SELECT journal.position FROM journal WHERE journal.position = outbox.position)"
-PENDING_PAST_ORPHANS = OLDEST.format(that=f"WHERE {ENTRY} IS NOT NULL")
-ORPHANS = f"SELECT count(*) FROM outbox WHERE {ENTRY} IS NULL"  # noqa: S608 - ours
+# so it is left out while nothing is held up. For an orphan it finds nothing, which is not true either.
+PENDING_PAST_HELD_UP = OLDEST.format(
+    that="""
+        WHERE (SELECT journal.key <> ALL (ARRAY(SELECT key FROM refused_events)) FROM journal
+               WHERE journal.position = outbox.position)
+    """
+)
+HELD_UP = """
+    SELECT count(*) AS orphans, (SELECT count(*) FROM refused_events) AS refused FROM outbox
+    WHERE (SELECT journal.position FROM journal WHERE journal.position = outbox.position) IS NULL
+"""
+REFUSE = """
+    WITH refused AS (
+        INSERT INTO refused_events (position, key, reason, refused_at) VALUES ($1, $2::text::uuid, $3, $4)
+        ON CONFLICT DO NOTHING
+        RETURNING position
+    ), announced AS (
+        INSERT INTO journal (event_id, type, subject, sequence, key, time, correlation_id, causation_id, data)
+        SELECT $5, $6, $7, $8, $9, $4, $10, $11, $12::text::json FROM refused
+        ON CONFLICT DO NOTHING
+        RETURNING position
+    )
+    INSERT INTO outbox (position) SELECT position FROM announced
+"""
 SENT = """
     WITH gone AS (DELETE FROM outbox WHERE position = ANY($1::bigint[]))
     INSERT INTO bus_marks (topic, partition, cluster_id, end_offset)
@@ -52,6 +74,16 @@ class Pending(NamedTuple):
     correlation_id: str
     causation_id: str
     data: str
+
+
+class HeldUp(NamedTuple):
+    """What the outbox holds that cannot go out."""
+
+    orphans: int
+    """Positions that the journal does not have, as when it was damaged. They stay where they are: they go out
+    as soon as somebody has brought the journal's entries back."""
+    refused: int
+    """Events that the broker has refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +111,7 @@ class Relaying:
         url = make_url(address).set(drivername="postgresql")
         self._dsn = url.render_as_string(hide_password=False)
         self._topic = topic
-        self._orphans = 0
+        self._is_held_up = False
         self._connection: asyncpg.Connection[Any]
 
     async def __aenter__(self) -> Self:
@@ -107,18 +139,26 @@ class Relaying:
     async def pending(self, limit: int) -> list[Pending]:
         """Return the oldest events that are not yet on the bus, in order.
 
-        Orphans that `count_orphans` has found are passed by: a thousand of them would hide all others.
+        What `count_held_up` has found is passed by: a thousand orphans would hide all others. So are events
+        of a child of whom one was refused.
         """
-        statement = PENDING_PAST_ORPHANS if self._orphans else PENDING
+        statement = PENDING_PAST_HELD_UP if self._is_held_up else PENDING
         return list(map(Pending._make, await self._connection.fetch(statement, limit)))
 
-    async def count_orphans(self) -> int:
-        """Return how many positions of the outbox the journal does not have, as when it was damaged.
+    async def count_held_up(self) -> HeldUp:
+        """Return how much of the outbox cannot go out until somebody has mended something."""
+        (row,) = await self._connection.fetch(HELD_UP)
+        found = HeldUp(row["orphans"], row["refused"])
+        self._is_held_up = any(found)
+        return found
 
-        They stay where they are: they go out as soon as somebody has brought the journal's entries back.
+    async def refuse(self, event: Pending, reason: str, announcement: JournalEntry, *, now: datetime) -> None:
+        """Set an event aside that the broker does not take, and publish that this was done.
+
+        It stays in the outbox, and so do later events of its child, until somebody has it sent again.
         """
-        self._orphans = int(await self._connection.fetchval(ORPHANS))
-        return self._orphans
+        await self._connection.execute(REFUSE, event.position, event.key, reason, now, *announcement)
+        self._is_held_up = True
 
     async def count_pending(self) -> int:
         """Return how many events are not yet on the bus."""

@@ -23,11 +23,12 @@ from services.notify.delivery.dispatcher import Dispatcher
 from services.notify.delivery.receipts import ReceiptsAsked
 from services.notify.delivery.store import subscriptions as subscription_store
 from services.notify.delivery.store.subscriptions import Endpoint, OwnerKind, subscription_id
+from tests.builders import MONDAY
 from tests.counterparts.govuk_notify import API_KEY, EMAIL_TEMPLATE, SMS_TEMPLATE, NotifyStub
 from tests.counterparts.post_office import PostOffice, listening
 from tests.counterparts.serving import serving
 from tests.counterparts.webhook_receiver import Receiver
-from tests.flow.conftest import MONDAY, TABLES, Bench, MovableClock
+from tests.flow.conftest import TABLES, Bench, MovableClock
 from tests.flow.notify_events import assigned, overdue, started
 
 LEASE = timedelta(seconds=Settings().claim_seconds)

@@ -35,9 +35,10 @@ from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker
 from services.notify.delivery.store import claims, queue
 from services.notify.delivery.store.claims import SenderKey
 from services.referral.model import DecideReferral
+from tests.builders import MONDAY
 from tests.connected.conftest import ROOT
 from tests.connected.test_cli import Cli
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.notify_events import overdue
 from tests.flow.test_delivery import accepted
 from tests.flow.test_referral_flow import made

@@ -24,8 +24,9 @@ from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine, migrate
 from services.kernel.processing.batches import BatchProcessor
 from services.referral.app import build as build_referral
+from tests.builders import MONDAY
 from tests.connected.conftest import worker
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.test_delivery import accepted
 from tests.flow.test_referral_flow import made
 

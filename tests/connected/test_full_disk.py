@@ -12,9 +12,10 @@ from sqlalchemy.engine import make_url
 from deploy.embedded.engines import Engines
 from services.kernel.postgres.database import is_transient
 from services.kernel.store import inbox
+from tests.builders import MONDAY
 from tests.chaos.full_disk import Disk, NoSmallDiskError, on_disk, own_disk
 from tests.flow import ledger
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.test_delivery import accepted, children_done
 
 pytestmark = pytest.mark.connected

@@ -39,6 +39,7 @@ from services.kernel.base.clock import HeldClock
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine
 from services.placement.ssda903.importing import import_returns
+from tests.builders import MONDAY
 from tests.connected.planted import (
     ADDRESS,
     BORN,
@@ -58,7 +59,7 @@ from tests.connected.planted import (
 from tests.counterparts.govuk_notify import API_KEY, SMS_TEMPLATE, NotifyStub
 from tests.counterparts.serving import serving
 from tests.counterparts.webhook_receiver import Receiver
-from tests.flow.conftest import MONDAY, TESTS
+from tests.flow.conftest import TESTS
 from tests.homes import free_home
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(400)]

@@ -26,9 +26,10 @@ from services.notify.delivery.channels.breaker import LONGEST_PAUSE as LONGEST_R
 from services.notify.delivery.channels.smtp import AT_ONCE
 from services.notify.delivery.dispatcher import Dispatcher
 from services.notify.delivery.sender import LONGEST_PAUSE, REFUSALS_ALLOWED, pause_after
+from tests.builders import MONDAY
 from tests.connected.notify_rig import LEASE
 from tests.counterparts.post_office import TAKEN, PostOffice, listening
-from tests.flow.conftest import MONDAY, TABLES, Bench, MovableClock
+from tests.flow.conftest import TABLES, Bench, MovableClock
 
 pytestmark = pytest.mark.connected
 

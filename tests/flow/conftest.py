@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -24,8 +24,8 @@ from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.due_scanner import scan_once
 from services.kernel.processing.replay import Replay
 from services.kernel.processing.service import Command, Service
+from tests.builders import MONDAY
 
-MONDAY = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 TESTS = UUID("5a1f3c5e-0000-4000-8000-000000000000")
 
 

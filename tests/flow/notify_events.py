@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from schemas import events as e
-from tests.flow.conftest import MONDAY, Bench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench
 
 CHILD, CASE, REFERRAL = UUID(int=1), UUID(int=2), UUID(int=3)
 LEAD, MANAGER, OTHER, DUTY = "W-0601", "W-0600", "W-0602", "duty-lt-ely"

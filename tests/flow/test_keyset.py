@@ -13,7 +13,8 @@ from services.kernel.store.keyset import Column, Listing
 from services.notify.app import build as build_notify
 from services.notify.queries.lists import LIST, AlertFilter, Sort
 from services.referral.app import build
-from tests.flow.conftest import MONDAY, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import MakeBench
 
 pytestmark = pytest.mark.connected
 

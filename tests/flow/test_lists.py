@@ -29,8 +29,8 @@ from services.placement.web import router as placement_routes
 from services.referral.app import build as build_referral
 from services.referral.model import DecideReferral
 from services.referral.web import router as referral_routes
-from tests.builders import referral_accepted
-from tests.flow.conftest import MONDAY, TESTS, Bench, MakeBench
+from tests.builders import MONDAY, referral_accepted
+from tests.flow.conftest import TESTS, Bench, MakeBench
 from tests.flow.notify_events import overdue
 from tests.flow.test_notify_flow import received
 from tests.flow.test_placement_flow import threshold_met

@@ -25,7 +25,8 @@ from services.notify.app import build
 from services.notify.chronology import store as chronology
 from services.notify.chronology.store import OCCURRED, occurred_at
 from services.notify.handlers import HANDLERS
-from tests.flow.conftest import MONDAY, TABLES, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import TABLES, Bench, MakeBench
 from tests.flow.notify_events import CASE, CHILD, LEAD, assigned, overdue, started
 
 pytestmark = pytest.mark.connected

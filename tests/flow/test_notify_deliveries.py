@@ -25,7 +25,8 @@ from services.notify.delivery.store.queue import Message
 from services.notify.due_scanner import release_held
 from services.notify.preferences.model import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 from services.notify.web import router
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.notify_events import (
     CASE,
     CHILD,

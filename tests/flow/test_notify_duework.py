@@ -18,7 +18,8 @@ from services.notify.due_scanner import DueScanner, begin_absence, count_due, es
 from services.notify.preferences.model import DeclareAbsence
 from services.notify.queries.rates import RatesMeasured
 from services.notify.store.batch import NotifyStore
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.notify_events import (
     CASE,
     CHILD,

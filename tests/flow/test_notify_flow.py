@@ -25,7 +25,8 @@ from services.notify.due_scanner import DueScanner
 from services.notify.handlers import HANDLERS
 from services.notify.queries.rates import RatesMeasured
 from services.notify.web import router
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
 

@@ -15,7 +15,8 @@ from services.kernel.postgres.database import migrate, synchronously
 from services.notify.app import build
 from services.notify.delivery.store import claims, queue
 from services.notify.delivery.store.claims import SenderKey
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.test_referrer_loop import received
 
 pytestmark = pytest.mark.connected

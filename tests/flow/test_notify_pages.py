@@ -16,7 +16,8 @@ from services.notify.app import build
 from services.notify.due_scanner import escalate_once
 from services.notify.pages.live import Live
 from services.notify.queries import lists as reading
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.notify_browser import browser, site_of
 from tests.flow.notify_events import (
     CASE,

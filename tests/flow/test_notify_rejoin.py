@@ -36,7 +36,8 @@ from services.notify.due_scanner import begin_absence, escalate_once, release_he
 from services.notify.preferences.model import DeclareAbsence
 from services.notify.recall import LOST_ADDRESS, LOST_WORDS, NotifyRecall
 from services.notify.store.batch import NotifyStore
-from tests.flow.conftest import MONDAY, TABLES, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import TABLES, Bench, MakeBench
 from tests.flow.notify_events import (
     CASE,
     CHILD,

@@ -14,8 +14,9 @@ from schemas.events.codes import AgencyKind, Concern
 from services.kernel.processing.batches import BatchProcessor
 from services.kernel.processing.parking import CHILDREN, TooManyFailed
 from services.kernel.processing.service import Context, Handler, Produced
+from tests.builders import MONDAY
 from tests.flow import ledger
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.test_delivery import DATABASE_REFUSES, HANDLER_BREAKS, HANDLER_FAILS, accepted, children_done
 
 pytestmark = pytest.mark.connected

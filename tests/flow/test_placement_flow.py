@@ -28,7 +28,8 @@ from services.placement.model import (
 )
 from services.placement.policy import objective_ids
 from services.placement.web import router
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
 

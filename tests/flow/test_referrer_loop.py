@@ -27,7 +27,8 @@ from services.notify.delivery.store import claims
 from services.notify.delivery.store.claims import SenderKey
 from services.notify.referrers.store import keys as agency_keys
 from services.notify.referrers.store import updates as agency_updates
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 from tests.flow.notify_events import assigned, started
 
 pytestmark = pytest.mark.connected

@@ -12,7 +12,8 @@ from services.kernel.deadlines.rules import DeadlineDates as Dates
 from services.kernel.processing.due_scanner import LIMIT, DeadlineScanner, scan_once
 from services.kernel.store import deadlines as deadline_store
 from services.referral.app import build
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
 

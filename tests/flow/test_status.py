@@ -17,7 +17,8 @@ from services.kernel.base.clock import HeldClock
 from services.kernel.web.site import create_site
 from services.kernel.web.status import Bridge
 from services.referral.app import build
-from tests.flow.conftest import MONDAY, Bench, MakeBench
+from tests.builders import MONDAY
+from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
 

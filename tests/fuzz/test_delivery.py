@@ -21,8 +21,8 @@ from services.kernel.store.dead_letters import list_letters
 from services.notify.app import build as build_notify
 from services.placement.app import build as build_placement
 from services.referral.app import build as build_referral
-from tests.builders import referral_accepted
-from tests.flow.conftest import MONDAY, TESTS, Bench, MakeBench
+from tests.builders import MONDAY, referral_accepted
+from tests.flow.conftest import TESTS, Bench, MakeBench
 from tests.fuzz.effort import MARKER, effort
 from tests.fuzz.records import any_record
 

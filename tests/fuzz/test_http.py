@@ -36,8 +36,8 @@ from services.referral.app import build as build_referral
 from services.referral.model import ReceiveReferral
 from services.referral.store import LIST, ReferralFilter
 from services.referral.web import router as referral_routes
-from tests.builders import referral_accepted
-from tests.flow.conftest import MONDAY, TESTS, Bench, MakeBench
+from tests.builders import MONDAY, referral_accepted
+from tests.flow.conftest import TESTS, Bench, MakeBench
 from tests.flow.notify_browser import Browser
 from tests.fuzz.effort import MARKER, effort
 from tests.fuzz.http_calls import Call, Operation, calls, operations

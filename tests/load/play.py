@@ -13,8 +13,8 @@ from sqlalchemy import text
 from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import Channel
+from tests.builders import MONDAY
 from tests.connected.notify_rig import Rig, notify_rig, received
-from tests.flow.conftest import MONDAY
 from tests.flow.notify_events import assigned, overdue, started
 
 PACK = Path(__file__).parents[2] / "deploy" / "policies" / "cambridgeshire.yaml"

@@ -9,8 +9,8 @@ from uuid import UUID
 from schemas.events import ReferralMade
 from schemas.events.codes import AgencyKind, Concern
 from services.kernel.messages.envelope import Envelope, encode
+from tests.builders import MONDAY
 from tests.simulation.chain import BROKEN, REFUSED, REJECTED
-from tests.simulation.world import MONDAY
 
 TOPIC = "partner-events"
 SOURCE = "/simulation"

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from tests.builders import MONDAY
 from tests.simulation.broker import MemoryBroker
 from tests.simulation.chain import AT, FROM, KIND, SOON
 from tests.simulation.database import Database, Values
 from tests.simulation.feed import SOURCE, Said
-from tests.simulation.world import MONDAY
 
 MESSAGES = UUID("6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10")
 """Namespace of the inbox's ids."""

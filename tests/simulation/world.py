@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Literal, NamedTuple, Protocol
 
+from tests.builders import MONDAY
 from tests.simulation.virtual import OWNER, VirtualLoop
 
 Fault = Literal["error", "lost", "after", "late", "cancel", "kill"]
@@ -18,7 +19,6 @@ then the connection breaks. `late`: the connection breaks now, it is done a litt
 is cancelled here. `kill`: the process vanishes here.
 """
 
-MONDAY = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 
 PART: ContextVar[str] = ContextVar("PART", default="")
 """Which part of a process runs: intake, relay, scanner or bus watch."""

@@ -1,9 +1,10 @@
 """Every rule of placements: given what has happened, when somebody asks, then events or a refusal."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid5
+from typing import Literal
+from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from schemas import events as e
 from schemas.events.codes import Location, NeedDomain, PlacementKind
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.deadlines.policy import Meet, Schedule, Waive
-from services.kernel.messages.faults import Refused
+from services.kernel.deadlines.rules import DeadlineDates as Dates
 from services.kernel.pack.model import load_pack
 from services.kernel.processing.service import Produced
 from services.placement import cases, policy
@@ -28,160 +29,180 @@ from services.placement.model import (
     StartPlacement,
 )
 from services.placement.pack import PlacementPack
+from services.placement.policy import PlacementEvent
+from tests.builders import (
+    AT_SCHOOL,
+    CASE,
+    CHILD,
+    LEAD,
+    MONDAY,
+    PLACEMENT,
+    PROVIDER,
+    REVIEWING_OFFICER,
+    TODAY,
+    case_closed,
+    deadline_overdue,
+    exit_interview_completed,
+    exit_interview_due,
+    exit_interview_overdue,
+    placement_ended,
+    placement_requested,
+    placement_reviewed,
+    placement_started,
+    plan_reviewed,
+    threshold_met,
+)
+from tests.deciding import Rules, like
 
-NOW = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
-TODAY = NOW.date()
+DAY = timedelta(days=1)
+YESTERDAY, TOMORROW = TODAY - DAY, TODAY + DAY
 CALENDAR = WorkingCalendar()
 PACK = load_pack(Path(__file__).parents[2] / "deploy/policies/cambridgeshire.yaml", PlacementPack)
-CHILD = UUID("00000000-0000-4000-8000-0000000000c1")
-CASE = UUID("00000000-0000-4000-8000-0000000000ca")
-PLACEMENT = UUID("00000000-0000-4000-8000-0000000000f1")
 REQUEST = RequestPlacement(
-    case_id=CASE, kind=PlacementKind.KINSHIP, need_group=NeedDomain.SEMH, requested_by="W-1"
+    case_id=CASE, kind=PlacementKind.KINSHIP, need_group=NeedDomain.SEMH, requested_by=LEAD
 )
-SCHOOL = ObjectiveAsked(domain=NeedDomain.EDUCATION, words="At school every day")
+
+Asked = (
+    RequestPlacement
+    | StartPlacement
+    | ReviewPlacement
+    | EndPlacement
+    | CompleteExitInterview
+    | e.DeadlineOverdue
+)
 
 
-def known(level: int | None = 3, status: str = "open") -> KnownCase:
-    return KnownCase(CASE, CHILD, level, NOW, status)  # type: ignore[arg-type]  # one of the two
+def known(level: int | None = 3, status: Literal["open", "closed"] = "open") -> KnownCase:
+    """Return what placement knows of the child's case."""
+    return KnownCase(CASE, CHILD, level, MONDAY, status)
 
 
-def given(*steps: str, started_on: date = TODAY) -> Placement:
-    """A placement after some steps of its life."""
-    placement = Placement(PLACEMENT)
-    for step in steps:
-        match step:
-            case "requested":
-                produced = policy.decide_request(known(), (), REQUEST, placement_id=PLACEMENT, now=NOW)
-            case "started":
-                produced = start(placement, started_on=started_on)
-            case "reviewed":
-                produced = review(
-                    placement, reviewed_on=(placement.last_review_on or TODAY) + timedelta(days=1)
-                )
-            case "ended":
-                produced = end(placement)
-            case "overdue":
-                produced = policy.decide_overdue(placement, overdue())
-            case _:
-                produced = interview(placement)
-        for event in produced:
-            if isinstance(event, e.Event):
-                placement = policy.evolve(placement, event)  # type: ignore[arg-type]  # its own events only
-    return placement
+KNOWN = known()
+
+
+def decide(
+    placement: Placement, asked: Asked, *, case: KnownCase | None = KNOWN, now: datetime = MONDAY
+) -> Sequence[Produced]:
+    """Decide under Cambridgeshire's pack; a request is for the child whose placement this is."""
+    match asked:
+        case RequestPlacement():
+            return policy.decide_request(case, [placement], asked, placement_id=PLACEMENT, now=now)
+        case StartPlacement():
+            return policy.decide_start(placement, asked, pack=PACK, calendar=CALENDAR, now=now)
+        case ReviewPlacement():
+            return policy.decide_review(placement, asked, pack=PACK, calendar=CALENDAR, now=now)
+        case EndPlacement():
+            return policy.decide_end(placement, asked, pack=PACK, calendar=CALENDAR, now=now)
+        case CompleteExitInterview():
+            return policy.decide_exit_interview(placement, asked, calendar=CALENDAR, now=now)
+        case e.DeadlineOverdue():
+            return policy.decide_overdue(placement, asked)
+
+
+given = Rules(Placement(PLACEMENT), policy.evolve, decide).given
+
+REQUESTED: tuple[PlacementEvent, ...] = (placement_requested(),)
+STARTED: tuple[PlacementEvent, ...] = (*REQUESTED, placement_started())
+ENDED: tuple[PlacementEvent, ...] = (*STARTED, placement_ended(), exit_interview_due())
+OVERDUE: tuple[PlacementEvent, ...] = (*ENDED, exit_interview_overdue())
+INTERVIEWED: tuple[PlacementEvent, ...] = (*ENDED, exit_interview_completed(AT_SCHOOL))
 
 
 def start(
-    placement: Placement, *, started_on: date = TODAY, objectives: tuple[ObjectiveAsked, ...] = (SCHOOL,)
-) -> list[Produced]:
-    command = StartPlacement(
+    *,
+    location: Literal[Location.IN_COUNTY, Location.OUT_OF_COUNTY] = Location.IN_COUNTY,
+    started_on: date = TODAY,
+    objectives: tuple[ObjectiveAsked, ...] = (
+        ObjectiveAsked(domain=NeedDomain.EDUCATION, words="At school every day"),
+    ),
+) -> StartPlacement:
+    """Return that the child moves in."""
+    return StartPlacement(
         placement_id=PLACEMENT,
-        provider_id="P-1",
+        provider_id=PROVIDER,
         kind=PlacementKind.IN_HOUSE_FOSTER,
-        location=Location.OUT_OF_COUNTY,
+        location=location,
         objectives=objectives,
         started_on=started_on,
     )
-    return policy.decide_start(placement, command, pack=PACK, calendar=CALENDAR, now=NOW)
 
 
-def review(placement: Placement, *, reviewed_on: date) -> list[Produced]:
-    command = ReviewPlacement(placement_id=PLACEMENT, reviewed_on=reviewed_on, reviewed_by="IRO-1")
-    later = NOW + timedelta(days=400)
-    return policy.decide_review(placement, command, pack=PACK, calendar=CALENDAR, now=later)
+def review(reviewed_on: date = TODAY) -> ReviewPlacement:
+    """Return that a review was held."""
+    return ReviewPlacement(placement_id=PLACEMENT, reviewed_on=reviewed_on, reviewed_by=REVIEWING_OFFICER)
 
 
-def end(placement: Placement, *, ended_on: date = TODAY) -> list[Produced]:
-    command = EndPlacement(placement_id=PLACEMENT, ended_on=ended_on, reason="moved-home")
-    return policy.decide_end(placement, command, pack=PACK, calendar=CALENDAR, now=NOW)
+def end(ended_on: date = TODAY) -> EndPlacement:
+    """Return that the child leaves."""
+    return EndPlacement(placement_id=PLACEMENT, ended_on=ended_on, reason="moved-home")
 
 
-def interview(
-    placement: Placement, *, held_on: date = TODAY, outcomes: tuple[ObjectiveAnswered, ...] | None = None
-) -> list[Produced]:
-    all_met = tuple(
-        ObjectiveAnswered(objective_id=objective.objective_id, met=True) for objective in placement.objectives
-    )
-    command = CompleteExitInterview(
-        placement_id=PLACEMENT,
-        outcomes=all_met if outcomes is None else outcomes,
-        held_on=held_on,
-        held_by="W-1",
-    )
-    return policy.decide_exit_interview(placement, command, calendar=CALENDAR, now=NOW)
+MET = ObjectiveAnswered(objective_id=AT_SCHOOL.objective_id, met=True)
 
 
-def overdue(kind: str = "exit_interview") -> e.DeadlineOverdue:
-    return e.DeadlineOverdue(
-        child_id=CHILD, deadline_id=CASE, about=PLACEMENT, kind=kind, due_at=NOW, raised_at=NOW
-    )
+def interview(*answers: ObjectiveAnswered, held_on: date = TODAY) -> CompleteExitInterview:
+    """Return that the child was asked, and what the child answered."""
+    return CompleteExitInterview(placement_id=PLACEMENT, outcomes=answers, held_on=held_on, held_by=LEAD)
+
+
+def due_by(day: date) -> object:
+    """Return what stands for dates whose last day is this one."""
+    return like(Dates, due_at=CALENDAR.start_of_day(day + DAY))
 
 
 @pytest.mark.parametrize("level", [3, 4])
 def test_a_placement_can_be_requested_for_an_open_case_of_level_3_or_4(level: int) -> None:
-    (event,) = policy.decide_request(known(level), (), REQUEST, placement_id=PLACEMENT, now=NOW)
-
-    assert isinstance(event, e.PlacementRequested)
-    assert (event.child_id, event.case_id, event.requested_at) == (CHILD, CASE, NOW)
+    given().when(REQUEST, case=known(level)).then(placement_requested())
 
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_a_case_below_level_3_gets_no_placement(level: int) -> None:
-    with pytest.raises(Refused, match=f"this one is at level {level}"):
-        policy.decide_request(known(level), (), REQUEST, placement_id=PLACEMENT, now=NOW)
+    given().when(REQUEST, case=known(level)).then_refused(f"this one is at level {level}")
 
 
 @pytest.mark.parametrize("case", [None, known(status="closed")], ids=["unknown", "closed"])
 def test_a_case_that_is_unknown_or_closed_gets_no_placement(case: KnownCase | None) -> None:
-    with pytest.raises(Refused, match="The case is not known here yet or closed"):
-        policy.decide_request(case, (), REQUEST, placement_id=PLACEMENT, now=NOW)
+    given().when(REQUEST, case=case).then_refused("The case is not known here yet or closed")
 
 
-@pytest.mark.parametrize("steps", [("requested",), ("requested", "started")])
-def test_a_child_has_one_live_placement(steps: tuple[str, ...]) -> None:
-    with pytest.raises(Refused, match=f"is {steps[-1]}"):
-        policy.decide_request(known(), [given(*steps)], REQUEST, placement_id=CASE, now=NOW)
+@pytest.mark.parametrize(
+    ("history", "status"), [(REQUESTED, "requested"), (STARTED, "started")], ids=["requested", "started"]
+)
+def test_a_child_has_one_live_placement(history: tuple[PlacementEvent, ...], status: str) -> None:
+    given(*history).when(REQUEST).then_refused(f"is {status}")
 
 
 def test_a_child_whose_placement_has_ended_may_be_placed_again() -> None:
-    ended = given("requested", "started", "ended")
-
-    assert policy.decide_request(known(), [ended], REQUEST, placement_id=CASE, now=NOW)
+    given(*ENDED).when(REQUEST).then(placement_requested())
 
 
 def test_a_start_schedules_the_first_review_20_working_days_later() -> None:
-    event, deadline = start(given("requested"))
-
-    assert isinstance(event, e.PlacementStarted)
-    assert (event.location, event.objectives[0].domain) == (Location.OUT_OF_COUNTY, NeedDomain.EDUCATION)
-    assert isinstance(deadline, Schedule)
-    assert (deadline.kind, deadline.number) == ("placement_review_first", 1)
-    assert deadline.dates.due_at == CALENDAR.start_of_day(date(2026, 10, 6)), "the end of 5 October"
+    given(*REQUESTED).when(start(location=Location.OUT_OF_COUNTY)).then(
+        like(
+            e.PlacementStarted,
+            location=Location.OUT_OF_COUNTY,
+            objectives=(like(e.Objective, domain=NeedDomain.EDUCATION),),
+        ),
+        like(Schedule, kind="placement_review_first", number=1, dates=due_by(date(2026, 10, 5))),
+    )
 
 
 def test_a_start_without_an_objective_is_refused() -> None:
-    with pytest.raises(Refused, match="at least one measurable objective"):
-        start(given("requested"), objectives=())
+    given(*REQUESTED).when(start(objectives=())).then_refused("at least one measurable objective")
 
 
 def test_a_start_on_a_day_to_come_is_refused() -> None:
-    with pytest.raises(Refused, match="started_on is 2026-09-08 and today is 2026-09-07"):
-        start(given("requested"), started_on=TODAY + timedelta(days=1))
+    given(*REQUESTED).when(start(started_on=TOMORROW)).then_refused(
+        "started_on is 2026-09-08 and today is 2026-09-07"
+    )
 
 
 def test_today_is_londons_day() -> None:
     """At 23:30 UTC in summer it is already tomorrow in London."""
     late = datetime(2026, 9, 7, 23, 30, tzinfo=UTC)
-    command = StartPlacement(
-        placement_id=PLACEMENT,
-        provider_id="P-1",
-        kind=PlacementKind.KINSHIP,
-        location=Location.IN_COUNTY,
-        objectives=(SCHOOL,),
-        started_on=date(2026, 9, 8),
+    given(*REQUESTED).when(start(started_on=date(2026, 9, 8)), now=late).then(
+        like(e.PlacementStarted, started_on=date(2026, 9, 8)), like(Schedule)
     )
-
-    assert policy.decide_start(given("requested"), command, pack=PACK, calendar=CALENDAR, now=late)
 
 
 @pytest.mark.parametrize(
@@ -196,192 +217,141 @@ def test_each_review_meets_its_deadline_and_schedules_the_next_from_its_own_day(
     held: int, kind: str, number: int, due_on: date
 ) -> None:
     """The second three months after the first, later ones six months after the one before."""
-    placement = given("requested", "started", *["reviewed"] * held)
-    reviewed_on = TODAY + timedelta(days=held + 1)
-
-    event, met, following = review(placement, reviewed_on=reviewed_on)
-
-    assert isinstance(event, e.PlacementReviewed)
-    assert event.review_number == held + 1
-    assert isinstance(met, Meet)
-    assert (met.number, met.kind) == (held + 1, PACK.deadlines.review_after(held)[0])
-    assert isinstance(following, Schedule)
-    assert (following.kind, following.number) == (kind, number)
-    assert following.dates.due_at == CALENDAR.start_of_day(due_on + timedelta(days=1))
+    before = [placement_reviewed(each, on=TODAY + each * DAY) for each in range(1, held + 1)]
+    reviewed_on = TODAY + (held + 1) * DAY
+    given(*STARTED, *before).when(review(reviewed_on), now=MONDAY + 400 * DAY).then(
+        placement_reviewed(held + 1, on=reviewed_on),
+        like(Meet, number=held + 1, kind=PACK.deadlines.review_after(held)[0]),
+        like(Schedule, kind=kind, number=number, dates=due_by(due_on)),
+    )
 
 
 def test_a_review_before_the_start_is_refused() -> None:
-    with pytest.raises(Refused, match="cannot be before that"):
-        review(given("requested", "started"), reviewed_on=TODAY - timedelta(days=1))
+    given(*STARTED).when(review(YESTERDAY)).then_refused("cannot be before that")
 
 
 def test_a_review_not_after_the_last_one_is_refused() -> None:
-    with pytest.raises(Refused, match="this one must be after it"):
-        review(given("requested", "started", "reviewed"), reviewed_on=TODAY + timedelta(days=1))
+    given(*STARTED, placement_reviewed(on=TODAY)).when(review(TODAY)).then_refused(
+        "this one must be after it"
+    )
 
 
 def test_a_review_on_a_day_to_come_is_refused() -> None:
-    with pytest.raises(Refused, match="reviewed_on is"):
-        review(given("requested", "started"), reviewed_on=TODAY + timedelta(days=500))
+    given(*STARTED).when(review(TOMORROW)).then_refused("reviewed_on is")
 
 
 def test_the_end_waives_the_open_review_and_the_exit_interview_becomes_due() -> None:
-    ended, waived, due, deadline = end(given("requested", "started", "reviewed"))
-
-    assert isinstance(ended, e.PlacementEnded)
-    assert ended.location is Location.OUT_OF_COUNTY
-    assert waived == Waive(PLACEMENT, "placement_review_second", "placement_ended", "placement", number=2)
-    assert isinstance(due, e.ExitInterviewDue)
-    assert isinstance(deadline, Schedule)
-    assert (deadline.kind, deadline.dates.due_at) == ("exit_interview", due.due_at)
-    assert due.due_at == CALENDAR.start_of_day(date(2026, 9, 22)), "the end of 21 September, 10 working days"
+    started = placement_started(location=Location.OUT_OF_COUNTY)
+    in_10_working_days = date(2026, 9, 21)
+    due_at = CALENDAR.start_of_day(in_10_working_days + DAY)
+    given(*REQUESTED, started, placement_reviewed()).when(end()).then(
+        placement_ended(location=Location.OUT_OF_COUNTY),
+        Waive(PLACEMENT, "placement_review_second", "placement_ended", "placement", number=2),
+        exit_interview_due(due_at=due_at),
+        like(Schedule, kind="exit_interview", dates=due_by(in_10_working_days)),
+    )
 
 
 def test_an_end_before_the_start_is_refused() -> None:
-    with pytest.raises(Refused, match="cannot end before that"):
-        end(given("requested", "started"), ended_on=TODAY - timedelta(days=1))
+    given(*STARTED).when(end(YESTERDAY)).then_refused("cannot end before that")
 
 
 def test_an_end_on_a_day_to_come_is_refused() -> None:
-    with pytest.raises(Refused, match="ended_on is"):
-        end(given("requested", "started"), ended_on=TODAY + timedelta(days=1))
+    given(*STARTED).when(end(TOMORROW)).then_refused("ended_on is")
+
+
+EXIT_INTERVIEW_OVERDUE = deadline_overdue("exit_interview", about=PLACEMENT, due_at=MONDAY)
 
 
 def test_an_overdue_exit_interview_is_announced_once() -> None:
-    (event,) = policy.decide_overdue(given("requested", "started", "ended"), overdue())
-
-    assert isinstance(event, e.ExitInterviewOverdue)
-    assert policy.decide_overdue(given("requested", "started", "ended", "overdue"), overdue()) == []
+    given(*ENDED).when(EXIT_INTERVIEW_OVERDUE).then(exit_interview_overdue())
+    given(*OVERDUE).when(EXIT_INTERVIEW_OVERDUE).then_nothing_happened()
 
 
 def test_other_overdue_deadlines_are_not_the_exit_interviews() -> None:
-    ended = given("requested", "started", "ended")
-
-    assert policy.decide_overdue(ended, overdue("placement_review_first")) == []
+    given(*ENDED).when(deadline_overdue("placement_review_first", about=PLACEMENT)).then_nothing_happened()
 
 
 def test_an_exit_interview_that_was_held_is_not_overdue() -> None:
-    assert policy.decide_overdue(given("requested", "started", "ended", "interviewed"), overdue()) == []
+    given(*INTERVIEWED).when(EXIT_INTERVIEW_OVERDUE).then_nothing_happened()
 
 
-@pytest.mark.parametrize("steps", [("ended",), ("ended", "overdue")])
-def test_an_exit_interview_can_be_held_in_time_or_late(steps: tuple[str, ...]) -> None:
-    event, met = interview(given("requested", "started", *steps))
-
-    assert isinstance(event, e.ExitInterviewCompleted)
-    assert [outcome.met for outcome in event.outcomes] == [True]
-    assert isinstance(met, Meet)
-    assert met.kind == "exit_interview"
+@pytest.mark.parametrize("history", [ENDED, OVERDUE], ids=["in time", "late"])
+def test_an_exit_interview_can_be_held_in_time_or_late(history: tuple[PlacementEvent, ...]) -> None:
+    given(*history).when(interview(MET)).then(
+        exit_interview_completed(AT_SCHOOL), like(Meet, kind="exit_interview")
+    )
 
 
 @pytest.mark.parametrize("times", [0, 2])
 def test_every_objective_is_answered_exactly_once(times: int) -> None:
-    placement = given("requested", "started", "ended")
-    answer = ObjectiveAnswered(objective_id=placement.objectives[0].objective_id, met=True)
-
-    with pytest.raises(Refused, match="each of the placement's 1 objectives exactly once"):
-        interview(placement, outcomes=(answer,) * times)
+    given(*ENDED).when(interview(*[MET] * times)).then_refused(
+        "each of the placement's 1 objectives exactly once"
+    )
 
 
 def test_an_answer_to_a_foreign_objective_is_refused() -> None:
-    with pytest.raises(Refused, match="exactly once"):
-        interview(
-            given("requested", "started", "ended"),
-            outcomes=(ObjectiveAnswered(objective_id=uuid5(CASE, "another"), met=True),),
-        )
+    foreign = ObjectiveAnswered(objective_id=UUID(int=5000), met=True)
+    given(*ENDED).when(interview(foreign)).then_refused("exactly once")
 
 
 def test_an_exit_interview_before_the_child_left_is_refused() -> None:
-    with pytest.raises(Refused, match="The child left on"):
-        interview(given("requested", "started", "ended"), held_on=TODAY - timedelta(days=1))
+    given(*ENDED).when(interview(MET, held_on=YESTERDAY)).then_refused("The child left on")
 
 
 def test_an_exit_interview_on_a_day_to_come_is_refused() -> None:
-    with pytest.raises(Refused, match="held_on is"):
-        interview(given("requested", "started", "ended"), held_on=TODAY + timedelta(days=1))
+    given(*ENDED).when(interview(MET, held_on=TOMORROW)).then_refused("held_on is")
 
 
 def test_a_second_exit_interview_is_refused() -> None:
-    with pytest.raises(Refused, match="already held on 2026-09-07"):
-        interview(given("requested", "started", "ended", "interviewed"))
+    given(*INTERVIEWED).when(interview(MET)).then_refused("already held on 2026-09-07")
 
 
 @pytest.mark.parametrize(
-    ("steps", "ask"),
+    ("history", "asked", "status"),
     [
-        (("requested", "started"), start),
-        (("requested",), lambda placement: review(placement, reviewed_on=TODAY)),
-        (("requested",), end),
-        (("requested", "started"), interview),
-        (("requested", "started", "ended"), end),
+        (STARTED, start(), "started"),
+        (REQUESTED, review(), "requested"),
+        (REQUESTED, end(), "requested"),
+        (STARTED, interview(MET), "started"),
+        (ENDED, end(), "ended"),
     ],
 )
 def test_a_step_out_of_turn_is_refused_and_says_where_the_placement_stands(
-    steps: tuple[str, ...], ask: Callable[[Placement], list[Produced]]
+    history: tuple[PlacementEvent, ...], asked: Asked, status: str
 ) -> None:
-    with pytest.raises(Refused, match=f"it is {steps[-1]}\\."):
-        ask(given(*steps))
+    given(*history).when(asked).then_refused(f"it is {status}.")
 
 
 def test_an_unknown_placement_is_missing() -> None:
-    with pytest.raises(Refused) as refusal:
-        end(Placement(PLACEMENT))
-
-    assert refusal.value.missing
+    given().when(end()).then_refused("no such placement", missing=True)
 
 
 def test_a_start_must_say_whether_it_is_in_the_county() -> None:
     with pytest.raises(ValidationError, match="location"):
-        StartPlacement(
-            placement_id=PLACEMENT,
-            provider_id="P-1",
-            kind=PlacementKind.KINSHIP,
-            location=Location.UNKNOWN,
-            objectives=(SCHOOL,),
-            started_on=TODAY,
-        )
+        StartPlacement.model_validate(start().model_dump() | {"location": Location.UNKNOWN})
 
 
-def threshold(level: int, days: int = 0) -> e.ThresholdMet:
-    return e.ThresholdMet(
-        child_id=CHILD,
-        case_id=CASE,
-        locality="ely",
-        level=level,
-        policy_version="v1",
-        rules=(),
-        decided_at=NOW + timedelta(days=days),
-    )
-
-
-def plan_reviewed(outcome: str, level: int, days: int) -> e.PlanReviewed:
-    return e.PlanReviewed(
-        child_id=CHILD,
-        case_id=CASE,
-        outcome=outcome,
-        level=level,
-        reviewed_at=NOW + timedelta(days=days),
-        reviewed_by="W-1",
-    )
+def learnt(*events: cases.CaseEvent) -> KnownCase:
+    """Return what is known of the case after these events, in the order of their arrival."""
+    case: KnownCase | None = None
+    for event in events:
+        case = cases.learn(case, event)
+    assert case is not None
+    return case
 
 
 def test_a_case_that_stepped_up_to_level_3_may_be_placed() -> None:
-    case = cases.learn(cases.learn(None, threshold(2)), plan_reviewed("step_up", 3, days=5))
+    case = learnt(threshold_met(level=2), plan_reviewed(outcome="step_up", level=3, at=MONDAY + 5 * DAY))
 
     assert policy.may_place(case)
 
 
 def test_the_newest_level_counts_in_whatever_order_events_arrive() -> None:
-    case = cases.learn(cases.learn(None, plan_reviewed("step_down", 2, days=5)), threshold(4))
+    case = learnt(plan_reviewed(outcome="step_down", level=2, at=MONDAY + 5 * DAY), threshold_met(level=4))
 
     assert (case.level, policy.may_place(case)) == (2, False)
 
 
 def test_a_closed_case_is_not_opened_by_a_late_event() -> None:
-    closed = e.CaseClosed(
-        child_id=CHILD, case_id=CASE, lead_professional_id="W-1", reason="outcomes_met", closed_at=NOW
-    )
-
-    case = cases.learn(cases.learn(None, closed), threshold(4))
-
-    assert not policy.may_place(case)
+    assert not policy.may_place(learnt(case_closed(), threshold_met(level=4)))

@@ -1,100 +1,87 @@
 """The rules of triage, with no database, no broker and no clock."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
-
-import pytest
 
 from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.deadlines.policy import Meet, Schedule
-from services.kernel.messages.faults import Refused
+from services.kernel.deadlines.rules import DeadlineDates as Dates
 from services.kernel.pack.model import load_pack
-from services.referral.model import DecideReferral, Intake, Referral
+from services.kernel.processing.service import Produced
+from services.referral.model import DecideReferral, Outcome, ReceiveReferral, Referral
 from services.referral.pack import ReferralPack
 from services.referral.policy import decide_receipt, decide_triage, evolve
+from tests.builders import AGENCY, CHILD, LOCALITY, REFERRAL, referral_accepted, referral_received
+from tests.deciding import Rules, like
 
 FRIDAY = datetime(2026, 9, 11, 15, 30, tzinfo=UTC)
-REFERRAL = UUID(int=1)
-CHILD = UUID(int=2)
 PACK = load_pack(Path("deploy/policies/cambridgeshire.yaml"), ReferralPack)
+RISK = referral_received(concerns=(Concern.ABUSE_OR_NEGLECT,), immediate_risk=True)
 
 
-def intake(*concerns: Concern, immediate_risk: bool = False, information_only: bool = False) -> Intake:
-    return Intake(
-        child_id=CHILD,
-        agency=AgencyKind.SCHOOL,
-        agency_id="school-1",
-        locality=PACK.localities[0].code,
-        concerns=concerns or (Concern.FAMILY_DYSFUNCTION,),
-        immediate_risk=immediate_risk,
-        information_only=information_only,
+def decide(referral: Referral, asked: ReceiveReferral | DecideReferral) -> Sequence[Produced]:
+    """Decide on a Friday, under Cambridgeshire's pack."""
+    if isinstance(asked, DecideReferral):
+        return decide_triage(referral, asked, pack=PACK, now=FRIDAY)
+    return decide_receipt(
+        asked.intake(),
+        referral_id=REFERRAL,
+        channel="http",
+        pack=PACK,
+        calendar=WorkingCalendar(),
+        now=FRIDAY,
     )
 
 
-def received(facts: Intake) -> Referral:
-    referral = Referral(REFERRAL)
-    for event in receipt(facts):
-        if isinstance(event, e.ReferralReceived):
-            referral = evolve(referral, event)
-    return referral
+given = Rules(Referral(REFERRAL), evolve, decide).given
 
 
-def receipt(facts: Intake) -> list[object]:
-    return list(
-        decide_receipt(
-            facts, referral_id=REFERRAL, channel="http", pack=PACK, calendar=WorkingCalendar(), now=FRIDAY
-        )
-    )
-
-
-def decide(referral: Referral, **command: str) -> list[object]:
-    return list(
-        decide_triage(
-            referral,
-            DecideReferral.model_validate({"referral_id": REFERRAL, "decided_by": "W-1", **command}),
-            pack=PACK,
-            now=FRIDAY,
-        )
+def triage(outcome: Outcome | None = None, *, override_reason: str | None = None) -> DecideReferral:
+    """Return a duty worker's decision; without an outcome it follows the advice."""
+    return DecideReferral(
+        referral_id=REFERRAL, decided_by="W-1", outcome=outcome, override_reason=override_reason
     )
 
 
 def test_a_referral_on_friday_is_to_be_decided_by_the_end_of_monday() -> None:
-    """One working day, counted from the next day ; midnight in London is 23:00 UTC."""
-    (scheduled,) = [item for item in receipt(intake()) if isinstance(item, Schedule)]
-    assert scheduled.dates.due_at == datetime(2026, 9, 14, 23, 0, tzinfo=UTC)
+    """One working day, counted from the next day; midnight in London is 23:00 UTC."""
+    refer = ReceiveReferral(
+        child_id=CHILD,
+        agency=AgencyKind.SCHOOL,
+        agency_id=AGENCY,
+        locality=LOCALITY,
+        concerns=(Concern.FAMILY_DYSFUNCTION,),
+    )
+    end_of_monday = like(Dates, due_at=datetime(2026, 9, 14, 23, 0, tzinfo=UTC))
+    given().when(refer).then(referral_received(at=FRIDAY), like(Schedule, dates=end_of_monday))
 
 
 def test_immediate_risk_is_advised_to_be_accepted() -> None:
     """A child who may be suffering significant harm is never advised to be redirected."""
-    decision, met = decide(received(intake(Concern.ABUSE_OR_NEGLECT, immediate_risk=True)))
-    assert isinstance(decision, e.ReferralAccepted)
-    assert decision.recommended == "accept"
-    assert isinstance(met, Meet)
+    given(RISK).when(triage()).then(like(e.ReferralAccepted, recommended="accept"), like(Meet))
 
 
 def test_information_only_is_advised_to_be_closed() -> None:
     """Sharing information opens no case."""
-    decision, _ = decide(received(intake(information_only=True)))
-    assert isinstance(decision, e.ReferralClosed)
-    assert decision.reason == "information_only"
+    given(referral_received(information_only=True)).when(triage()).then(
+        like(e.ReferralClosed, reason="information_only"), like(Meet)
+    )
 
 
 def test_deciding_against_the_advice_needs_a_reason() -> None:
     """The system explains and never blocks: with a reason, a person may decide otherwise."""
-    referral = received(intake(Concern.ABUSE_OR_NEGLECT, immediate_risk=True))
-    with pytest.raises(Refused, match="override_reason"):
-        decide(referral, outcome="close")
-    decision, _ = decide(referral, outcome="close", override_reason="already-known-elsewhere")
-    assert isinstance(decision, e.ReferralClosed)
-    assert decision.override_reason == "already-known-elsewhere"
+    given(RISK).when(triage("close")).then_refused("override_reason")
+    given(RISK).when(triage("close", override_reason="already-known-elsewhere")).then(
+        like(e.ReferralClosed, override_reason="already-known-elsewhere"), like(Meet)
+    )
 
 
 def test_a_decision_carries_the_policy_version_and_the_rule_in_words() -> None:
     """Every decision says under which policy and why."""
-    decision, _ = decide(received(intake()))
+    decision, _ = given(referral_received()).when(triage()).produced
     assert isinstance(decision, e.ReferralAccepted | e.ReferralRedirected | e.ReferralClosed)
     assert decision.policy_version == PACK.pack.version
     assert decision.rules[0].words
@@ -102,15 +89,9 @@ def test_a_decision_carries_the_policy_version_and_the_rule_in_words() -> None:
 
 def test_a_referral_is_decided_once() -> None:
     """A second decision is refused with the state that the referral is in."""
-    referral = received(intake())
-    decision = decide(referral)[0]
-    assert isinstance(decision, e.ReferralAccepted | e.ReferralRedirected | e.ReferralClosed)
-    with pytest.raises(Refused, match="already"):
-        decide(evolve(referral, decision))
+    given(referral_received(), referral_accepted()).when(triage()).then_refused("already accepted")
 
 
 def test_an_unknown_referral_is_not_found() -> None:
     """The caller is told to check the id."""
-    with pytest.raises(Refused, match="check the id") as refusal:
-        decide(Referral(REFERRAL))
-    assert refusal.value.missing
+    given().when(triage()).then_refused("check the id", missing=True)

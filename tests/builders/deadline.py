@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from schemas import events as e
-from tests.builders.world import CASE, CHILD, MIDNIGHT, MONDAY
+from tests.builders.world import CASE, CHILD, MONDAY
 
 
 def deadline_overdue(
@@ -14,7 +14,7 @@ def deadline_overdue(
     child_id: UUID = CHILD,
     about: UUID = CASE,
     case_id: UUID | None = CASE,
-    due_at: datetime = MIDNIGHT,
+    due_at: datetime = MONDAY,
     at: datetime = MONDAY,
 ) -> e.DeadlineOverdue:
     """Return that something is late; of an assessment, notify tells the manager and the lead urgently."""
@@ -36,7 +36,7 @@ def deadline_due_soon(
     child_id: UUID = CHILD,
     about: UUID = CASE,
     case_id: UUID | None = CASE,
-    due_at: datetime = MIDNIGHT,
+    due_at: datetime = MONDAY,
     at: datetime = MONDAY,
 ) -> e.DeadlineDueSoon:
     """Return that something is due before long; of a plan review, notify tells the lead, not urgently."""
@@ -75,7 +75,7 @@ def deadline_met(kind: str = "assessment", *, about: UUID = CASE, at: datetime =
         about=about,
         case_id=CASE,
         kind=kind,
-        due_at=MIDNIGHT,
+        due_at=MONDAY,
         met_at=at,
         late=True,
     )

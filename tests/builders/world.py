@@ -17,7 +17,7 @@ AGENCY, LOCALITY, TEAM = "school-1", "ely", "lt-ely"
 LEAD, MANAGER, OTHER, DUTY = "W-0601", "W-0600", "W-0602", "duty-lt-ely"
 
 
-def child(number: int) -> UUID:
+def a_child(number: int) -> UUID:
     """Return the id of a child."""
     return UUID(int=number)
 
@@ -41,5 +41,5 @@ def _beside(child_id: UUID, distance: int) -> UUID:
     return UUID(int=(child_id.int + distance) % 2**128)
 
 
-CHILD = child(1)
+CHILD = a_child(1)
 REFERRAL, CASE, PLACEMENT = referral_of(CHILD), case_of(CHILD), placement_of(CHILD)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from deploy.embedded.engines import Engines
 from schemas import events as e
-from schemas.events.codes import AgencyKind, Channel, Concern
+from schemas.events.codes import Channel
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine, migrate
@@ -23,19 +23,26 @@ from services.notify.delivery.dispatcher import Dispatcher
 from services.notify.delivery.receipts import ReceiptsAsked
 from services.notify.delivery.store import subscriptions as subscription_store
 from services.notify.delivery.store.subscriptions import Endpoint, OwnerKind, subscription_id
-from tests.builders import MONDAY
+from tests.builders import (
+    AGENCY,
+    MONDAY,
+    TEAM,
+    a_child,
+    assessment_started,
+    deadline_overdue,
+    lead_professional_assigned,
+    referral_received,
+)
 from tests.counterparts.govuk_notify import API_KEY, EMAIL_TEMPLATE, SMS_TEMPLATE, NotifyStub
 from tests.counterparts.post_office import PostOffice, listening
 from tests.counterparts.serving import serving
 from tests.counterparts.webhook_receiver import Receiver
 from tests.flow.conftest import TABLES, Bench, MovableClock
-from tests.flow.notify_events import assigned, overdue, started
 
 LEASE = timedelta(seconds=Settings().claim_seconds)
 REAL = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "a-signing-key-of-some-length"
 TOKEN = "a-token-that-notify-was-given"
-TEAM, AGENCY = "lt-ely", "school-1"
 DIRECTORY = (
     "recipient_id,email,phone\n"
     "W-0600,manager@council.example,07700900100\n"
@@ -143,23 +150,17 @@ async def notify_rig(engines: Engines, directory: Path, **changes: Any) -> Async
         yield Rig(bench, sending, receipts, real, office, stub, receiver, url)
 
 
-def received(number: int = 1, **changes: Any) -> e.ReferralReceived:
+def received(number: int = 1, *, agency_id: str = AGENCY) -> e.ReferralReceived:
     """Return a referral: the duty inbox is told by email, webhook and chat, the agency by webhook."""
-    values: dict[str, Any] = {
-        "child_id": UUID(int=number),
-        "referral_id": UUID(int=1000 + number),
-        "agency": AgencyKind.SCHOOL,
-        "agency_id": AGENCY,
-        "locality": "ely",
-        "concerns": (Concern.FAMILY_DYSFUNCTION,),
-        "received_at": MONDAY,
-        "channel": "http",
-    }
-    return e.ReferralReceived(**values | changes)
+    return referral_received(a_child(number), agency_id=agency_id)
 
 
 def case_overdue(number: int) -> tuple[e.Event, ...]:
     """Return a case of its own whose assessment is overdue: lead and manager get an email and a text."""
     child, case = UUID(int=10_000 + number), UUID(int=20_000 + number)
-    late = overdue(30_000 + number, child_id=child, about=case, case_id=case)
-    return started(child, case), assigned(child=child, case=case), late
+    late = deadline_overdue(number=30_000 + number, child_id=child, about=case, case_id=case)
+    return (
+        assessment_started(child, case_id=case),
+        lead_professional_assigned(child_id=child, case_id=case),
+        late,
+    )

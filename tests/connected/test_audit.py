@@ -35,13 +35,11 @@ from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker
 from services.notify.delivery.store import claims, queue
 from services.notify.delivery.store.claims import SenderKey
 from services.referral.model import DecideReferral
-from tests.builders import MONDAY
+from tests.builders import MONDAY, a_child, deadline_overdue, referral_made
 from tests.connected.conftest import ROOT
 from tests.connected.test_cli import Cli
 from tests.flow.conftest import Bench, MakeBench
-from tests.flow.notify_events import overdue
 from tests.flow.test_delivery import accepted
-from tests.flow.test_referral_flow import made
 
 pytestmark = pytest.mark.connected
 
@@ -67,9 +65,9 @@ async def stores(bench: MakeBench) -> dict[str, Bench]:
     """All four stores, after two referrals: one has become a case, one is undecided."""
     benches = {name.value: await bench(name, with_mail(build_of(name))) for name in NAMES}
     referral = benches["referral"]
-    await referral.deliver(made(1), made(2))
+    await referral.deliver(referral_made(a_child(1)), referral_made(a_child(2)))
     ((referral_id,),) = await referral.rows(
-        "SELECT referral_id FROM referrals WHERE child_id = :child", child=made(1).child_id
+        "SELECT referral_id FROM referrals WHERE child_id = :child", child=referral_made(a_child(1)).child_id
     )
     await referral.execute(
         DecideReferral(
@@ -159,7 +157,7 @@ async def test_a_system_that_is_well_is_clean(auditor: Auditor, stores: Stores) 
 async def test_whatever_has_become_of_deliveries_is_clean(auditor: Auditor, stores: Stores) -> None:
     """Sent, received, bounced, refused, seen before they went; and a child with a key worker."""
     notify = stores["notify"]
-    await notify.deliver(*(overdue(number, kind=f"test_{number}") for number in range(4)))
+    await notify.deliver(*(deadline_overdue(number=number, kind=f"test_{number}") for number in range(4)))
     async with notify.engine.begin() as connection:
         times = {"now": MONDAY, "until": MONDAY + timedelta(minutes=2)}
         messages = await claims.claim(
@@ -175,7 +173,7 @@ async def test_whatever_has_become_of_deliveries_is_clean(auditor: Auditor, stor
         await queue.bounced(connection, taken[1].message_id, reason=why, detail="gone", now=MONDAY)
     for row in await notify.rows("SELECT alert_id FROM alerts ORDER BY raised_at LIMIT 5"):
         await notify.execute(AcknowledgeAlert(alert_id=row.alert_id, acknowledged_by="W-1"))
-    child = made(1).child_id
+    child = referral_made(a_child(1)).child_id
     await notify.execute(AssignKeyWorker(child_id=child, key_worker_id="W-0601", assigned_by="W-1"))
     await carry(stores)
     states = await notify.rows("SELECT DISTINCT state FROM deliveries ORDER BY 1")

@@ -24,11 +24,10 @@ from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine, migrate
 from services.kernel.processing.batches import BatchProcessor
 from services.referral.app import build as build_referral
-from tests.builders import MONDAY
+from tests.builders import MONDAY, a_child, referral_made
 from tests.connected.conftest import worker
 from tests.flow.conftest import Bench, MakeBench
 from tests.flow.test_delivery import accepted
-from tests.flow.test_referral_flow import made
 
 pytestmark = pytest.mark.connected
 
@@ -78,7 +77,7 @@ async def assessment(bench: MakeBench) -> Bench:
 @pytest.fixture
 async def parked(referral: Bench) -> UUID:
     """A partner's referral with personal data in place of the agreed fields, set aside."""
-    await referral.delivery.deliver([referral.record(made())._replace(value=PERSONAL)])
+    await referral.delivery.deliver([referral.record(referral_made())._replace(value=PERSONAL)])
     ((letter_id,),) = await referral.rows("SELECT dead_letter_id FROM dead_letters")
     return UUID(str(letter_id))
 
@@ -116,7 +115,7 @@ async def test_what_a_partner_wrote_is_shown_only_on_demand(
     cli: Cli, referral: Bench, form: tuple[str, ...]
 ) -> None:
     """Value, key and foreign headers may hold personal data by mistake; `--value` shows them."""
-    record = referral.record(made())
+    record = referral.record(referral_made())
     headers = (*record.headers, ("child", b"Alice Header"))
     await referral.delivery.deliver([record._replace(value=PERSONAL, key=b"Alice Key", headers=headers)])
     ((letter,),) = await referral.rows("SELECT dead_letter_id FROM dead_letters")
@@ -190,7 +189,7 @@ async def test_letters_are_listed_page_by_page_while_they_are_settled(
 ) -> None:
     """Of all services, the oldest first; each once, and none is passed over for those that leave the list."""
     for number in range(1, 5):
-        broken = referral.record(made(number))._replace(value=PERSONAL)
+        broken = referral.record(referral_made(a_child(number)))._replace(value=PERSONAL)
         await referral.delivery.deliver([broken, broken._replace(key=b"another", offset=90 + number)])
         assessment.clock.move(timedelta(minutes=1))
         referral.clock.move(timedelta(minutes=1))
@@ -231,7 +230,7 @@ async def test_deadlines_are_listed_page_by_page_while_some_are_met(
     cli: Cli, referral: Bench, assessment: Bench
 ) -> None:
     """Of all services, the earliest first; those that stay open come once."""
-    await referral.deliver(*[made(number) for number in range(1, 6)])
+    await referral.deliver(*[referral_made(a_child(number)) for number in range(1, 6)])
     await assessment.deliver(*[accepted(number) for number in range(1, 4)])
     everything = json.loads((await cli("deadlines", "--json")).stdout)
     first = await cli("deadlines", "--json", "--limit", "3")
@@ -275,7 +274,7 @@ async def test_a_replayed_journal_waits_for_a_relay_and_says_so(
 ) -> None:
     """Where no worker runs the events stay in the outbox, and the command does not wait for ever."""
     monkeypatch.setattr(journal, "PATIENCE_SECONDS", 0.5)
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     async with referral.engine.begin() as connection:
         await connection.execute(text("DELETE FROM outbox"))
     told = await cli("journal", "replay", "referral", "--since", "2", answer="y\n", code=1)
@@ -288,7 +287,7 @@ async def test_a_replayed_journal_goes_out_when_a_worker_runs(
     cli: Cli, topics: Engines, referral: Bench
 ) -> None:
     """The running worker's relay empties the outbox and the command reports the end."""
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     # On the bench's Monday, so that no deadline passes and adds events of its own.
     with worker(topics, "referral", LEADLINE_CLOCK_START=MONDAY.isoformat()):
         async with asyncio.timeout(60):  # a process starts, on a busy machine not at once
@@ -307,7 +306,7 @@ async def test_an_empty_journal_is_said_in_words(cli: Cli, referral: Bench) -> N
 
 async def test_the_journal_is_shown_in_order_and_by_child_and_type(cli: Cli, referral: Bench) -> None:
     """Each filter narrows it; a page has as many rows as asked for and says that there is more."""
-    await referral.deliver(made(1), made(2))
+    await referral.deliver(referral_made(a_child(1)), referral_made(a_child(2)))
 
     async def shown(*options: str) -> list[tuple[int, str, str]]:
         lines = json.loads((await cli("journal", "show", "referral", "--json", *options)).stdout)
@@ -329,9 +328,9 @@ async def test_open_deadlines_come_earliest_first_and_overdue_ones_are_marked(
     cli: Cli, referral: Bench, tmp_path: Path
 ) -> None:
     """Monday's referral is due on Tuesday evening in London, Tuesday's a day later."""
-    await referral.deliver(made(1))
+    await referral.deliver(referral_made(a_child(1)))
     referral.clock.move(timedelta(days=1))
-    await referral.deliver(made(2))
+    await referral.deliver(referral_made(a_child(2)))
     referral.clock.move(MONDAY + timedelta(days=1, hours=18))
     await referral.scan()
     lines = (await cli("deadlines", "--service", "referral")).stdout.splitlines()[1:]
@@ -478,7 +477,7 @@ async def test_odd_text_reaches_a_store_as_text_or_is_refused_in_words(cli: Cli,
 
 async def test_positions_at_the_far_end_are_answers(cli: Cli, referral: Bench) -> None:
     """The largest that a store knows; one more is wrong usage."""
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     far = str(2**63 - 1)
     assert (await cli("journal", "replay", "referral", "--since", far, "--yes")).stdout == "no events\n"
     await cli("journal", "replay", "referral", "--since", str(2**63), "--yes", code=2)

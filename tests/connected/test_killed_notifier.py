@@ -13,8 +13,9 @@ from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import Channel
 from services.notify.delivery.channels.smtp import AT_ONCE
+from tests.builders import AGENCY
 from tests.connected.conftest import ROOT
-from tests.connected.notify_rig import AGENCY, Rig, notify_rig
+from tests.connected.notify_rig import Rig, notify_rig
 
 pytestmark = pytest.mark.connected
 

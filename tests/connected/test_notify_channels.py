@@ -21,8 +21,8 @@ from services.notify.delivery.receipts import ASK_AGAIN_AFTER
 from services.notify.delivery.sender import ASK_FIRST_AFTER, ASK_FOR, REFUSALS_ALLOWED, pause_after
 from services.notify.delivery.store import subscriptions as subscription_store
 from services.notify.web import router_under
+from tests.builders import AGENCY
 from tests.connected.notify_rig import (
-    AGENCY,
     BY_NOTIFY,
     LEASE,
     TOKEN,

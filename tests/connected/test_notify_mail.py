@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -15,8 +14,6 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from deploy.embedded.engines import Engines
-from schemas import events as e
-from schemas.events.codes import AgencyKind, Concern
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import create_engine, migrate
 from services.notify.alerts.model import AcknowledgeAlert
@@ -26,7 +23,7 @@ from services.notify.delivery.channels.breaker import LONGEST_PAUSE as LONGEST_R
 from services.notify.delivery.channels.smtp import AT_ONCE
 from services.notify.delivery.dispatcher import Dispatcher
 from services.notify.delivery.sender import LONGEST_PAUSE, REFUSALS_ALLOWED, pause_after
-from tests.builders import MONDAY
+from tests.builders import MONDAY, a_child, referral_received
 from tests.connected.notify_rig import LEASE
 from tests.counterparts.post_office import TAKEN, PostOffice, listening
 from tests.flow.conftest import TABLES, Bench, MovableClock
@@ -95,23 +92,9 @@ async def mail(make_mail: MakeMail) -> AsyncIterator[Mail]:
         yield await make_mail(office, port)
 
 
-def received(number: int = 1) -> e.ReferralReceived:
-    """A referral whose alert to the duty inbox goes by email; the referrer's does not."""
-    return e.ReferralReceived(
-        child_id=UUID(int=number),
-        referral_id=UUID(int=1000 + number),
-        agency=AgencyKind.SCHOOL,
-        agency_id="school-1",
-        locality="ely",
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        received_at=MONDAY,
-        channel="http",
-    )
-
-
 async def test_urgent_alert_arrives_as_one_email_with_reference_and_link_only(mail: Mail) -> None:
     """To the recipient's address, in the pack's words, with nothing of the child; once."""
-    await mail.bench.deliver(received())
+    await mail.bench.deliver(referral_received())
     assert await mail.sending.send_due() == 1
     assert await mail.sending.send_due() == 0
     (message,) = mail.office.kept
@@ -133,8 +116,8 @@ async def test_urgent_alert_arrives_as_one_email_with_reference_and_link_only(ma
 async def test_refusal_for_a_while_delays_an_email_and_loses_none(mail: Mail) -> None:
     """Temporary answers are tried again after a growing pause; other emails go in between."""
     mail.office.answers = ["451 4.7.1 try again later"]
-    await mail.bench.deliver(received(1))
-    await mail.bench.deliver(received(2))
+    await mail.bench.deliver(referral_received(a_child(1)))
+    await mail.bench.deliver(referral_received(a_child(2)))
     assert await mail.sending.send_due() == 1
     # They go side by side: which of the two the server meets first is open.
     assert {(row.state, row.reason) for row in await mail.rows()} == {("queued", "451 4.7.1"), ("sent", None)}
@@ -153,7 +136,7 @@ async def test_refusal_for_a_while_delays_an_email_and_loses_none(mail: Mail) ->
 
 async def test_temporary_refusals_never_end_in_giving_up(mail: Mail) -> None:
     """However long a mailbox is full for now, the email stays queued."""
-    await mail.bench.deliver(received())
+    await mail.bench.deliver(referral_received())
     for _ in range(REFUSALS_ALLOWED + 3):
         mail.office.answers = ["452 4.2.2 mailbox full"]
         await mail.sending.send_due()
@@ -166,7 +149,7 @@ async def test_refused_for_good_is_given_up_with_the_reply_code_as_reason(mail: 
     """After some tries nobody insists; the server's own text, which could name somebody, is not kept."""
     counted = {"channel": "email", "outcome": "refused"}
     before = REGISTRY.get_sample_value("leadline_sendings_total", counted) or 0.0
-    await mail.bench.deliver(received())
+    await mail.bench.deliver(referral_received())
     for attempt in range(REFUSALS_ALLOWED):
         assert await mail.states() == ["queued"], attempt
         mail.office.answers = ["550 5.1.1 no mailbox for Jane Roe here"]
@@ -182,7 +165,7 @@ async def test_refused_for_good_is_given_up_with_the_reply_code_as_reason(mail: 
 
 async def test_server_that_refuses_our_sender_condemns_no_email(mail: Mail) -> None:
     """A wrong `mail_from` is one mistake of ours, not a refusal of every alert."""
-    await mail.bench.deliver(received())
+    await mail.bench.deliver(referral_received())
     for _ in range(REFUSALS_ALLOWED + 1):
         mail.office.at_sender = ["553 5.7.1 not yours"]
         assert await mail.sending.send_due() == 0
@@ -194,7 +177,7 @@ async def test_server_that_refuses_our_sender_condemns_no_email(mail: Mail) -> N
 
 async def test_server_that_is_away_is_left_alone_for_a_while(mail: Mail) -> None:
     """Not every message asks again, and the first one that may brings the others along."""
-    await mail.bench.deliver(received(1), received(2))
+    await mail.bench.deliver(referral_received(a_child(1)), referral_received(a_child(2)))
     mail.office.at_sender = ["553 5.7.1 not yours"] * 2  # two go side by side
     assert await mail.sending.send_due() == 0
     assert await mail.sending.send_due() == 0, "the pause is not over"
@@ -206,7 +189,7 @@ async def test_crash_between_sent_and_recorded_doubles_one_batch_at_most_with_th
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At least once: the stated bound is what one claim holds, and Message-IDs tell the copies."""
-    await mail.bench.deliver(*[received(number) for number in range(1, AT_ONCE + 3)])
+    await mail.bench.deliver(*[referral_received(a_child(number)) for number in range(1, AT_ONCE + 3)])
 
     async def crash(*_: object, **__: object) -> None:
         raise KeyError
@@ -228,7 +211,7 @@ async def test_crash_between_sent_and_recorded_doubles_one_batch_at_most_with_th
 
 async def test_two_senders_share_the_queue_and_send_nothing_twice(mail: Mail) -> None:
     """A row that one of them has claimed is passed over by the other."""
-    await mail.bench.deliver(*[received(number) for number in range(1, 61)])
+    await mail.bench.deliver(*[referral_received(a_child(number)) for number in range(1, 61)])
     other = Dispatcher(mail.bench.settings, mail.bench.engine, mail.bench.clock, real=mail.real)
     shares = await asyncio.gather(mail.sending.send_due(), other.send_due())
     assert sum(shares) == 60
@@ -238,7 +221,7 @@ async def test_two_senders_share_the_queue_and_send_nothing_twice(mail: Mail) ->
 
 async def test_sender_that_was_too_slow_records_nothing_over_its_successor(mail: Mail) -> None:
     """A process that stood still wakes up when its claim is over and another has sent the message."""
-    await mail.bench.deliver(received())
+    await mail.bench.deliver(referral_received())
     other = Dispatcher(mail.bench.settings, mail.bench.engine, mail.bench.clock, real=mail.real)
 
     async def meanwhile() -> None:
@@ -256,8 +239,8 @@ async def test_sender_that_was_too_slow_records_nothing_over_its_successor(mail:
 
 async def test_alert_that_was_seen_in_the_inbox_is_not_mailed_any_more(mail: Mail) -> None:
     """The server was away for hours; an email about what is long done would only be noise."""
-    await mail.bench.deliver(received(1))
-    await mail.bench.deliver(received(2))
+    await mail.bench.deliver(referral_received(a_child(1)))
+    await mail.bench.deliver(referral_received(a_child(2)))
     seen, unseen = await mail.rows()
     await mail.bench.execute(AcknowledgeAlert(alert_id=seen.alert_id, acknowledged_by="W-0601"))
     assert await mail.states() == ["not_needed", "queued"]
@@ -267,7 +250,7 @@ async def test_alert_that_was_seen_in_the_inbox_is_not_mailed_any_more(mail: Mai
 
 async def test_acknowledging_does_not_wait_for_an_email_on_its_way(mail: Mail) -> None:
     """The mailer holds the row while it sends; the person at the page is answered at once, and it goes."""
-    await mail.bench.deliver(received())
+    await mail.bench.deliver(referral_received())
     (row,) = await mail.rows()
     command = AcknowledgeAlert(alert_id=row.alert_id, acknowledged_by="W-0601")
     mail.office.meanwhile = lambda: mail.bench.execute(command)
@@ -282,7 +265,7 @@ async def test_running_sender_sends_what_came_while_the_server_was_away(make_mai
     async with listening(office) as port:
         pass  # the port is free again, and ours to use later
     mail: Mail = await make_mail(office, port)
-    await mail.bench.deliver(received())
+    await mail.bench.deliver(referral_received())
     assert await mail.sending.send_due() == 0
     assert [(row.state, row.attempts) for row in await mail.rows()] == [("queued", 0)]
 
@@ -302,7 +285,7 @@ async def test_sender_that_stops_lets_what_is_on_its_way_arrive_and_records_it(m
     stopping = asyncio.Event()
     async with listening(office) as port:
         mail: Mail = await make_mail(office, port)
-        await mail.bench.deliver(received(1), received(2))
+        await mail.bench.deliver(referral_received(a_child(1)), referral_received(a_child(2)))
         office.meanwhile = stopping.wait
         sending = Dispatcher(mail.bench.settings, mail.bench.engine, mail.bench.clock)
         await sending.start()
@@ -321,8 +304,8 @@ async def test_connection_that_breaks_midway_costs_one_attempt_and_the_rest_goes
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server may or may not have taken it: it goes again later, and holds nobody up."""
-    await mail.bench.deliver(received(1))
-    await mail.bench.deliver(received(2))
+    await mail.bench.deliver(referral_received(a_child(1)))
+    await mail.bench.deliver(referral_received(a_child(2)))
     take = PostOffice.handle_DATA
     broken: list[str] = []
 

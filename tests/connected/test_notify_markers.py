@@ -12,7 +12,8 @@ from prometheus_client import generate_latest
 from deploy.embedded.engines import Engines
 from schemas.events.codes import Channel
 from services.kernel.base.logs import configure_logs
-from tests.connected.notify_rig import AGENCY, BY_NOTIFY, Rig, case_overdue, notify_rig, received
+from tests.builders import AGENCY
+from tests.connected.notify_rig import BY_NOTIFY, Rig, case_overdue, notify_rig, received
 
 pytestmark = pytest.mark.connected
 

@@ -9,27 +9,15 @@ from aiokafka import AIOKafkaProducer
 from sqlalchemy import text
 
 from deploy.embedded.engines import Engines
-from schemas.events import ReferralMade
-from schemas.events.codes import AgencyKind, Concern
 from services.kernel.messages.envelope import Envelope, Headers, encode
 from services.referral.app import build
+from tests.builders import referral_made
 from tests.connected.conftest import worker
 from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
 
 TOPIC = "partner-events"
-
-
-def made(child: UUID) -> ReferralMade:
-    return ReferralMade(
-        child_id=child,
-        agency=AgencyKind.HOUSING,
-        agency_id="housing-1",
-        locality="huntingdon",
-        concerns=(Concern.LOW_INCOME,),
-        made_at=datetime(2026, 9, 7, 8, 0, tzinfo=UTC),
-    )
 
 
 def message(
@@ -41,7 +29,7 @@ def message(
             source="/partners/housing-1",
             type=wire_type,
             time=datetime(2026, 9, 7, 8, 0, tzinfo=UTC),
-            data=made(child).encode(),
+            data=referral_made(child).encode(),
             key=str(child),
         )
     )

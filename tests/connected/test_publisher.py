@@ -1,35 +1,22 @@
 """Whoever publishes knows which broker takes it: another connection may lead to one that was wiped."""
 
 import asyncio
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
 from deploy.embedded.engines import Engines
-from schemas.events import ReferralMade
-from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import REFERRAL
 from services.kernel.base.settings import Settings
 from services.kernel.kafka.clients import Broker, ConnectionLost
 from services.kernel.kafka.producer import Publisher
 from services.kernel.processing.relay import Relay
 from services.referral.app import build
+from tests.builders import referral_made
 from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
-
-
-def made() -> ReferralMade:
-    return ReferralMade(
-        child_id=uuid4(),
-        agency=AgencyKind.POLICE,
-        agency_id="police-1",
-        locality="huntingdon",
-        concerns=(Concern.FAMILY_ACUTE_STRESS,),
-        made_at=datetime(2026, 9, 7, 8, 0, tzinfo=UTC),
-    )
 
 
 async def drained(bench: Bench) -> None:
@@ -94,11 +81,11 @@ async def test_a_relay_looks_at_the_broker_before_it_publishes_over_a_new_connec
     relay = Relay(referral.settings, service="referral")
     await relay.start()
     try:
-        await referral.deliver(made())
+        await referral.deliver(referral_made(uuid4()))
         await drained(referral)
         steps.clear()
         cut(publishers[-1])
-        await referral.deliver(made())
+        await referral.deliver(referral_made(uuid4()))
         await drained(referral)
     finally:
         await relay.stop()

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,9 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from deploy.embedded.engines import Engines
-from schemas.events import REGISTRY, ReferralMade
+from schemas.events import REGISTRY
 from schemas.events.base import dataschema_uri
-from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import REFERRAL
 from services.kernel.kafka.producer import Publisher, Receipt
 from services.kernel.messages.envelope import Envelope, Message, encode
@@ -34,20 +32,10 @@ from services.kernel.store.relaying import (
     Relaying,
 )
 from services.referral.app import build
+from tests.builders import referral_made
 from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
-
-
-def made(child: UUID) -> ReferralMade:
-    return ReferralMade(
-        child_id=child,
-        agency=AgencyKind.POLICE,
-        agency_id="police-1",
-        locality="huntingdon",
-        concerns=(Concern.FAMILY_ACUTE_STRESS,),
-        made_at=datetime(2026, 9, 7, 8, 0, tzinfo=UTC),
-    )
 
 
 @pytest.fixture
@@ -134,7 +122,7 @@ async def test_the_outbox_reaches_the_bus_in_order_and_is_empty_then(referral: B
     """Every journal event once, in the order of its key."""
     children = {uuid4() for _ in range(40)}
     async with relaying(referral):
-        await referral.deliver(*map(made, children))
+        await referral.deliver(*map(referral_made, children))
         await drained(referral)
     assert by_key(await on_the_bus(referral, children)) == by_key(await journal_of(referral))
 
@@ -143,7 +131,7 @@ async def test_what_is_on_the_bus_is_the_journal_byte_for_byte(referral: Bench) 
     """Ids, numbers, times and data come out of the database as the envelope would have written them."""
     child = uuid4()
     async with relaying(referral):
-        await referral.deliver(made(child))
+        await referral.deliver(referral_made(child))
         await drained(referral)
     expected = [
         encode(
@@ -298,11 +286,11 @@ async def test_a_second_relay_stands_by_and_takes_over(referral: Bench) -> None:
     """Two processes never publish at once; when the first stops the second goes on."""
     children = [uuid4() for _ in range(10)]
     async with relaying(referral) as first:
-        await referral.deliver(*map(made, children[:5]))
+        await referral.deliver(*map(referral_made, children[:5]))
         await drained(referral)
         async with relaying(referral):
             await first.stop()
-            await referral.deliver(*map(made, children[5:]))
+            await referral.deliver(*map(referral_made, children[5:]))
             await drained(referral)
     bus = await on_the_bus(referral, set(children))
     assert sorted(bus) == sorted(await journal_of(referral))
@@ -312,7 +300,7 @@ async def test_a_broker_that_has_lost_its_events_gets_the_journal_again(referral
     """Another cluster id, or fewer events than acknowledged: all is published again, same ids, same order."""
     children = {uuid4() for _ in range(5)}
     async with relaying(referral):
-        await referral.deliver(*map(made, children))
+        await referral.deliver(*map(referral_made, children))
         await drained(referral)
     async with referral.engine.begin() as connection:
         await connection.execute(text("UPDATE bus_marks SET cluster_id = 'the broker before'"))

@@ -15,13 +15,13 @@ from services.kernel.postgres.database import STORE_ERRORS, is_transient
 from services.kernel.processing.service import Message
 from services.referral.app import build
 from services.referral.model import DecideReferral, ReceiveReferral
+from tests.builders import a_child, referral_made
 from tests.flow.conftest import Bench, MakeBench
-from tests.flow.test_referral_flow import made
 
 pytestmark = pytest.mark.connected
 
 KEY = "one-and-the-same"
-REFERRAL = ReceiveReferral.model_validate(made().model_dump(exclude={"made_at"}))
+REFERRAL = ReceiveReferral.model_validate(referral_made().model_dump(exclude={"made_at"}))
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ async def test_a_command_does_not_notice_that_all_connections_were_closed(referr
 
 async def test_events_survive_that_all_connections_are_closed_under_them(referral: Bench) -> None:
     """Delivery begins anew, on connections that live; the effect is there once."""
-    event = made()
+    event = referral_made()
     await referral.deliver(event)
     await break_all(referral)
-    await referral.deliver(event, made(2))
+    await referral.deliver(event, referral_made(a_child(2)))
     assert (await referral.journal_types()).count("referral.received.v1") == 2

@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from asyncpg import CannotConnectNowError, UniqueViolationError
 
-from schemas.events import Event, EventParked, PlanReviewed, ReferralAccepted, RuleFired
-from schemas.events.codes import Concern
+from schemas.events import Event, EventParked, PlanReviewed, ReferralAccepted
 from services.kernel.messages.record import Record
 from services.kernel.processing.batches import PART, letter_of
 from services.kernel.processing.service import Context, Handler, Produced
 from services.kernel.store import dead_letters
+from tests.builders import a_child, referral_accepted
 from tests.flow import ledger
 from tests.flow.conftest import Bench, MakeBench
 
@@ -24,21 +24,10 @@ NOW = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
 HANDLER_FAILS, HANDLER_BREAKS, DATABASE_REFUSES = 3, 2, 4
 
 
-def accepted(child: int, *, level: int = 1, referral: int | None = None) -> ReferralAccepted:
-    return ReferralAccepted(
-        referral_id=UUID(int=referral or 1000 + child),
-        child_id=UUID(int=child),
-        agency_id="school-1",
-        locality="huntingdon",
-        decided_at=NOW,
-        decided_by="W-1",
-        recommended="accept",
-        policy_version="test-1",
-        rules=(RuleFired(code="r1", words="a rule"),),
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        indicated_level=level,
-        received_at=NOW,
-    )
+def accepted(number: int, *, level: int = 1, referral: int | None = None) -> ReferralAccepted:
+    """Return a referral that the ledger takes, unless its level is one of those above."""
+    referral_id = None if referral is None else UUID(int=referral)
+    return referral_accepted(a_child(number), referral_id=referral_id, level=level)
 
 
 @pytest.fixture

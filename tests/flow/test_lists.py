@@ -11,8 +11,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from schemas.events import ReferralMade
-from schemas.events.codes import AgencyKind, Concern, Location, NeedDomain, PlacementKind
+from schemas.events.codes import Location, NeedDomain, PlacementKind
 from services.assessment.app import build as build_assessment
 from services.assessment.model import CompleteAssessment
 from services.assessment.web import router as assessment_routes
@@ -29,26 +28,21 @@ from services.placement.web import router as placement_routes
 from services.referral.app import build as build_referral
 from services.referral.model import DecideReferral
 from services.referral.web import router as referral_routes
-from tests.builders import MONDAY, referral_accepted
+from tests.builders import (
+    MONDAY,
+    deadline_overdue,
+    referral_accepted,
+    referral_made,
+    referral_received,
+    threshold_met,
+)
 from tests.flow.conftest import TESTS, Bench, MakeBench
-from tests.flow.notify_events import overdue
-from tests.flow.test_notify_flow import received
-from tests.flow.test_placement_flow import threshold_met
 
 pytestmark = pytest.mark.connected
 
 
 async def add_referral(bench: Bench, number: int) -> None:
-    await bench.deliver(
-        ReferralMade(
-            child_id=UUID(int=number),
-            agency=AgencyKind.SCHOOL,
-            agency_id="school-1",
-            locality="huntingdon",
-            concerns=(Concern.FAMILY_DYSFUNCTION,),
-            made_at=MONDAY,
-        )
-    )
+    await bench.deliver(referral_made(UUID(int=number)))
 
 
 async def decide(bench: Bench, referral_id: UUID) -> None:
@@ -66,7 +60,7 @@ async def close_case(bench: Bench, case_id: UUID) -> None:
 
 async def add_placement(bench: Bench, number: int) -> None:
     child_id, case_id = uuid5(TESTS, f"child {number}"), uuid5(TESTS, f"case {number}")
-    await bench.deliver(threshold_met(child_id=child_id, case_id=case_id))
+    await bench.deliver(threshold_met(child_id, case_id=case_id, level=3))
     asked = {"kind": PlacementKind.KINSHIP, "need_group": NeedDomain.SEMH, "requested_by": "W-1"}
     await bench.execute(RequestPlacement.model_validate({"case_id": case_id, **asked}))
 
@@ -87,10 +81,12 @@ async def start_placement(bench: Bench, placement_id: UUID) -> None:
 async def add_alerts(bench: Bench, number: int) -> None:
     """Some have a date and are urgent, the others neither."""
     if number % 2:
-        await bench.deliver(received(number, at=bench.clock.now()))
+        await bench.deliver(referral_received(UUID(int=number), at=bench.clock.now()))
     else:
         child, case, due = UUID(int=number), UUID(int=500 + number), MONDAY - timedelta(days=number % 3)
-        await bench.deliver(overdue(number, child_id=child, about=case, case_id=case, due_at=due))
+        await bench.deliver(
+            deadline_overdue(number=number, child_id=child, about=case, case_id=case, due_at=due)
+        )
 
 
 async def acknowledge(bench: Bench, alert_id: UUID) -> None:

@@ -7,9 +7,17 @@ import pytest
 from schemas import events as e
 from services.notify.app import build
 from services.notify.due_scanner import begin_absence
+from tests.builders import (
+    LEAD,
+    MANAGER,
+    OTHER,
+    assessment_started,
+    deadline_overdue,
+    lead_professional_assigned,
+)
 from tests.flow.conftest import Bench, MakeBench
+from tests.flow.notify_alerts import alert_of
 from tests.flow.notify_browser import FORM_KEY, TOKEN, browser
-from tests.flow.notify_events import LEAD, MANAGER, OTHER, alert_of, assigned, overdue, started
 
 pytestmark = pytest.mark.connected
 
@@ -33,8 +41,8 @@ KIND = "deadline.overdue:assessment"
 async def notify(bench: MakeBench) -> Bench:
     """The service with a case that W-0601 leads, and one urgent alert about it."""
     made = await bench("notify", build)
-    await made.deliver(started(), assigned())
-    await made.deliver(overdue())
+    await made.deliver(assessment_started(), lead_professional_assigned())
+    await made.deliver(deadline_overdue())
     return made
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events import Event
-from schemas.events.codes import Location, PlacementKind
 from schemas.example_files import example
 from services.kernel.messages.envelope import message_id
 from services.kernel.messages.record import Record
@@ -25,9 +24,18 @@ from services.notify.app import build
 from services.notify.chronology import store as chronology
 from services.notify.chronology.store import OCCURRED, occurred_at
 from services.notify.handlers import HANDLERS
-from tests.builders import MONDAY
+from tests.builders import (
+    CASE,
+    CHILD,
+    LEAD,
+    MONDAY,
+    assessment_started,
+    deadline_overdue,
+    lead_professional_assigned,
+    placement_ended,
+    placement_started,
+)
 from tests.flow.conftest import TABLES, Bench, MakeBench
-from tests.flow.notify_events import CASE, CHILD, LEAD, assigned, overdue, started
 
 pytestmark = pytest.mark.connected
 
@@ -132,16 +140,19 @@ async def test_crash_before_commit_leaves_nothing_in_the_chronology(
     with monkeypatch.context() as broken:
         broken.setattr(chronology, "hear", crash)
         with pytest.raises(KeyboardInterrupt):
-            await notify.deliver(started(), assigned())
+            await notify.deliver(assessment_started(), lead_professional_assigned())
     assert await chronology_of(notify) == []
-    await notify.deliver(started(), assigned())
+    await notify.deliver(assessment_started(), lead_professional_assigned())
     assert [row.type for row in await heard(notify)] != []
     assert len(await heard(notify)) == 2
 
 
 async def test_two_workers_that_read_the_same_events_write_each_once(notify: Bench) -> None:
     """A rebalance hands a partition on before its batch is committed."""
-    records = [notify.record(event) for event in (started(), assigned(), overdue())]
+    records = [
+        notify.record(event)
+        for event in (assessment_started(), lead_professional_assigned(), deadline_overdue())
+    ]
     other = BatchProcessor(notify.service, notify.engine, notify.clock, calendar=notify.calendar)
     await asyncio.gather(notify.delivery.deliver(records), other.deliver(records))
     assert sorted(row.type for row in await heard(notify)) == [
@@ -161,7 +172,7 @@ async def test_an_event_set_aside_comes_into_the_chronology_when_it_is_replayed(
     handlers = dict(notify.service.handlers)
     broken = replace(notify.service, handlers={**handlers, e.AssessmentStarted: fail})
     failing = BatchProcessor(broken, notify.engine, notify.clock, calendar=notify.calendar)
-    await failing.deliver([notify.record(event) for event in (started(), overdue())])
+    await failing.deliver([notify.record(event) for event in (assessment_started(), deadline_overdue())])
     assert [row.type for row in await heard(notify)] == ["deadline.overdue.v1"]
     (letter,) = await notify.rows("SELECT dead_letter_id FROM dead_letters")
     (settled,) = await notify.replay.replay(letter.dead_letter_id, by="W-0001")
@@ -171,17 +182,17 @@ async def test_an_event_set_aside_comes_into_the_chronology_when_it_is_replayed(
 
 async def test_field_that_was_not_agreed_is_not_kept(notify: Bench) -> None:
     """A newer producer may send more; what our model does not name could be anything."""
-    record = notify.record(started())
+    record = notify.record(assessment_started())
     assert record.value is not None
     named = record._replace(value=record.value[:-1] + b',"child_name":"Marked Name"}')
     await notify.delivery.deliver([named])
     (row,) = await heard(notify)
-    assert json.loads(row.data) == started().model_dump(mode="json")
+    assert json.loads(row.data) == assessment_started().model_dump(mode="json")
 
 
 async def test_our_own_events_stand_beside_the_others_at_once(notify: Bench) -> None:
     """An alert and its acknowledgement are evidence: they need not travel over the bus to be seen."""
-    await notify.deliver(started(), assigned(), overdue())
+    await notify.deliver(assessment_started(), lead_professional_assigned(), deadline_overdue())
     (alert,) = await notify.rows(
         "SELECT alert_id FROM alerts WHERE recipient_id = :lead AND kind LIKE 'deadline%'", lead=LEAD
     )
@@ -227,16 +238,8 @@ async def test_own_event_that_is_read_back_stands_there_once(notify: Bench) -> N
 
 async def test_imported_history_stands_where_it_belongs(notify: Bench) -> None:
     """A stay of five years ago comes before this morning's assessment, though it was read after it."""
-    placed = e.PlacementStarted(
-        child_id=CHILD,
-        placement_id=UUID(int=4),
-        kind=PlacementKind.IN_HOUSE_FOSTER,
-        provider_id="PR4",
-        location=Location.UNKNOWN,
-        started_on=date(2021, 7, 5),
-        origin="ssda903",
-    )
-    await notify.deliver(started())
+    placed = placement_started(on=date(2021, 7, 5), case_id=None, origin="ssda903")
+    await notify.deliver(assessment_started())
     await notify.deliver(placed)
     rows = await heard(notify)
     assert [row.type for row in sorted(rows, key=lambda row: row.occurred_at)] == [
@@ -259,13 +262,7 @@ def test_day_without_a_time_counts_from_its_beginning_and_today_from_now(
     stated: date, moment: datetime
 ) -> None:
     """London's day, in summer and winter; what was published on the day itself keeps its place in it."""
-    ended = e.PlacementEnded(
-        child_id=CHILD,
-        placement_id=UUID(int=4),
-        location=Location.IN_COUNTY,
-        ended_on=stated,
-        reason="planned",
-    )
+    ended = placement_ended(on=stated)
     assert occurred_at(ended, MONDAY) == moment
 
 

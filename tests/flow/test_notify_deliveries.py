@@ -25,21 +25,20 @@ from services.notify.delivery.store.queue import Message
 from services.notify.due_scanner import release_held
 from services.notify.preferences.model import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 from services.notify.web import router
-from tests.builders import MONDAY
-from tests.flow.conftest import Bench, MakeBench
-from tests.flow.notify_events import (
+from tests.builders import (
     CASE,
     CHILD,
     DUTY,
     LEAD,
+    MONDAY,
     OTHER,
-    alert_of,
-    assigned,
-    due_soon,
-    history,
-    overdue,
-    started,
+    assessment_started,
+    deadline_due_soon,
+    deadline_overdue,
+    lead_professional_assigned,
 )
+from tests.flow.conftest import Bench, MakeBench
+from tests.flow.notify_alerts import alert_of, history
 
 pytestmark = pytest.mark.connected
 
@@ -63,7 +62,7 @@ TABLES = (
 async def notify(bench: MakeBench) -> Bench:
     """The service with a mail server configured, and a case that W-0601 leads; none of that is queued."""
     made = await bench("notify", lambda settings: build(settings.model_copy(update={"smtp": "127.0.0.1:1"})))
-    await made.deliver(started(), assigned())
+    await made.deliver(assessment_started(), lead_professional_assigned())
     async with made.engine.begin() as connection:
         await connection.execute(text("DELETE FROM deliveries"))
     return made
@@ -115,7 +114,7 @@ async def send(bench: Bench, *, reference: str | None = None) -> Message:
 
 async def test_delivery_is_queued_with_its_alert_and_says_so(notify: Bench) -> None:
     """One transaction: alert, delivery and both events."""
-    await notify.deliver(due_soon())
+    await notify.deliver(deadline_due_soon())
     alert = await alert_of(notify, LEAD, "deadline.due_soon:plan_review")
     (row,) = await queued(notify)
     assert (row.alert_id, row.recipient_id, row.channel, row.state) == (
@@ -135,16 +134,16 @@ async def test_delivery_is_queued_with_its_alert_and_says_so(notify: Bench) -> N
 
 async def test_two_deliveries_of_one_event_are_one(notify: Bench) -> None:
     """Twice in one poll and again in a later one."""
-    await notify.deliver(due_soon(), due_soon())
+    await notify.deliver(deadline_due_soon(), deadline_due_soon())
     before = await state(notify)
-    await notify.deliver(due_soon())
+    await notify.deliver(deadline_due_soon())
     assert await state(notify) == before
     assert len(await queued(notify)) == 1
 
 
 async def test_sent_and_received_are_proven_once(notify: Bench) -> None:
     """Receipts come twice, and late ones change nothing."""
-    await notify.deliver(due_soon())
+    await notify.deliver(deadline_due_soon())
     message = await send(notify, reference="ref-1")
     assert await claimed(notify) is None
     for expected in (1, 0):
@@ -167,7 +166,7 @@ async def test_sent_and_received_are_proven_once(notify: Bench) -> None:
 
 async def test_message_that_failed_tells_operations_in_the_inbox_alone(notify: Bench) -> None:
     """The event comes back over the bus; what could not be sent is not told by sending."""
-    await notify.deliver(due_soon())
+    await notify.deliver(deadline_due_soon())
     async with notify.engine.begin() as connection:
         message = await take(connection)
         assert message is not None
@@ -190,7 +189,7 @@ async def test_message_that_failed_tells_operations_in_the_inbox_alone(notify: B
 
 async def test_crash_between_sent_and_recorded_leaves_the_message_with_the_same_id(notify: Bench) -> None:
     """Whoever claims it next hands the provider the same key of idempotence."""
-    await notify.deliver(due_soon())
+    await notify.deliver(deadline_due_soon())
     before = await state(notify)
 
     async def crashes() -> None:
@@ -210,7 +209,7 @@ async def test_crash_between_sent_and_recorded_leaves_the_message_with_the_same_
 
 async def test_two_senders_never_claim_the_same(notify: Bench) -> None:
     """What one holds the other passes over; when all is held there is nothing."""
-    await notify.deliver(due_soon(60), due_soon(61, kind="assessment"))
+    await notify.deliver(deadline_due_soon(number=60), deadline_due_soon(number=61, kind="assessment"))
     async with notify.engine.begin() as first, notify.engine.begin() as second:
         one = await take(first)
         two = await take(second)
@@ -222,7 +221,7 @@ async def test_two_senders_never_claim_the_same(notify: Bench) -> None:
 
 async def test_message_waits_for_its_next_attempt_in_real_time(notify: Bench) -> None:
     """Also where the county's time is simulated."""
-    await notify.deliver(due_soon())
+    await notify.deliver(deadline_due_soon())
     async with notify.engine.begin() as connection:
         message = await take(connection)
         assert message is not None
@@ -243,7 +242,9 @@ async def test_message_waits_for_its_next_attempt_in_real_time(notify: Bench) ->
 async def test_quiet_hours_hold_and_what_was_held_goes_out_as_one_message(notify: Bench) -> None:
     """At night nothing that can wait; in the morning one message for all of it. What is urgent goes."""
     notify.clock.move(NIGHT)
-    await notify.deliver(due_soon(60), due_soon(61, kind="duty_allocation"), overdue())
+    await notify.deliver(
+        deadline_due_soon(number=60), deadline_due_soon(number=61, kind="duty_allocation"), deadline_overdue()
+    )
     urgent = await send(notify)
     assert urgent.recipient_id in {LEAD, "W-0600"}
     assert await release_held(notify.engine, notify.clock) == 0
@@ -264,8 +265,8 @@ async def test_quiet_hours_hold_and_what_was_held_goes_out_as_one_message(notify
 async def test_digest_gathers_what_came_since_the_last_one(notify: Bench) -> None:
     """Chosen by the recipient; what is urgent does not wait for it."""
     await notify.execute(ChoosePreference(worker_id=LEAD, kind="*", channel=Channel.EMAIL, choice="digest"))
-    await notify.deliver(due_soon(60), due_soon(61, kind="duty_allocation"))
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_due_soon(number=60), deadline_due_soon(number=61, kind="duty_allocation"))
+    await notify.deliver(deadline_overdue())
     assert [row.state for row in await queued(notify)] == ["held", "held", "queued", "queued"]
     assert {row.held_until for row in await queued(notify)} == {DIGEST, None}
     notify.clock.move(DIGEST)
@@ -277,8 +278,8 @@ async def test_digest_gathers_what_came_since_the_last_one(notify: Bench) -> Non
 async def test_what_is_overdue_takes_the_place_of_what_was_due(notify: Bench) -> None:
     """One deadline is one alert to do: the earlier ones are settled, and what of them waited is not sent."""
     notify.clock.move(NIGHT)
-    await notify.deliver(due_soon(50, kind="assessment"))
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_due_soon(number=50, kind="assessment"))
+    await notify.deliver(deadline_overdue())
     rows = await notify.rows(
         "SELECT kind FROM alerts WHERE recipient_id = :who AND settled_at IS NULL AND due_at IS NOT NULL",
         who=LEAD,
@@ -290,7 +291,11 @@ async def test_what_is_overdue_takes_the_place_of_what_was_due(notify: Bench) ->
 async def test_two_scanners_gather_one_digest(notify: Bench) -> None:
     """The second waits and finds nothing."""
     await notify.execute(ChoosePreference(worker_id=LEAD, kind="*", channel=Channel.EMAIL, choice="digest"))
-    await notify.deliver(due_soon(60), due_soon(61, kind="assessment"), due_soon(62, kind="plan_review"))
+    await notify.deliver(
+        deadline_due_soon(number=60),
+        deadline_due_soon(number=61, kind="assessment"),
+        deadline_due_soon(number=62, kind="plan_review"),
+    )
     notify.clock.move(DIGEST)
     released = await asyncio.gather(*(release_held(notify.engine, notify.clock) for _ in range(3)))
     held = len(await queued(notify))
@@ -302,9 +307,9 @@ async def test_alert_that_was_seen_is_taken_out_of_the_queue_and_what_was_sent_i
     notify: Bench,
 ) -> None:
     """Acknowledged once, whatever number of times somebody presses the button."""
-    await notify.deliver(due_soon(60))
+    await notify.deliver(deadline_due_soon(number=60))
     sent = await send(notify)
-    await notify.deliver(due_soon(61, kind="assessment"))
+    await notify.deliver(deadline_due_soon(number=61, kind="assessment"))
     rows = {row.delivery_id: row for row in await queued(notify)}
     for row in rows.values():
         command = AcknowledgeAlert(alert_id=row.alert_id, acknowledged_by=LEAD)
@@ -324,8 +329,8 @@ async def test_alert_that_was_seen_is_taken_out_of_the_queue_and_what_was_sent_i
 
 async def test_new_lead_gets_the_open_alerts_and_the_one_before_no_mail_about_them(notify: Bench) -> None:
     """What waited is withdrawn; the new lead's urgent ones go at once, the others in a digest."""
-    await notify.deliver(overdue(), due_soon())
-    await notify.deliver(assigned(OTHER, moment=MONDAY + timedelta(hours=1)))
+    await notify.deliver(deadline_overdue(), deadline_due_soon())
+    await notify.deliver(lead_professional_assigned(OTHER, at=MONDAY + timedelta(hours=1)))
     moved = await notify.rows("SELECT kind FROM alerts WHERE recipient_id = :who ORDER BY kind", who=OTHER)
     assert [row[0] for row in moved] == [
         "assessment.started",
@@ -347,8 +352,8 @@ async def test_new_lead_gets_the_open_alerts_and_the_one_before_no_mail_about_th
 
 async def test_assignment_again_changes_nothing(notify: Bench) -> None:
     """A replay moves nothing twice."""
-    await notify.deliver(overdue())
-    event = assigned(OTHER, moment=MONDAY + timedelta(hours=1))
+    await notify.deliver(deadline_overdue())
+    event = lead_professional_assigned(OTHER, at=MONDAY + timedelta(hours=1))
     await notify.deliver(event)
     before = await state(notify)
     await notify.deliver(event, event)
@@ -357,9 +362,9 @@ async def test_assignment_again_changes_nothing(notify: Bench) -> None:
 
 async def test_repetition_is_counted_on_the_open_alert_and_sent_to_nobody(notify: Bench) -> None:
     """Also across batches and within one; a replay does not count again."""
-    later = overdue(70, raised_at=MONDAY + timedelta(minutes=1))
-    third = overdue(71, raised_at=MONDAY + timedelta(minutes=2))
-    await notify.deliver(overdue(), later)
+    later = deadline_overdue(number=70, at=MONDAY + timedelta(minutes=1))
+    third = deadline_overdue(number=71, at=MONDAY + timedelta(minutes=2))
+    await notify.deliver(deadline_overdue(), later)
     await notify.deliver(third)
     await notify.deliver(later, third)
     alert = await alert_of(notify, LEAD, "deadline.overdue:assessment")
@@ -370,28 +375,28 @@ async def test_repetition_is_counted_on_the_open_alert_and_sent_to_nobody(notify
 
 async def test_preferences_hours_and_absences_are_kept_once_and_hold_at_once(notify: Bench) -> None:
     """The same request twice is one change; the next batch knows it."""
-    await notify.deliver(due_soon(60))
+    await notify.deliver(deadline_due_soon(number=60))
     off = ChoosePreference(worker_id=LEAD, kind="deadline.due_soon:*", channel=Channel.EMAIL, choice="off")
     for _ in range(2):
         await notify.execute(off, key="preference-1")
-    await notify.deliver(due_soon(61, kind="assessment"))
+    await notify.deliver(deadline_due_soon(number=61, kind="assessment"))
     assert len(await queued(notify)) == 1
     await notify.execute(off.model_copy(update={"choice": None}))
-    await notify.deliver(due_soon(62, kind="placement_review_first"))
+    await notify.deliver(deadline_due_soon(number=62, kind="placement_review_first"))
     assert len(await queued(notify)) == 2
     never = ChooseQuietHours(
         worker_id=LEAD, quiet_from=time(9), quiet_until=time(9), digest="daily", digest_at=time(9)
     )
     await notify.execute(never)
     notify.clock.move(NIGHT)
-    await notify.deliver(due_soon(63, kind="placement_review_second"))
+    await notify.deliver(deadline_due_soon(number=63, kind="placement_review_second"))
     assert [row.held_until for row in await queued(notify)] == [None, None, None]
     assert await notify.rows("SELECT 1 FROM preferences") == []
 
 
 async def test_arrangements_made_by_another_process_are_seen(notify: Bench) -> None:
     """The web process writes, the worker decides: it looks again when anything has changed."""
-    await notify.deliver(due_soon(60))
+    await notify.deliver(deadline_due_soon(number=60))
     async with notify.engine.begin() as connection:
         await connection.execute(
             text(
@@ -400,7 +405,7 @@ async def test_arrangements_made_by_another_process_are_seen(notify: Bench) -> N
             ),
             {"worker": LEAD},
         )
-    await notify.deliver(due_soon(61, kind="assessment"))
+    await notify.deliver(deadline_due_soon(number=61, kind="assessment"))
     assert len(await queued(notify)) == 1
 
 
@@ -415,12 +420,12 @@ async def test_absence_that_has_not_begun_changes_nothing_and_can_be_taken_back(
             declared_by=LEAD,
         )
     )
-    await notify.deliver(due_soon(60))
+    await notify.deliver(deadline_due_soon(number=60))
     notify.clock.move(timedelta(hours=1))
-    await notify.deliver(due_soon(61, kind="assessment"))
+    await notify.deliver(deadline_due_soon(number=61, kind="assessment"))
     ((delegation_id,),) = await notify.rows("SELECT delegation_id FROM delegations")
     await notify.execute(EndAbsence(delegation_id=delegation_id, worker_id=LEAD))
-    await notify.deliver(due_soon(62, kind="placement_review_first"))
+    await notify.deliver(deadline_due_soon(number=62, kind="placement_review_first"))
     assert [row.recipient_id for row in await queued(notify)] == [LEAD, OTHER, LEAD]
     with pytest.raises(Refused, match="no such absence"):
         await notify.execute(EndAbsence(delegation_id=delegation_id, worker_id=LEAD), key="once-more")
@@ -441,7 +446,7 @@ async def test_key_worker_is_assigned_by_command_and_told_by_the_event(notify: B
 
 async def test_snoozed_alert_says_until_when(notify: Bench) -> None:
     """And its escalation waits at least as long."""
-    await notify.deliver(due_soon())
+    await notify.deliver(deadline_due_soon())
     alert = await alert_of(notify, LEAD, "deadline.due_soon:plan_review")
     until = alert.next_escalation_at + timedelta(hours=1)
     command = SnoozeAlert(alert_id=alert.alert_id, snoozed_by=LEAD, until=until)
@@ -497,7 +502,7 @@ async def test_arrangements_over_http_say_what_holds_and_why_not(notify: Bench) 
 
 async def test_alert_over_http_shows_its_deliveries_and_its_escalation(notify: Bench) -> None:
     """What the page of an alert tells."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     alert = await alert_of(notify, LEAD, "deadline.overdue:assessment")
     async with client_of(notify) as client:
         shown = (await client.get(f"/alerts/{alert.alert_id}")).json()
@@ -514,9 +519,9 @@ async def test_alert_over_http_shows_its_deliveries_and_its_escalation(notify: B
 
 async def test_rates_count_by_worker_week_and_kind(notify: Bench) -> None:
     """Weeks begin on Monday in London; what was spared is told beside what came."""
-    await notify.deliver(overdue(), overdue(70, raised_at=MONDAY + timedelta(minutes=1)))
+    await notify.deliver(deadline_overdue(), deadline_overdue(number=70, at=MONDAY + timedelta(minutes=1)))
     notify.clock.move(timedelta(days=7))
-    await notify.deliver(overdue(71))
+    await notify.deliver(deadline_overdue(number=71))
     async with client_of(notify) as client:
         answer = (await client.get(f"/alerts/rates?worker={LEAD}&weeks=2")).json()
         latest = (await client.get("/alerts/rates?weeks=1")).json()
@@ -551,7 +556,7 @@ async def test_failed_delivery_of_a_stranger_raises_no_endless_chain(notify: Ben
 async def test_duty_inbox_is_mailed_at_night(notify: Bench) -> None:
     """Shared inboxes have no quiet hours."""
     notify.clock.move(NIGHT)
-    await notify.deliver(due_soon(child_id=UUID(int=9), case_id=None, about=UUID(int=10)))
+    await notify.deliver(deadline_due_soon(child_id=UUID(int=9), case_id=None, about=UUID(int=10)))
     rows = await queued(notify)
     assert {row.recipient_id: row.state for row in rows}["integrated-access-team"] == "queued"
     assert DUTY not in {row.recipient_id for row in rows}
@@ -564,7 +569,7 @@ async def test_a_message_is_under_way_until_it_is_sent(notify: Bench) -> None:
         async with notify.engine.connect() as connection:
             return await claims.count_under_way(connection, channels=[channel], now=now)
 
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     waiting = await under_way()
     assert waiting > 0
     assert await under_way(Channel.SMS) == 0

@@ -18,22 +18,21 @@ from services.notify.due_scanner import DueScanner, begin_absence, count_due, es
 from services.notify.preferences.model import DeclareAbsence
 from services.notify.queries.rates import RatesMeasured
 from services.notify.store.batch import NotifyStore
-from tests.builders import MONDAY
-from tests.flow.conftest import Bench, MakeBench
-from tests.flow.notify_events import (
-    CASE,
-    CHILD,
+from tests.builders import (
     DUTY,
     LEAD,
     MANAGER,
+    MONDAY,
     OTHER,
-    alert_of,
-    assigned,
-    due_soon,
-    history,
-    overdue,
-    started,
+    assessment_started,
+    deadline_due_soon,
+    deadline_met,
+    deadline_overdue,
+    exit_interview_overdue,
+    lead_professional_assigned,
 )
+from tests.flow.conftest import Bench, MakeBench
+from tests.flow.notify_alerts import alert_of, history
 
 pytestmark = pytest.mark.connected
 
@@ -49,7 +48,7 @@ TABLES = ("alerts", "deliveries", "delegations", "journal", "outbox")
 async def notify(bench: MakeBench) -> Bench:
     """The service with a mail server configured, and a case that W-0601 leads."""
     made = await bench("notify", lambda settings: build(settings.model_copy(update={"smtp": "127.0.0.1:1"})))
-    await made.deliver(started(), assigned())
+    await made.deliver(assessment_started(), lead_professional_assigned())
     return made
 
 
@@ -78,7 +77,7 @@ async def steps(bench: Bench) -> list[tuple[str, str]]:
 
 async def only_the_lead_is_told(bench: Bench) -> UUID:
     """Raise an urgent alert that the lead alone has, and return its id."""
-    event = e.ExitInterviewOverdue(child_id=CHILD, placement_id=UUID(int=4), case_id=CASE, due_at=MONDAY)
+    event = exit_interview_overdue()
     await bench.deliver(event)
     manager = await alert_of(bench, MANAGER, "exit_interview.overdue")
     # As if the manager had never been told: then the second step reaches somebody new.
@@ -95,7 +94,7 @@ async def only_the_lead_is_told(bench: Bench) -> UUID:
 
 async def test_nothing_happens_a_moment_early(notify: Bench) -> None:
     """Working hours, to the microsecond."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     notify.clock.move(REMINDED - timedelta(microseconds=1))
     before = await state(notify)
     await look(notify)
@@ -134,7 +133,7 @@ async def test_alert_that_nobody_acknowledges_goes_from_reminder_to_manager_to_d
 
 async def test_manager_who_was_told_already_is_passed_over(notify: Bench) -> None:
     """Both hear of what is overdue: a reminder to each, then the duty inbox, once for both."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     for moment in (REMINDED, TO_MANAGER, TO_DUTY):
         notify.clock.move(moment)
         await look(notify)
@@ -150,7 +149,7 @@ async def test_manager_who_was_told_already_is_passed_over(notify: Bench) -> Non
 
 async def test_looking_again_changes_nothing(notify: Bench) -> None:
     """A second scanner, a second run, a restart."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     notify.clock.move(REMINDED)
     await look(notify)
     before = await state(notify)
@@ -163,8 +162,10 @@ async def test_scanners_share_the_work_and_take_each_step_once(notify: Bench) ->
     """Whatever several claim at the same time."""
     for number in range(20):
         child, case = UUID(int=100 + number), UUID(int=200 + number)
-        await notify.deliver(started(child, case), assigned(LEAD, child, case))
-        await notify.deliver(overdue(300 + number, child_id=child, case_id=case, about=case))
+        await notify.deliver(
+            assessment_started(child, case_id=case), lead_professional_assigned(child_id=child, case_id=case)
+        )
+        await notify.deliver(deadline_overdue(number=300 + number, child_id=child, case_id=case, about=case))
     notify.clock.move(REMINDED)
 
     async def scanner() -> None:
@@ -180,7 +181,7 @@ async def test_crash_before_commit_leaves_everything_as_it_was(
     notify: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alert, event and reminder stand or fall together; the next look takes the step."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     notify.clock.move(REMINDED)
     before = await state(notify)
     save = NotifyStore.save
@@ -254,7 +255,7 @@ async def test_acknowledging_and_escalating_at_once_end_in_one_of_two_ways(notif
 
 async def test_alert_that_was_put_off_waits_as_long(notify: Bench) -> None:
     """The reminder comes when the recipient wanted to look again, not before."""
-    await notify.deliver(due_soon())
+    await notify.deliver(deadline_due_soon())
     alert = await alert_of(notify, LEAD, "deadline.due_soon:plan_review")
     until = alert.next_escalation_at + timedelta(hours=5)
     await notify.execute(SnoozeAlert(alert_id=alert.alert_id, snoozed_by=LEAD, until=until))
@@ -266,35 +267,30 @@ async def test_alert_that_was_put_off_waits_as_long(notify: Bench) -> None:
     assert (await history(notify, alert.alert_id))[-1] == "notification.escalated.v1"
 
 
-def met(**changes: Any) -> e.DeadlineMet:
-    facts = overdue().model_dump(exclude={"raised_at"}) | {"met_at": MONDAY, "late": True}
-    return e.DeadlineMet.model_validate(facts | changes)
-
-
 async def test_what_has_happened_escalates_no_further_and_is_sent_no_more(notify: Bench) -> None:
     """The alert stays to be seen; a replay changes nothing, and what becomes overdue later is told anew."""
-    await notify.deliver(overdue())
-    await notify.deliver(met())
+    await notify.deliver(deadline_overdue())
+    await notify.deliver(deadline_met())
     alert = await alert_of(notify, LEAD, KIND)
     assert (alert.status, alert.settled_at, alert.next_escalation_at) == ("open", MONDAY, None)
     assert await history(notify, alert.alert_id) == ["alert.raised.v2", "alert.settled.v1"]
     rows = await notify.rows("SELECT state, reason FROM deliveries WHERE alert_id = :id", id=alert.alert_id)
     assert [tuple(row) for row in rows] == [("not_needed", "settled")]
     before = await state(notify)
-    await notify.deliver(met())
+    await notify.deliver(deadline_met())
     assert await state(notify) == before
     notify.clock.move(REMINDED)
     await look(notify)
     assert KIND not in {
         row[0] for row in await notify.rows("SELECT kind FROM alerts WHERE escalation_step > 0")
     }
-    await notify.deliver(overdue(51))
+    await notify.deliver(deadline_overdue(number=51))
     assert len(await notify.rows("SELECT 1 FROM alerts WHERE kind = :kind", kind=KIND)) == 4
 
 
 async def test_alert_that_is_settled_in_the_same_batch_is_written_once(notify: Bench) -> None:
     """Raised, settled and withdrawn in one poll."""
-    await notify.deliver(overdue(), met())
+    await notify.deliver(deadline_overdue(), deadline_met())
     alert = await alert_of(notify, LEAD, KIND)
     assert (alert.version, alert.settled_at) == (2, MONDAY)
     rows = await notify.rows("SELECT state FROM deliveries WHERE alert_id = :id", id=alert.alert_id)
@@ -323,7 +319,7 @@ async def test_open_alerts_go_to_who_stands_in_when_the_absence_begins(
     notify: Bench, to: str | None, days: float | None, recipient: str, role: str, reason: str
 ) -> None:
     """Once, each with an event; what was seen stays where it was seen."""
-    await notify.deliver(overdue(), due_soon())
+    await notify.deliver(deadline_overdue(), deadline_due_soon())
     seen = await alert_of(notify, LEAD, "deadline.due_soon:plan_review")
     await notify.execute(AcknowledgeAlert(alert_id=seen.alert_id, acknowledged_by=LEAD))
     await notify.execute(absence(to, hours=1, days=days))
@@ -347,7 +343,7 @@ async def test_open_alerts_go_to_who_stands_in_when_the_absence_begins(
 
 async def test_stand_in_who_was_told_of_the_same_cause_is_not_told_twice(notify: Bench) -> None:
     """The manager stands in for the lead: both heard of what is overdue, the lead alone of what comes."""
-    await notify.deliver(overdue(), due_soon())
+    await notify.deliver(deadline_overdue(), deadline_due_soon())
     await notify.execute(absence(MANAGER, hours=1, days=7))
     notify.clock.move(timedelta(hours=1))
     await look(notify)
@@ -358,7 +354,7 @@ async def test_stand_in_who_was_told_of_the_same_cause_is_not_told_twice(notify:
 
 async def test_absence_that_was_over_before_anybody_looked_moves_nothing(notify: Bench) -> None:
     """Whoever was away is back."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     await notify.execute(absence(OTHER, hours=1, days=0.1))
     notify.clock.move(timedelta(hours=3))
     await begin_absence(notify.service, notify.engine, notify.clock)
@@ -368,7 +364,7 @@ async def test_absence_that_was_over_before_anybody_looked_moves_nothing(notify:
 
 async def test_two_scanners_begin_an_absence_once(notify: Bench) -> None:
     """One moves the alerts, the other finds nothing."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     await notify.execute(absence(OTHER, hours=1, days=7))
     notify.clock.move(timedelta(hours=1))
     begun = await asyncio.gather(
@@ -381,7 +377,7 @@ async def test_two_scanners_begin_an_absence_once(notify: Bench) -> None:
 
 async def test_alert_that_comes_back_to_whom_it_was_for_is_sent_again(notify: Bench) -> None:
     """The stand-in goes away in turn: the lead has the alert again, with an email of its own about it."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     await notify.execute(absence(OTHER, hours=1, days=0.1))
     notify.clock.move(timedelta(hours=1))
     await look(notify)
@@ -405,7 +401,7 @@ async def test_alert_that_comes_back_to_whom_it_was_for_is_sent_again(notify: Be
 
 async def test_running_part_does_what_is_due_and_ends_cleanly(notify: Bench) -> None:
     """Beside the worker, without anybody asking; the metrics of rates with it."""
-    await notify.deliver(overdue())
+    await notify.deliver(deadline_overdue())
     notify.clock.move(REMINDED)
     part = DueScanner(notify.service, notify.engine, notify.clock, interval=0.02)
     async with part, asyncio.timeout(20):
@@ -416,7 +412,7 @@ async def test_running_part_does_what_is_due_and_ends_cleanly(notify: Bench) -> 
 
 async def test_metrics_tell_alerts_per_worker_and_week_by_kind_and_name_nobody(notify: Bench) -> None:
     """Averages and the most, of the last seven days; a kind of which there was none is gone."""
-    await notify.deliver(overdue(), overdue(70, about=UUID(int=71)))
+    await notify.deliver(deadline_overdue(), deadline_overdue(number=70, about=UUID(int=71)))
     measured = RatesMeasured(notify.engine, notify.clock)
     await measured.measure()
     found = {

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,6 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events import Event
-from schemas.events.codes import AgencyKind, Concern, Location
 from schemas.example_files import example
 from services.kernel.base.settings import Settings
 from services.kernel.messages.faults import Refused
@@ -25,12 +24,21 @@ from services.notify.due_scanner import DueScanner
 from services.notify.handlers import HANDLERS
 from services.notify.queries.rates import RatesMeasured
 from services.notify.web import router
-from tests.builders import MONDAY
+from tests.builders import (
+    CHILD,
+    MONDAY,
+    assessment_started,
+    case_closed,
+    deadline_overdue,
+    deadline_scheduled,
+    lead_professional_assigned,
+    placement_ended,
+    referral_received,
+)
 from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
 
-CHILD, CASE, REFERRAL = UUID(int=1), UUID(int=2), UUID(int=3)
 TABLES = (
     "alerts",
     "deliveries",
@@ -56,75 +64,6 @@ async def mailing(bench: MakeBench) -> Bench:
     return await bench("notify", lambda settings: build(settings.model_copy(update={"smtp": "127.0.0.1:1"})))
 
 
-def received(number: int = 1, *, agency_id: str = "school-1", at: datetime = MONDAY) -> e.ReferralReceived:
-    return e.ReferralReceived(
-        child_id=UUID(int=number),
-        referral_id=UUID(int=1000 + number),
-        agency=AgencyKind.SCHOOL,
-        agency_id=agency_id,
-        locality="ely",
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        received_at=at,
-        channel="http",
-    )
-
-
-def started() -> e.AssessmentStarted:
-    return e.AssessmentStarted(
-        child_id=CHILD,
-        case_id=CASE,
-        referral_id=REFERRAL,
-        locality="ely",
-        team="lt-ely",
-        indicated_level=2,
-        started_at=MONDAY,
-    )
-
-
-def assigned() -> e.LeadProfessionalAssigned:
-    return e.LeadProfessionalAssigned(
-        child_id=CHILD,
-        case_id=CASE,
-        lead_professional_id="W-0601",
-        team="lt-ely",
-        locality="ely",
-        reason="least_weighted_caseload",
-        assigned_at=MONDAY,
-    )
-
-
-def closed() -> e.CaseClosed:
-    return e.CaseClosed(
-        child_id=CHILD,
-        case_id=CASE,
-        lead_professional_id="W-0601",
-        reason="outcomes_met",
-        closed_at=MONDAY,
-    )
-
-
-def overdue(number: int = 50) -> e.DeadlineOverdue:
-    return e.DeadlineOverdue(
-        child_id=CHILD,
-        deadline_id=UUID(int=number),
-        about=CASE,
-        case_id=CASE,
-        kind="assessment",
-        due_at=MONDAY,
-        raised_at=MONDAY,
-    )
-
-
-def ended() -> e.PlacementEnded:
-    return e.PlacementEnded(
-        child_id=CHILD,
-        placement_id=UUID(int=4),
-        location=Location.IN_COUNTY,
-        ended_on=date(2026, 9, 4),
-        reason="planned",
-    )
-
-
 async def state(bench: Bench) -> list[object]:
     """Everything the store holds."""
     return [await bench.rows(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
@@ -137,9 +76,9 @@ async def told(bench: Bench) -> set[tuple[str, str]]:
 
 async def test_journey_tells_each_person_of_each_step(notify: Bench) -> None:
     """Referrer, duty inbox, lead, manager: people learnt from one event are found by the next."""
-    await notify.deliver(received(), started(), assigned())
-    await notify.deliver(overdue())
-    await notify.deliver(ended(), closed())
+    await notify.deliver(referral_received(), assessment_started(), lead_professional_assigned())
+    await notify.deliver(deadline_overdue())
+    await notify.deliver(placement_ended(), case_closed())
     assert await told(notify) == {
         ("referral.received", "school-1"),
         ("referral.received", "duty-lt-ely"),
@@ -163,9 +102,7 @@ async def test_journey_tells_each_person_of_each_step(notify: Bench) -> None:
 
 async def test_silent_event_alerts_nobody_and_stands_in_the_chronology(notify: Bench) -> None:
     """A scheduled deadline asks nobody for anything; a child's chronology has it all the same."""
-    dates = {"trigger_at": MONDAY, "due_soon_at": MONDAY, "due_from": MONDAY, "rule": "x"}
-    scheduled = e.DeadlineScheduled(**overdue().model_dump(exclude={"raised_at"}), **dates)
-    await notify.deliver(scheduled)
+    await notify.deliver(deadline_scheduled())
     assert await notify.rows("SELECT 1 FROM alerts") == []
     assert await notify.journal_types() == []
     assert [row.type for row in await notify.rows("SELECT type FROM chronology")] == ["deadline.scheduled.v1"]
@@ -173,16 +110,18 @@ async def test_silent_event_alerts_nobody_and_stands_in_the_chronology(notify: B
 
 async def test_known_case_is_written_only_when_it_changes(notify: Bench) -> None:
     """The second assignment says nothing new; the referrer is nobody's news after the referral."""
-    await notify.deliver(received(1), started(), assigned())
+    await notify.deliver(referral_received(), assessment_started(), lead_professional_assigned())
     written = "SELECT xmin::text FROM cases UNION ALL SELECT xmin::text FROM referrers ORDER BY 1"
     before = await notify.rows(written)
-    await notify.deliver(assigned().model_copy(update={"assigned_at": MONDAY + timedelta(hours=1)}))
+    await notify.deliver(lead_professional_assigned(at=MONDAY + timedelta(hours=1)))
     assert await notify.rows(written) == before
 
 
 async def test_journal_holds_what_the_table_says(notify: Bench) -> None:
     """The event alone would be enough to make the alert again, words included."""
-    await notify.deliver(received(), started(), assigned(), overdue())
+    await notify.deliver(
+        referral_received(), assessment_started(), lead_professional_assigned(), deadline_overdue()
+    )
     journal = await notify.journal()
     published = {event.subject: event for event in journal if isinstance(event, e.AlertRaised)}
     moved = {event.subject for event in journal if isinstance(event, e.AlertReassigned)}
@@ -207,7 +146,15 @@ async def test_redelivered_event_changes_nothing(mailing: Bench, event_class: ty
 
 async def test_two_batches_leave_what_one_leaves(notify: Bench, bench: MakeBench) -> None:
     """How a poll cuts the events is nobody's business."""
-    events = (received(), started(), assigned(), overdue(), overdue(51), ended(), closed())
+    events = (
+        referral_received(),
+        assessment_started(),
+        lead_professional_assigned(),
+        deadline_overdue(),
+        deadline_overdue(number=51),
+        placement_ended(),
+        case_closed(),
+    )
     await notify.deliver(*events)
     whole = [await notify.rows(f"SELECT * FROM {table} ORDER BY 1") for table in ("alerts", "cases")]
     again = await bench("notify", build)
@@ -218,7 +165,13 @@ async def test_two_batches_leave_what_one_leaves(notify: Bench, bench: MakeBench
 
 async def test_news_out_of_order_reaches_somebody_and_a_closed_case_stays_closed(notify: Bench) -> None:
     """The closing overtakes; nobody is dropped, and the late assignment reopens nothing."""
-    await notify.deliver(overdue(), closed(), assigned(), started(), received())
+    await notify.deliver(
+        deadline_overdue(),
+        case_closed(),
+        lead_professional_assigned(),
+        assessment_started(),
+        referral_received(),
+    )
     assert ("deadline.overdue:assessment", "W-0001") in await told(notify)
     assert ("deadline.overdue:assessment", "integrated-access-team") in await told(notify)
     (case,) = await notify.rows("SELECT status, lead_professional_id FROM cases")
@@ -227,17 +180,17 @@ async def test_news_out_of_order_reaches_somebody_and_a_closed_case_stays_closed
 
 async def test_older_referral_does_not_replace_a_newer_referrer(notify: Bench) -> None:
     """Neither in one batch nor across two."""
-    old = received(agency_id="gp-2", at=datetime.fromisoformat("2026-01-05T09:00:00Z"))
-    await notify.deliver(received())
+    old = referral_received(agency_id="gp-2", at=datetime.fromisoformat("2026-01-05T09:00:00Z"))
+    await notify.deliver(referral_received())
     await notify.deliver(old)
     assert [row[0] for row in await notify.rows("SELECT agency_id FROM referrers")] == ["school-1"]
 
 
 async def test_event_that_cannot_be_read_is_parked_and_later_ones_of_its_case_pass(notify: Bench) -> None:
     """An alert late is worse than one out of order; operations hear through the bus."""
-    broken = notify.record(assigned())
+    broken = notify.record(lead_professional_assigned())
     broken = type(broken)(broken.topic, 0, broken.offset, broken.key, b"{}", broken.headers)
-    await notify.delivery.deliver([broken, notify.record(overdue())])
+    await notify.delivery.deliver([broken, notify.record(deadline_overdue())])
     assert [row[0] for row in await notify.rows("SELECT state FROM dead_letters")] == ["parked"]
     assert ("deadline.overdue:assessment", "W-0001") in await told(notify)
     (parked,) = [event for event in await notify.journal() if isinstance(event, e.EventParked)]
@@ -257,18 +210,26 @@ async def test_crash_before_commit_leaves_nothing_and_redelivery_everything(
 
     monkeypatch.setattr(type(mailing.service.store), "save", crash)
     with pytest.raises(KeyboardInterrupt):
-        await mailing.deliver(received())
+        await mailing.deliver(referral_received())
     for table in (*TABLES, "inbox"):
         assert await mailing.rows(f"SELECT 1 FROM {table}") == [], table
     monkeypatch.setattr(type(mailing.service.store), "save", save)
-    await mailing.deliver(received())
+    await mailing.deliver(referral_received())
     assert len(await mailing.rows("SELECT 1 FROM alerts")) == 2
     assert len(await mailing.rows("SELECT 1 FROM deliveries")) == 1
 
 
 async def test_two_workers_that_get_the_same_events_tell_everybody_once(mailing: Bench) -> None:
     """A rebalance hands a partition on before its batch is committed; the second worker finds it done."""
-    records = [mailing.record(event) for event in (received(), started(), assigned(), overdue())]
+    records = [
+        mailing.record(event)
+        for event in (
+            referral_received(),
+            assessment_started(),
+            lead_professional_assigned(),
+            deadline_overdue(),
+        )
+    ]
     other = BatchProcessor(mailing.service, mailing.engine, mailing.clock, calendar=mailing.calendar)
     await asyncio.gather(mailing.delivery.deliver(records), other.deliver(records))
     assert await mailing.rows("SELECT 1 FROM dead_letters") == []
@@ -282,21 +243,23 @@ async def test_two_workers_that_get_the_same_events_tell_everybody_once(mailing:
 
 async def test_only_alerts_that_cannot_wait_are_mailed(mailing: Bench) -> None:
     """The duty inbox must decide soon; the referrer's receipt is routine."""
-    await mailing.deliver(received())
+    await mailing.deliver(referral_received())
     rows = await mailing.rows("SELECT recipient_id, state FROM deliveries")
     assert [tuple(row) for row in rows] == [("duty-lt-ely", "queued")]
 
 
 async def test_without_mail_server_nothing_is_queued_and_no_mailer_runs(notify: Bench) -> None:
     """Nothing queues for ever, and a server added later floods nobody."""
-    await notify.deliver(received())
+    await notify.deliver(referral_received())
     assert await notify.rows("SELECT 1 FROM deliveries") == []
     parts = extras(Settings(smtp=None), notify.engine, notify.clock)
     assert [type(part) for part in parts] == [DueScanner, RatesMeasured]
 
 
 async def an_alert(bench: Bench) -> UUID:
-    await bench.deliver(received(), started(), assigned(), overdue())
+    await bench.deliver(
+        referral_received(), assessment_started(), lead_professional_assigned(), deadline_overdue()
+    )
     (row,) = await bench.rows(
         "SELECT alert_id FROM alerts WHERE recipient_id = 'W-0601' AND kind LIKE 'deadline%'"
     )
@@ -390,7 +353,9 @@ async def test_alerts_are_listed_by_recipient_state_kind_and_urgency(notify: Ben
 
 async def test_what_was_settled_before_anybody_saw_it_is_no_longer_to_be_done(notify: Bench) -> None:
     """It leaves the list of what is open, and stands in one of its own until it is marked as seen."""
-    await notify.deliver(received(), started(), assigned(), closed())
+    await notify.deliver(
+        referral_received(), assessment_started(), lead_professional_assigned(), case_closed()
+    )
     async with client_of(notify) as client:
 
         async def kinds(state: str) -> list[str]:

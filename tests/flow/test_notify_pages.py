@@ -9,29 +9,30 @@ from uuid import UUID
 import pytest
 
 from schemas import events as e
-from schemas.events.codes import AgencyKind, Concern
 from services.kernel.deadlines.calendar import LONDON
 from services.kernel.web.pages.session import COOKIE
 from services.notify.app import build
 from services.notify.due_scanner import escalate_once
 from services.notify.pages.live import Live
 from services.notify.queries import lists as reading
-from tests.builders import MONDAY
-from tests.flow.conftest import Bench, MakeBench
-from tests.flow.notify_browser import browser, site_of
-from tests.flow.notify_events import (
+from tests.builders import (
     CASE,
     CHILD,
     DUTY,
     LEAD,
     MANAGER,
+    MONDAY,
     OTHER,
-    alert_of,
-    assigned,
-    due_soon,
-    overdue,
-    started,
+    a_child,
+    assessment_started,
+    deadline_due_soon,
+    deadline_overdue,
+    lead_professional_assigned,
+    referral_received,
 )
+from tests.flow.conftest import Bench, MakeBench
+from tests.flow.notify_alerts import alert_of
+from tests.flow.notify_browser import browser, site_of
 
 pytestmark = pytest.mark.connected
 
@@ -45,27 +46,14 @@ TIMELINE = f"/children/{CHILD}/chronology"
 async def notify(bench: MakeBench) -> Bench:
     """A case that W-0601 leads, and an assessment of it that is overdue."""
     made = await bench("notify", build)
-    await made.deliver(started(), assigned(moment=MONDAY + timedelta(seconds=1)))
-    await made.deliver(overdue())
+    await made.deliver(assessment_started(), lead_professional_assigned(at=MONDAY + timedelta(seconds=1)))
+    await made.deliver(deadline_overdue())
     return made
 
 
 async def id_of(bench: Bench, recipient: str = LEAD, kind: str = KIND) -> UUID:
     found: UUID = (await alert_of(bench, recipient, kind)).alert_id
     return found
-
-
-def received(number: int, *, agency_id: str = "school-1") -> e.ReferralReceived:
-    return e.ReferralReceived(
-        child_id=UUID(int=100 + number),
-        referral_id=UUID(int=1000 + number),
-        agency=AgencyKind.SCHOOL,
-        agency_id=agency_id,
-        locality="ely",
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        received_at=MONDAY,
-        channel="http",
-    )
 
 
 async def acknowledged(bench: Bench) -> list[tuple[UUID, str]]:
@@ -274,7 +262,9 @@ async def test_list_is_filtered_by_kind_and_urgency(notify: Bench) -> None:
 
 async def test_everything_in_a_long_inbox_is_seen_page_by_page(notify: Bench) -> None:
     """What is marked as seen leaves the list, and hides nothing of the pages that follow."""
-    await notify.deliver(*[received(number) for number in range(1, 45)])  # and one is there
+    await notify.deliver(
+        *[referral_received(a_child(100 + number)) for number in range(1, 45)]
+    )  # and one is there
     seen: list[str] = []
     async with browser(notify, DUTY) as duty:
         async for page in duty.pages(f"/inbox/{DUTY}"):
@@ -289,7 +279,9 @@ async def test_everything_in_a_long_inbox_is_seen_page_by_page(notify: Bench) ->
 
 async def test_pages_of_a_long_inbox_lead_on_and_back(notify: Bench) -> None:
     """Twenty at a time; each says which rows it shows, and the way back shows the same pages."""
-    await notify.deliver(*[received(number) for number in range(1, 45)])  # and one is there
+    await notify.deliver(
+        *[referral_received(a_child(100 + number)) for number in range(1, 45)]
+    )  # and one is there
     async with browser(notify, DUTY) as duty:
         there = [page async for page in duty.pages(f"/inbox/{DUTY}?sort=newest")]
         last = re.findall(r'href="([^"]+)" rel="next"', there[1])[0]
@@ -304,7 +296,7 @@ async def test_pages_of_a_long_inbox_lead_on_and_back(notify: Bench) -> None:
 
 async def test_page_whose_rows_have_gone_leads_to_the_first(notify: Bench) -> None:
     """Somebody else has dealt with what was on it."""
-    await notify.deliver(*[received(number) for number in range(1, 25)])
+    await notify.deliver(*[referral_received(a_child(100 + number)) for number in range(1, 25)])
     async with browser(notify, DUTY) as duty:
         first = await duty.text(f"/inbox/{DUTY}")
         link = re.findall(r'href="([^"]+)" rel="next"', first)[0]
@@ -316,8 +308,10 @@ async def test_page_whose_rows_have_gone_leads_to_the_first(notify: Bench) -> No
 
 async def test_board_and_timeline_have_pages_that_hold_every_row_once(notify: Bench) -> None:
     """Whatever they are in order of."""
-    await notify.deliver(*[received(number) for number in range(1, 46)])
-    await notify.deliver(*[overdue(number, kind=f"kind_{number}") for number in range(100, 160)])
+    await notify.deliver(*[referral_received(a_child(100 + number)) for number in range(1, 46)])
+    await notify.deliver(
+        *[deadline_overdue(number=number, kind=f"kind_{number}") for number in range(100, 160)]
+    )
     async with browser(notify, MANAGER) as manager:
         board = [page async for page in manager.pages("/board/lt-ely")]
         timeline = [page async for page in manager.pages(TIMELINE)]
@@ -333,7 +327,7 @@ async def test_board_and_timeline_have_pages_that_hold_every_row_once(notify: Be
 
 async def test_agency_sees_what_it_was_told_and_nothing_about_the_case(notify: Bench) -> None:
     """Its own inbox, also where its id holds a slash; no timeline, no event, no board, no preferences."""
-    await notify.deliver(received(7, agency_id="school/7"))
+    await notify.deliver(referral_received(a_child(107), agency_id="school/7"))
     alert_id = await id_of(notify, "school/7", "referral.received")
     async with browser(notify, "school/7") as school:
         page = await school.text("/inbox")
@@ -486,7 +480,7 @@ async def test_open_page_hears_of_a_new_alert_and_of_one_that_is_seen(notify: Be
     alert_id = await id_of(notify)
     async with asyncio.timeout(10), live.watch(LEAD) as page:
         first = await page.news()
-        await notify.deliver(due_soon())
+        await notify.deliver(deadline_due_soon())
         raised = await page.news()
         async with browser(notify, LEAD) as lead:
             await lead.send(f"/inbox/{LEAD}/alerts/{alert_id}/acknowledge")

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events import Event
-from schemas.events.codes import AgencyKind, Channel, Concern, FirstRole, Urgency
+from schemas.events.codes import Channel, FirstRole, Urgency
 from services.kernel.base.settings import Settings
 from services.kernel.messages.record import Record
 from services.kernel.postgres.connection import Engine
@@ -36,20 +36,20 @@ from services.notify.due_scanner import begin_absence, escalate_once, release_he
 from services.notify.preferences.model import DeclareAbsence
 from services.notify.recall import LOST_ADDRESS, LOST_WORDS, NotifyRecall
 from services.notify.store.batch import NotifyStore
-from tests.builders import MONDAY
-from tests.flow.conftest import TABLES, Bench, MakeBench
-from tests.flow.notify_events import (
+from tests.builders import (
     CASE,
     CHILD,
     LEAD,
+    MONDAY,
     OTHER,
-    REFERRAL,
-    alert_of,
-    assigned,
-    due_soon,
-    overdue,
-    started,
+    assessment_started,
+    deadline_due_soon,
+    deadline_overdue,
+    lead_professional_assigned,
+    referral_received,
 )
+from tests.flow.conftest import TABLES, Bench, MakeBench
+from tests.flow.notify_alerts import alert_of
 
 pytestmark = pytest.mark.connected
 
@@ -265,23 +265,9 @@ async def office(bench: MakeBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     bus = Bus()
     monkeypatch.setattr(rejoin, "BusReader", bus)
     made_office = Office(made, bus)
-    await made_office.hear(started(), assigned())
+    await made_office.hear(assessment_started(), lead_professional_assigned())
     await made_office.send()
     return made_office
-
-
-def received() -> e.ReferralReceived:
-    """Return a referral, of which the team's duty inbox is told."""
-    return e.ReferralReceived(
-        child_id=CHILD,
-        referral_id=REFERRAL,
-        agency=AgencyKind.SCHOOL,
-        agency_id="school-1",
-        locality="ely",
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        received_at=MONDAY,
-        channel="http",
-    )
 
 
 def lost(report: RejoinReport) -> dict[str, tuple[str, ...]]:
@@ -292,7 +278,7 @@ def lost(report: RejoinReport) -> dict[str, tuple[str, ...]]:
 async def test_every_state_of_a_delivery_comes_back(office: Office) -> None:
     """Sent, received, bounced, refused, gathered in a digest, no longer needed, still held, still queued."""
     bench = office.bench
-    await office.hear(overdue(1))
+    await office.hear(deadline_overdue(number=1))
     message = await office.send(reference="ref-1")
     async with bench.engine.begin() as connection:
         await queue.arrived(connection, message.message_id, now=MONDAY)
@@ -301,7 +287,7 @@ async def test_every_state_of_a_delivery_comes_back(office: Office) -> None:
         await queue.bounced(
             connection, message.message_id, reason="permanent_failure", detail="permanent_failure", now=MONDAY
         )
-    await office.hear(due_soon(2, kind="care_plan"))
+    await office.hear(deadline_due_soon(number=2, kind="care_plan"))
     message = await office.claim()
     async with bench.engine.begin() as connection:
         await queue.fail(
@@ -314,17 +300,20 @@ async def test_every_state_of_a_delivery_comes_back(office: Office) -> None:
             now=MONDAY,
         )
     await office.hear_own()
-    await office.hear(due_soon(3))
+    await office.hear(deadline_due_soon(number=3))
     await office.acknowledge(LEAD, "deadline.due_soon:plan_review")
     bench.clock.move(NIGHT)
-    await office.hear(due_soon(4, kind="placement_plan"), due_soon(5, kind="core_group_first"))
+    await office.hear(
+        deadline_due_soon(number=4, kind="placement_plan"),
+        deadline_due_soon(number=5, kind="core_group_first"),
+    )
     bench.clock.move(MORNING - NIGHT)
     assert await release_held(bench.engine, bench.clock) == 2
     digest = await office.send()
     assert len(digest.parts) == 2
-    await office.hear(due_soon(6, kind="pathway_plan_review"))
+    await office.hear(deadline_due_soon(number=6, kind="pathway_plan_review"))
     bench.clock.move(NIGHT)
-    await office.hear(due_soon(7, kind="early_help_assessment"))
+    await office.hear(deadline_due_soon(number=7, kind="early_help_assessment"))
     states = [row.state for row in await bench.rows("SELECT DISTINCT state FROM deliveries ORDER BY 1")]
     assert states == ["delivered", "failed", "held", "not_needed", "queued", "sent"]
     before = await office.state()
@@ -337,7 +326,7 @@ async def test_every_state_of_a_delivery_comes_back(office: Office) -> None:
 
 async def test_what_was_being_sent_at_the_backup_and_was_let_go_is_taken_back(office: Office) -> None:
     """The claim in the backup is of a sender that is long gone, and no longer stands in the way."""
-    await office.hear(due_soon(1))
+    await office.hear(deadline_due_soon(number=1))
     message = await office.claim()
     async with office.backed_up():
         async with office.bench.engine.begin() as connection:
@@ -358,7 +347,7 @@ async def test_what_was_being_sent_at_the_backup_and_not_heard_of_again_is_sent_
     office: Office,
 ) -> None:
     """Nothing on the bus tells of it: it may have gone."""
-    await office.hear(due_soon(1), due_soon(2, kind="care_plan"))
+    await office.hear(deadline_due_soon(number=1), deadline_due_soon(number=2, kind="care_plan"))
     message = await office.claim()
     async with office.backed_up():
         await office.acknowledge(LEAD, "deadline.due_soon:care_plan")
@@ -374,7 +363,7 @@ async def test_what_was_being_sent_at_the_backup_and_not_heard_of_again_is_sent_
 async def test_what_escalation_and_absence_have_led_to_is_nobodys_request(office: Office) -> None:
     """Nobody has asked for it, so nobody is told that an answer was lost."""
     bench = office.bench
-    await office.hear(overdue(1), due_soon(2))
+    await office.hear(deadline_overdue(number=1), deadline_due_soon(number=2))
     bench.clock.move(timedelta(days=1))
     assert await escalate_once(bench.service, bench.engine, bench.clock) == 2
     ends = bench.clock.now() + timedelta(days=2)
@@ -395,10 +384,10 @@ async def test_what_escalation_and_absence_have_led_to_is_nobodys_request(office
 async def test_deliveries_go_with_the_alert_whose_beginning_has_left_the_bus(office: Office) -> None:
     """Left out whole and listed; the rest of what is known of the child comes back."""
     bench = office.bench
-    await office.hear(overdue(1))
+    await office.hear(deadline_overdue(number=1))
     bench.clock.move(timedelta(days=1))
     await escalate_once(bench.service, bench.engine, bench.clock)
-    await office.hear(due_soon(2))
+    await office.hear(deadline_due_soon(number=2))
     begun_later = "SELECT subject FROM journal WHERE sequence = 1 AND time >= :now"
     (reminder,) = await bench.rows(
         f"SELECT delivery_id FROM deliveries WHERE template = 'reminder' AND recipient_id = '{LEAD}'"
@@ -449,7 +438,7 @@ async def test_address_that_is_lost_is_subscribed_again_by_the_same_command(offi
     endpoint = Endpoint(identity, "team", "lt-ely", Channel.WEBHOOK, url, "key")
     async with bench.engine.begin() as connection:
         await subscription_store.add(connection, endpoint, now=MONDAY)
-    await office.hear(received())
+    await office.hear(referral_received())
     await office.lose()
     report = await office.rejoin()
     assert lost(report) == {"subscriptions": (str(identity),)}

@@ -10,11 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from schemas.events import Event, ReferralAccepted, ReferralMade
-from schemas.events.codes import AgencyKind, Concern
 from services.kernel.processing.batches import BatchProcessor
 from services.kernel.processing.parking import CHILDREN, TooManyFailed
 from services.kernel.processing.service import Context, Handler, Produced
-from tests.builders import MONDAY
+from tests.builders import referral_made
 from tests.flow import ledger
 from tests.flow.conftest import Bench, MakeBench
 from tests.flow.test_delivery import DATABASE_REFUSES, HANDLER_BREAKS, HANDLER_FAILS, accepted, children_done
@@ -162,17 +161,7 @@ async def test_partners_stop_no_worker(assessment: Bench) -> None:
         raise LookupError
 
     cast("dict[type[Event], Handler]", assessment.service.handlers)[ReferralMade] = breaks
-    made = [
-        ReferralMade(
-            child_id=UUID(int=child),
-            agency=AgencyKind.POLICE,
-            agency_id="police-1",
-            locality="ely",
-            concerns=(Concern.FAMILY_DYSFUNCTION,),
-            made_at=MONDAY,
-        )
-        for child in range(1, 51)
-    ]
+    made = [referral_made(UUID(int=child)) for child in range(1, 51)]
     for event in made[:20]:
         await assessment.deliver(event)
     await assessment.deliver(*made[20:], *bad(*range(101, 101 + CHILDREN - 1)))

@@ -28,38 +28,25 @@ from services.placement.model import (
 )
 from services.placement.policy import objective_ids
 from services.placement.web import router
-from tests.builders import MONDAY
+from tests.builders import (
+    CASE,
+    CHILD,
+    TODAY,
+    case_closed,
+    episode_reported,
+    looked_after_review_reported,
+    missing_episode_reported,
+    threshold_met,
+)
 from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
-
-CHILD = UUID("00000000-0000-4000-8000-0000000000c1")
-CASE = UUID("00000000-0000-4000-8000-0000000000ca")
-TODAY = MONDAY.date()
 
 
 @pytest.fixture
 async def placement(bench: MakeBench) -> Bench:
     """The placement service with an empty store, on a Monday."""
     return await bench("placement", build)
-
-
-def threshold_met(level: int = 3, *, case_id: UUID = CASE, child_id: UUID = CHILD) -> e.ThresholdMet:
-    return e.ThresholdMet(
-        child_id=child_id,
-        case_id=case_id,
-        locality="ely",
-        level=level,
-        policy_version="v1",
-        rules=(),
-        decided_at=MONDAY - timedelta(days=1),
-    )
-
-
-def case_closed() -> e.CaseClosed:
-    return e.CaseClosed(
-        child_id=CHILD, case_id=CASE, lead_professional_id="W-1", reason="outcomes_met", closed_at=MONDAY
-    )
 
 
 REQUEST = RequestPlacement(
@@ -69,7 +56,7 @@ REQUEST = RequestPlacement(
 
 async def requested(placement: Bench) -> UUID:
     """A requested placement for an open case of level 3."""
-    await placement.deliver(threshold_met())
+    await placement.deliver(threshold_met(level=3))
     await placement.execute(REQUEST)
     ((placement_id,),) = await placement.rows("SELECT placement_id FROM placements")
     return UUID(str(placement_id))
@@ -111,23 +98,6 @@ def interview(placement_id: UUID, held_on: date = TODAY) -> CompleteExitIntervie
         ),
         held_on=held_on,
         held_by="W-1",
-    )
-
-
-def episode(year: int, *, ended_on: date | None = None, reason: str | None = None, first: int = 2) -> Any:
-    started_on = date(2024, 5, first)
-    return e.LookedAfterEpisodeReported(
-        child_id=CHILD,
-        episode_id=uuid5(CHILD, started_on.isoformat()),
-        return_year=year,
-        started_on=started_on,
-        reason_started="S",
-        legal_status="C2",
-        need="N1",
-        placement_type="U6",
-        placement_provider="PR1",
-        ended_on=ended_on,
-        reason_ended=reason,
     )
 
 
@@ -245,7 +215,7 @@ async def test_a_second_live_placement_for_a_child_is_refused(placement: Bench) 
 async def test_two_requests_at_the_same_moment_make_one_placement(placement: Bench) -> None:
     """They lock the child's cases, so that the second sees what the first did, also from another case."""
     other = UUID("00000000-0000-4000-8000-0000000000cb")
-    await placement.deliver(threshold_met(), threshold_met(case_id=other))
+    await placement.deliver(threshold_met(level=3), threshold_met(level=3, case_id=other))
 
     answers = await asyncio.gather(
         placement.execute(REQUEST, key="first-request"),
@@ -272,7 +242,7 @@ async def test_a_child_whose_placement_ended_can_be_placed_again(placement: Benc
 async def test_a_closed_case_stays_closed_in_whatever_order_its_events_arrive(
     placement: Bench, order: tuple[int, int]
 ) -> None:
-    events = (threshold_met(), case_closed())
+    events = (threshold_met(level=3), case_closed())
 
     await placement.deliver(*(events[index] for index in order))
 
@@ -282,7 +252,7 @@ async def test_a_closed_case_stays_closed_in_whatever_order_its_events_arrive(
 
 async def test_the_same_key_answers_the_same_and_changes_nothing(placement: Bench) -> None:
     """Every command may be sent twice."""
-    await placement.deliver(threshold_met())
+    await placement.deliver(threshold_met(level=3))
     first = await placement.execute(REQUEST, key="the-request-key")
     ((placement_id,),) = await placement.rows("SELECT placement_id FROM placements")
     end = EndPlacement(placement_id=placement_id, ended_on=TODAY, reason="moved-home")
@@ -301,23 +271,10 @@ async def test_the_same_key_answers_the_same_and_changes_nothing(placement: Benc
 
 HISTORY = (
     e.LookedAfterChildReported(child_id=CHILD, return_year=2025),
-    episode(2025),
-    episode(2025, first=1, ended_on=date(2024, 5, 2), reason="X1"),
-    e.LookedAfterReviewReported(
-        child_id=CHILD,
-        review_id=uuid5(CHILD, "review"),
-        return_year=2025,
-        reviewed_on=date(2024, 6, 1),
-        review_code="PN1",
-    ),
-    e.MissingEpisodeReported(
-        child_id=CHILD,
-        missing_id=uuid5(CHILD, "missing"),
-        return_year=2025,
-        kind="away",
-        started_on=date(2024, 7, 1),
-        ended_on=date(2024, 7, 3),
-    ),
+    episode_reported(year=2025),
+    episode_reported(year=2025, started_on=date(2024, 5, 1), ended_on=date(2024, 5, 2), reason_ended="X1"),
+    looked_after_review_reported(),
+    missing_episode_reported("away", ended_on=date(2024, 7, 3)),
 )
 
 
@@ -343,8 +300,8 @@ async def test_history_becomes_placements_reviews_and_missing_episodes_without_d
 
 
 async def test_an_episode_reported_again_is_the_same_episode_with_its_end(placement: Bench) -> None:
-    await placement.deliver(episode(2025))
-    await placement.deliver(episode(2026, ended_on=date(2025, 8, 1), reason="E4A"))
+    await placement.deliver(episode_reported(year=2025))
+    await placement.deliver(episode_reported(year=2026, ended_on=date(2025, 8, 1), reason_ended="E4A"))
 
     assert await placement.rows("SELECT version, status, ended_on, return_year FROM episodes") == [
         (2, "ended", date(2025, 8, 1), 2026)
@@ -353,17 +310,21 @@ async def test_an_episode_reported_again_is_the_same_episode_with_its_end(placem
 
 
 async def test_a_return_of_an_earlier_year_that_comes_later_changes_nothing(placement: Bench) -> None:
-    await placement.deliver(episode(2026, ended_on=date(2025, 8, 1), reason="E4A"))
+    await placement.deliver(episode_reported(year=2026, ended_on=date(2025, 8, 1), reason_ended="E4A"))
     before = await everything(placement)
 
-    await placement.deliver(episode(2025))
+    await placement.deliver(episode_reported(year=2025))
 
     assert await everything(placement) == before
 
 
 async def test_delivering_everything_again_changes_nothing(placement: Bench) -> None:
     """In one batch with duplicates inside, and again in two: journal, tables and deadlines are the same."""
-    events = (threshold_met(), *HISTORY, episode(2026, ended_on=date(2025, 8, 1), reason="E4A"))
+    events = (
+        threshold_met(level=3),
+        *HISTORY,
+        episode_reported(year=2026, ended_on=date(2025, 8, 1), reason_ended="E4A"),
+    )
     await placement.deliver(*events, *events)
     before = await everything(placement)
 
@@ -410,7 +371,7 @@ def key(number: int) -> dict[str, str]:
 
 
 async def test_the_whole_journey_over_http(placement: Bench, client: httpx.AsyncClient) -> None:
-    await placement.deliver(threshold_met())
+    await placement.deliver(threshold_met(level=3))
     created = await client.post("/placements", json=REQUEST.model_dump(mode="json"), headers=key(1))
     assert created.status_code == 201
     placement_id = UUID(created.json()["placement_id"])
@@ -436,7 +397,7 @@ async def test_the_whole_journey_over_http(placement: Bench, client: httpx.Async
 async def test_a_repeated_post_answers_the_same_and_another_body_under_its_key_is_refused(
     placement: Bench, client: httpx.AsyncClient
 ) -> None:
-    await placement.deliver(threshold_met())
+    await placement.deliver(threshold_met(level=3))
     body = REQUEST.model_dump(mode="json")
     first = await client.post("/placements", json=body, headers=key(1))
     again = await client.post("/placements", json=body, headers=key(1))
@@ -472,7 +433,7 @@ async def test_an_unknown_placement_is_not_found(client: httpx.AsyncClient) -> N
 async def test_the_list_is_filtered_and_paged(placement: Bench, client: httpx.AsyncClient) -> None:
     for number in range(3):
         child, case = uuid5(CHILD, f"child {number}"), uuid5(CHILD, f"case {number}")
-        await placement.deliver(threshold_met(child_id=child, case_id=case))
+        await placement.deliver(threshold_met(child, level=3, case_id=case))
         await placement.execute(REQUEST.model_copy(update={"case_id": case}))
 
     page = (await client.get("/placements", params={"limit": 2})).json()

@@ -1,20 +1,19 @@
 """Referrals on the real store: once in effect, whatever the bus does."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from schemas.events import ReferralMade
-from schemas.events.codes import AgencyKind, Concern
 from services.kernel.messages.faults import Refused
 from services.kernel.web.api import install_errors
 from services.referral.app import build
 from services.referral.model import DecideReferral, ReceiveReferral
 from services.referral.web import router
+from tests.builders import referral_made
 from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
@@ -27,18 +26,6 @@ async def referral(bench: MakeBench) -> Bench:
     return await bench("referral", build)
 
 
-def made(number: int = 1, *, reference: str | None = None) -> ReferralMade:
-    return ReferralMade(
-        child_id=UUID(int=number),
-        agency=AgencyKind.SCHOOL,
-        agency_id="school-1",
-        agency_reference=reference,
-        locality="huntingdon",
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        made_at=datetime(2026, 9, 7, 8, 0, tzinfo=UTC),
-    )
-
-
 async def state(bench: Bench) -> list[object]:
     tables = ("referrals", "journal", "outbox", "deadlines", "dead_letters")
     return [await bench.rows(f"SELECT * FROM {table} ORDER BY 1") for table in tables]
@@ -46,23 +33,23 @@ async def state(bench: Bench) -> list[object]:
 
 async def test_a_partner_event_becomes_a_referral_with_a_deadline(referral: Bench) -> None:
     """One event in, two out: the referral and its one-working-day clock."""
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     assert await referral.journal_types() == ["referral.received.v1", "deadline.scheduled.v1"]
 
 
 @pytest.mark.parametrize("batches", [1, 2])
 async def test_a_redelivered_referral_changes_nothing(referral: Bench, batches: int) -> None:
     """The same event twice, in one poll or in two, is one referral."""
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     before = await state(referral)
     for _ in range(batches):
-        await referral.deliver(*[made()] * (3 - batches))
+        await referral.deliver(*[referral_made()] * (3 - batches))
     assert await state(referral) == before
 
 
 async def test_an_agency_that_sends_its_referral_again_has_made_one(referral: Bench) -> None:
     """Another event id with the agency's own reference of an earlier referral changes nothing."""
-    first = made(reference="case-77")
+    first = referral_made(agency_reference="case-77")
     again = first.model_copy(update={"made_at": first.made_at + timedelta(minutes=5)})
     await referral.deliver(first, again)
     await referral.deliver(again.model_copy(update={"made_at": first.made_at + timedelta(hours=1)}))
@@ -80,16 +67,16 @@ async def test_a_crash_before_commit_leaves_nothing_and_redelivery_everything(
 
     monkeypatch.setattr(type(referral.service.store), "save", crash)
     with pytest.raises(KeyboardInterrupt):
-        await referral.deliver(made())
+        await referral.deliver(referral_made())
     assert not await referral.rows("SELECT 1 FROM inbox")
     monkeypatch.setattr(type(referral.service.store), "save", save)
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     assert len(await referral.rows("SELECT 1 FROM referrals")) == 1
 
 
 async def test_an_undecided_referral_becomes_due_and_overdue_once(referral: Bench) -> None:
     """Each state is raised once, however often the scanner looks."""
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     for days in (1, 1, 1, 1):
         referral.clock.move(timedelta(days=days))
         await referral.scan()
@@ -100,7 +87,7 @@ async def test_an_undecided_referral_becomes_due_and_overdue_once(referral: Benc
 
 async def test_a_decision_meets_the_deadline_and_is_taken_once(referral: Bench) -> None:
     """The same key returns the first answer; another key is refused."""
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     ((referral_id,),) = await referral.rows("SELECT referral_id FROM referrals")
     command = DecideReferral(
         referral_id=referral_id, decided_by="W-1", outcome="accept", override_reason="known-family"
@@ -114,7 +101,7 @@ async def test_a_decision_meets_the_deadline_and_is_taken_once(referral: Bench) 
 
 async def test_one_key_for_two_requests_is_refused(referral: Bench) -> None:
     """A key that was used for something else is the caller's mistake, and said so."""
-    first = ReceiveReferral.model_validate(made().model_dump(exclude={"made_at"}))
+    first = ReceiveReferral.model_validate(referral_made().model_dump(exclude={"made_at"}))
     await referral.execute(first, key="same-key-1")
     with pytest.raises(Refused, match="another request"):
         await referral.execute(first.model_copy(update={"child_id": CHILD}), key="same-key-1")
@@ -179,7 +166,7 @@ async def test_one_referral_is_shown_with_its_advice_and_its_deadline(
     referral: Bench, http: httpx.AsyncClient
 ) -> None:
     """What the list shows of a referral is what its own page shows, and there its deadline is, too."""
-    await referral.deliver(made())
+    await referral.deliver(referral_made())
     (shown,) = (await http.get("/referrals")).json()["items"]
     one = (await http.get(f"/referrals/{shown['referral_id']}")).json()
     assert one == shown | {"deadlines": one["deadlines"]}
@@ -189,7 +176,9 @@ async def test_one_referral_is_shown_with_its_advice_and_its_deadline(
 
 async def test_two_sendings_at_the_same_moment_make_one_referral(referral: Bench) -> None:
     """The database decides who is first; the other is told which referral it has already made."""
-    command = ReceiveReferral.model_validate(made(reference="case-78").model_dump(exclude={"made_at"}))
+    command = ReceiveReferral.model_validate(
+        referral_made(agency_reference="case-78").model_dump(exclude={"made_at"})
+    )
     outcomes = await asyncio.gather(
         *(referral.execute(command, key=f"at-once-{number}") for number in range(4)), return_exceptions=True
     )

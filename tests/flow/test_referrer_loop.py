@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events import Event
-from schemas.events.codes import AgencyKind, Channel, Concern
+from schemas.events.codes import Channel
 from services.kernel.base.settings import Settings
 from services.kernel.processing.batches import BatchProcessor
 from services.kernel.web.api import install_errors
@@ -27,9 +27,19 @@ from services.notify.delivery.store import claims
 from services.notify.delivery.store.claims import SenderKey
 from services.notify.referrers.store import keys as agency_keys
 from services.notify.referrers.store import updates as agency_updates
-from tests.builders import MONDAY
+from tests.builders import (
+    MONDAY,
+    a_child,
+    assessment_started,
+    case_closed,
+    case_of,
+    lead_professional_assigned,
+    referral_accepted,
+    referral_of,
+    referral_received,
+    referral_redirected,
+)
 from tests.flow.conftest import Bench, MakeBench
-from tests.flow.notify_events import assigned, started
 
 pytestmark = pytest.mark.connected
 
@@ -45,6 +55,7 @@ SHOWN = {
     "redirected_to",
     "lead_professional",
 }
+DECIDED, BEGAN = MONDAY + timedelta(minutes=1), MONDAY + timedelta(minutes=2)
 
 
 @pytest.fixture
@@ -64,77 +75,36 @@ async def polling(notify: Bench) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def child(number: int) -> UUID:
-    return UUID(int=number)
-
-
 def case(number: int) -> UUID:
-    return UUID(int=2000 + number)
+    return case_of(a_child(number))
 
 
 def referral(number: int) -> UUID:
-    return UUID(int=1000 + number)
+    return referral_of(a_child(number))
 
 
 def received(number: int = 1, agency: str = SCHOOL) -> e.ReferralReceived:
-    return e.ReferralReceived(
-        child_id=child(number),
-        referral_id=referral(number),
-        agency=AgencyKind.SCHOOL,
-        agency_id=agency,
-        agency_reference=f"REF-{number}",
-        locality="ely",
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        received_at=MONDAY,
-        channel="http",
-    )
-
-
-def _decided(number: int, agency: str) -> dict[str, Any]:
-    return {
-        "child_id": child(number),
-        "referral_id": referral(number),
-        "agency_id": agency,
-        "locality": "ely",
-        "decided_at": MONDAY + timedelta(minutes=1),
-        "decided_by": "W-0600",
-        "recommended": "accept",
-        "policy_version": "v1",
-        "rules": (),
-    }
+    return referral_received(a_child(number), agency_id=agency, agency_reference=f"REF-{number}")
 
 
 def accepted(number: int = 1, agency: str = SCHOOL) -> e.ReferralAccepted:
-    return e.ReferralAccepted(
-        **_decided(number, agency),
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        indicated_level=2,
-        received_at=MONDAY,
-    )
+    return referral_accepted(a_child(number), agency_id=agency, received_at=MONDAY, at=DECIDED)
 
 
 def redirected(number: int = 1, agency: str = SCHOOL) -> e.ReferralRedirected:
-    return e.ReferralRedirected(**_decided(number, agency), to="early_help")
+    return referral_redirected(a_child(number), agency_id=agency, at=DECIDED)
 
 
 def began(number: int = 1) -> e.AssessmentStarted:
-    moment = MONDAY + timedelta(minutes=2)
-    changes = {"referral_id": referral(number), "started_at": moment}
-    return started(child(number), case(number)).model_copy(update=changes)
+    return assessment_started(a_child(number), at=BEGAN)
 
 
 def led(number: int = 1) -> e.LeadProfessionalAssigned:
-    return assigned(child=child(number), case=case(number), moment=MONDAY + timedelta(minutes=2))
+    return lead_professional_assigned(child_id=a_child(number), at=BEGAN)
 
 
 def ended(number: int = 1) -> e.CaseClosed:
-    return e.CaseClosed(
-        child_id=child(number),
-        case_id=case(number),
-        lead_professional_id="W-0601",
-        reason="outcomes_met",
-        closed_at=MONDAY + timedelta(days=40),
-    )
+    return case_closed(a_child(number), at=MONDAY + timedelta(days=40))
 
 
 def journey(number: int = 1, agency: str = SCHOOL) -> tuple[Event, ...]:

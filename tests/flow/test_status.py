@@ -1,23 +1,20 @@
 """What the site says of how far its services have come, on the real store."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from sqlalchemy import text
 
-from schemas.events import ReferralMade
-from schemas.events.codes import AgencyKind, Concern
 from services.cli.catalogue import ServiceName, served
 from services.kernel.base.clock import HeldClock
 from services.kernel.web.site import create_site
 from services.kernel.web.status import Bridge
 from services.referral.app import build
-from tests.builders import MONDAY
+from tests.builders import MONDAY, referral_made
 from tests.flow.conftest import Bench, MakeBench
 
 pytestmark = pytest.mark.connected
@@ -70,15 +67,7 @@ async def at_rest(bench: Bench, tmp_path: Path) -> bool:
 
 async def receive(bench: Bench) -> None:
     """Let the service receive a referral."""
-    event = ReferralMade(
-        child_id=UUID(int=7),
-        agency=AgencyKind.SCHOOL,
-        agency_id="school-1",
-        locality="huntingdon",
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        made_at=datetime(2026, 9, 7, 8, 0, tzinfo=UTC),
-    )
-    await bench.deliver(event)
+    await bench.deliver(referral_made())
 
 
 async def published(bench: Bench) -> None:

@@ -1,7 +1,6 @@
 """Whatever a poll brings is committed or parked, and the right events between the wrong ones take effect."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid5
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from schemas import events as e
 from schemas.events import Event
-from schemas.events.codes import AgencyKind, Concern
 from schemas.topics import read_by
 from services.assessment.app import build as build_assessment
 from services.kernel.messages.arrivals import Arrival
@@ -21,7 +19,7 @@ from services.kernel.store.dead_letters import list_letters
 from services.notify.app import build as build_notify
 from services.placement.app import build as build_placement
 from services.referral.app import build as build_referral
-from tests.builders import MONDAY, referral_accepted
+from tests.builders import episode_reported, referral_accepted, referral_made, referral_received
 from tests.flow.conftest import TESTS, Bench, MakeBench
 from tests.fuzz.effort import MARKER, effort
 from tests.fuzz.records import any_record
@@ -47,34 +45,15 @@ children = (uuid5(TESTS, f"fuzzed child {number}") for number in count())
 
 def right_event(service: str, child_id: UUID) -> Event:
     """An event that the service handles, about a child that no other event of the run is about."""
-    facts: dict[str, Any] = {"child_id": child_id, "agency_id": "school-1", "locality": "ely"}
     match service:
         case "referral":
-            return e.ReferralMade(
-                **facts, agency=AgencyKind.SCHOOL, concerns=(Concern.LOW_INCOME,), made_at=MONDAY
-            )
+            return referral_made(child_id)
         case "assessment":
-            return referral_accepted(child_id, at=MONDAY)
+            return referral_accepted(child_id)
         case "placement":
-            return e.LookedAfterEpisodeReported(
-                child_id=child_id,
-                episode_id=uuid5(child_id, "episode"),
-                return_year=2026,
-                started_on=date(2025, 5, 2),
-                reason_started="S",
-                legal_status="C2",
-                need="N1",
-                placement_type="U6",
-            )
+            return episode_reported(child_id)
         case _:
-            return e.ReferralReceived(
-                **facts,
-                referral_id=uuid5(child_id, "referral"),
-                agency=AgencyKind.SCHOOL,
-                concerns=(Concern.LOW_INCOME,),
-                received_at=MONDAY,
-                channel="http",
-            )
+            return referral_received(child_id)
 
 
 @pytest.fixture(params=sorted(BUILDS))

@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import events as e
 from schemas.events.codes import AgencyKind, Concern, Location, NeedDomain, PlacementKind
 from services.assessment.app import build as build_assessment
 from services.assessment.web import router as assessment_routes
@@ -36,7 +35,7 @@ from services.referral.app import build as build_referral
 from services.referral.model import ReceiveReferral
 from services.referral.store import LIST, ReferralFilter
 from services.referral.web import router as referral_routes
-from tests.builders import MONDAY, referral_accepted
+from tests.builders import MONDAY, referral_accepted, referral_received, threshold_met
 from tests.flow.conftest import TESTS, Bench, MakeBench
 from tests.flow.notify_browser import Browser
 from tests.fuzz.effort import MARKER, effort
@@ -79,23 +78,13 @@ async def refer(referral: Bench) -> None:
 
 
 async def accept(assessment: Bench) -> None:
-    await assessment.deliver(*(referral_accepted(child_id, at=MONDAY, level=3) for child_id in CHILDREN))
+    await assessment.deliver(*(referral_accepted(child_id, level=3) for child_id in CHILDREN))
 
 
 async def place(placement: Bench) -> None:
     """Two placements of each state."""
     for child_id in CHILDREN:
-        await placement.deliver(
-            e.ThresholdMet(
-                child_id=child_id,
-                case_id=uuid5(child_id, "case"),
-                locality="ely",
-                level=3,
-                policy_version="v1",
-                rules=(),
-                decided_at=MONDAY,
-            )
-        )
+        await placement.deliver(threshold_met(child_id, case_id=uuid5(child_id, "case"), level=3))
         await placement.execute(
             RequestPlacement(
                 case_id=uuid5(child_id, "case"),
@@ -123,21 +112,7 @@ async def place(placement: Bench) -> None:
 
 
 async def tell(notify: Bench) -> None:
-    await notify.deliver(
-        *(
-            e.ReferralReceived(
-                child_id=child_id,
-                referral_id=uuid5(child_id, "referral"),
-                agency=AgencyKind.SCHOOL,
-                agency_id="school-1",
-                locality="ely",
-                concerns=(Concern.LOW_INCOME,),
-                received_at=MONDAY,
-                channel="http",
-            )
-            for child_id in CHILDREN
-        )
-    )
+    await notify.deliver(*(referral_received(child_id) for child_id in CHILDREN))
 
 
 async def known_ids(bench: Bench, column: str, table: str) -> list[str]:

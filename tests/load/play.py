@@ -13,9 +13,8 @@ from sqlalchemy import text
 from deploy.embedded.engines import Engines
 from schemas import events as e
 from schemas.events.codes import Channel
-from tests.builders import MONDAY
+from tests.builders import MONDAY, assessment_started, deadline_overdue, lead_professional_assigned
 from tests.connected.notify_rig import Rig, notify_rig, received
-from tests.flow.notify_events import assigned, overdue, started
 
 PACK = Path(__file__).parents[2] / "deploy" / "policies" / "cambridgeshire.yaml"
 TICK = 0.1
@@ -85,7 +84,10 @@ async def _set_up(rig: Rig, cases: int, workers: int) -> None:
     told: list[e.Event] = []
     for number in range(1, cases + 1):
         child, case = UUID(int=10_000 + number), UUID(int=20_000_000 + number)
-        told += (started(child, case), assigned(_worker(number % workers), child, case))
+        told += (
+            assessment_started(child, case_id=case),
+            lead_professional_assigned(_worker(number % workers), child_id=child, case_id=case),
+        )
     for first in range(0, len(told), SETUP):
         await rig.bench.deliver(*told[first : first + SETUP])
     async with rig.bench.engine.begin() as connection:
@@ -115,7 +117,7 @@ def _events(cases: int) -> Iterator[e.Event]:
     agencies = list(AGENCIES.values())
     for number in range(1, cases + 1):
         child, case = UUID(int=10_000 + number), UUID(int=20_000_000 + number)
-        yield overdue(30_000_000 + number, child_id=child, about=case, case_id=case)
+        yield deadline_overdue(number=30_000_000 + number, child_id=child, about=case, case_id=case)
         yield received(40_000_000 + number, agency_id=agencies[number % len(agencies)])
 
 

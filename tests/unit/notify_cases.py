@@ -1,4 +1,4 @@
-"""Builders for the rules of notify: a child in Ely whose case W-0601 leads, under Cambridgeshire's pack."""
+"""What the rules of notify look at: the child's people, what they arranged, and Cambridgeshire's pack."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from schemas import events as e
 from schemas.events import AlertRaised, Event
-from schemas.events.codes import Channel, Role, Urgency
+from schemas.events.codes import Channel
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.pack.model import load_pack
 from services.kernel.processing.service import Context
@@ -18,12 +17,11 @@ from services.notify.alerts.model import Alert, Case, People, Referrer
 from services.notify.alerts.policy import decide_alerts
 from services.notify.pack.model import AlertRule, NotifyPack
 from services.notify.preferences.model import Arrangements, Delegation, QuietHours, Subscription
+from tests.builders import CASE, CHILD, LEAD, alert_raised
 
 PACK = load_pack(Path(__file__).parents[2] / "deploy" / "policies" / "cambridgeshire.yaml", NotifyPack)
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)
 """A Monday, 14:05 in London."""
-CHILD, CASE, REFERRAL, PLACEMENT = (UUID(int=number) for number in range(1, 5))
-LEAD, MANAGER, OTHER, DUTY = "W-0601", "W-0600", "W-0602", "duty-lt-ely"
 ALL_CHANNELS = frozenset(Channel)
 
 
@@ -36,52 +34,6 @@ def people(**changes: Any) -> People:
     """Return the child's people."""
     case = Case(CASE, NOW, "open", LEAD, "lt-ely", "ely")
     return replace(People(CHILD, Referrer("school-1", "ely", NOW), (case,)), **changes)
-
-
-def overdue(kind: str = "assessment", **changes: Any) -> e.DeadlineOverdue:
-    """Return an urgent event, told to the manager and the lead."""
-    values: dict[str, Any] = {
-        "child_id": CHILD,
-        "deadline_id": UUID(int=50),
-        "about": CASE,
-        "case_id": CASE,
-        "kind": kind,
-        "due_at": datetime(2026, 9, 6, 23, 0, tzinfo=UTC),
-        "raised_at": NOW,
-    }
-    return e.DeadlineOverdue(**values | changes)
-
-
-def due_soon(**changes: Any) -> e.DeadlineDueSoon:
-    """Return an event that is not urgent, told to the lead."""
-    return e.DeadlineDueSoon(**overdue("plan_review").model_dump() | changes)
-
-
-def reviewed(**changes: Any) -> e.PlanReviewed:
-    """Return a routine event, told to the lead and the key worker."""
-    values: dict[str, Any] = {
-        "child_id": CHILD,
-        "case_id": CASE,
-        "outcome": "continue",
-        "level": 2,
-        "reviewed_at": NOW,
-        "reviewed_by": LEAD,
-    }
-    return e.PlanReviewed(**values | changes)
-
-
-def assigned(lead: str = LEAD, **changes: Any) -> e.LeadProfessionalAssigned:
-    """Return the assignment of a lead professional."""
-    values: dict[str, Any] = {
-        "child_id": CHILD,
-        "case_id": CASE,
-        "lead_professional_id": lead,
-        "team": "lt-ely",
-        "locality": "ely",
-        "reason": "least_weighted_caseload",
-        "assigned_at": NOW,
-    }
-    return e.LeadProfessionalAssigned(**values | changes)
 
 
 def away(
@@ -141,24 +93,8 @@ def alerts_of(
 
 
 def fact(**changes: Any) -> AlertRaised:
-    """Return an alert to the lead that is soon."""
-    values: dict[str, Any] = {
-        "child_id": CHILD,
-        "alert_id": UUID(int=300),
-        "cause_id": UUID(int=99),
-        "recipient_id": LEAD,
-        "role": Role.LEAD_PROFESSIONAL,
-        "kind": "deadline.due_soon:plan_review",
-        "urgency": Urgency.SOON,
-        "about": CASE,
-        "case_id": CASE,
-        "team": "lt-ely",
-        "template": "alert",
-        "says": "Due soon.",
-        "next_step": "Plan it.",
-        "raised_at": NOW,
-    }
-    return AlertRaised(**values | changes)
+    """Return an alert that was raised now; unless told otherwise to the lead, and not urgent."""
+    return alert_raised(at=NOW, **changes)
 
 
 def opened(raised: AlertRaised | None = None, **changes: Any) -> Alert:

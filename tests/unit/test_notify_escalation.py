@@ -9,9 +9,7 @@ from uuid import UUID, uuid5
 import pytest
 
 from schemas.events import (
-    AlertAcknowledged,
     AlertRaised,
-    AlertReassigned,
     AlertSnoozed,
     Event,
     NotificationEscalated,
@@ -33,24 +31,18 @@ from services.notify.alerts.model import AcknowledgeAlert, Alert, Case, People, 
 from services.notify.alerts.people import learn
 from services.notify.alerts.putting_off import decide_snooze
 from services.notify.book import NotifyBook
-from tests.unit.notify_cases import (
+from tests.builders import (
     CASE,
     CHILD,
     DUTY,
     LEAD,
     MANAGER,
-    NOW,
     OTHER,
-    PACK,
-    arranged,
-    assigned,
-    at,
-    away,
-    council,
-    fact,
-    opened,
-    people,
+    alert_acknowledged,
+    alert_reassigned,
+    lead_professional_assigned,
 )
+from tests.unit.notify_cases import NOW, PACK, arranged, at, away, council, fact, opened, people
 
 URGENT: dict[str, Any] = {"urgency": Urgency.URGENT, "kind": "deadline.overdue:assessment"}
 HOUR = timedelta(hours=1)
@@ -226,26 +218,10 @@ def test_life_of_an_alert_sets_its_next_escalation() -> None:
         )
     )
     assert following() == until
-    book.apply(_moved(OTHER))
+    book.apply(alert_reassigned(OTHER, at=NOW))
     assert (following(), book.alert(raised.alert_id).step) == (london(8, 10), 0)
-    book.apply(_seen(raised.alert_id))
+    book.apply(alert_acknowledged(at=NOW))
     assert following() is None
-
-
-def _moved(to_id: str) -> AlertReassigned:
-    return AlertReassigned(
-        child_id=CHILD,
-        alert_id=fact().alert_id,
-        from_id=LEAD,
-        to_id=to_id,
-        role=Role.LEAD_PROFESSIONAL,
-        reason="new_lead_professional",
-        reassigned_at=NOW,
-    )
-
-
-def _seen(alert_id: UUID) -> AlertAcknowledged:
-    return AlertAcknowledged(child_id=CHILD, alert_id=alert_id, acknowledged_by=LEAD, acknowledged_at=NOW)
 
 
 def test_snooze_is_bounded_by_urgency() -> None:
@@ -267,7 +243,7 @@ def test_unknown_alert_cannot_be_put_off_and_a_seen_one_stays_as_it_is() -> None
     command = SnoozeAlert(alert_id=UUID(int=404), snoozed_by=LEAD, until=NOW + HOUR)
     with pytest.raises(Refused, match="There is no alert"):
         decide_snooze(Alert(UUID(int=404)), command, council=council(), context=at())
-    seen = evolve(opened(), _seen(fact().alert_id))
+    seen = evolve(opened(), alert_acknowledged(fact().alert_id))
     assert decide_snooze(seen, command, council=council(), context=at()) == []
 
 
@@ -283,19 +259,19 @@ def test_acknowledging_an_alert_ends_what_it_led_to() -> None:
     assert [each.alert_id for each in seen] == [root.alert_id, UUID(int=310)]
 
 
-def test_manager_who_acknowledges_ends_the_chain_and_leaves_the_alert_to_be_seen() -> None:
+def test_manager_who_acknowledges_ends_the_chain_and_leaves_the_alert_to_bealert_acknowledged() -> None:
     """Nobody else is told; the lead still has to look."""
     root = replace(opened(**URGENT), step=2, next_escalation_at=NOW + HOUR)
     other = opened(alert_id=UUID(int=310), recipient_id=MANAGER, escalates=root.alert_id)
     book = book_with(root, other)
-    book.apply(_seen(other.alert_id))
+    book.apply(alert_acknowledged(other.alert_id))
     after = book.alert(root.alert_id)
     assert (after.status, after.next_escalation_at, after.version) == ("open", None, root.version)
     assert root.alert_id in book.changed_alerts
 
 
 def follows(*alerts: Alert, lead: str = OTHER, around: People | None = None) -> list[tuple[UUID, str]]:
-    event = assigned(lead)
+    event = lead_professional_assigned(lead)
     after = learn(around or people(), event)
     moved = decide_following(alerts, event, after, council=council(), now=NOW)
     return [(each.alert_id, each.to_id) for each in moved]
@@ -332,7 +308,7 @@ def test_same_lead_again_moves_nothing_and_neither_does_a_closed_case() -> None:
 
 def test_new_lead_who_is_away_hands_on_at_once() -> None:
     """To the stand-in, in the lead's role."""
-    event = assigned(OTHER)
+    event = lead_professional_assigned(OTHER)
     under = council(arranged(away(OTHER, "W-0603")))
     (moved,) = decide_following([opened()], event, learn(people(), event), council=under, now=NOW)
     assert (moved.to_id, moved.role, moved.reason) == (

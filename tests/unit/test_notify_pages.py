@@ -13,7 +13,6 @@ from fastapi import Request
 from jinja2 import UndefinedError
 from pydantic import ValidationError
 
-from schemas.events import AlertRaised
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.base.clock import SystemClock
 from services.kernel.base.settings import Settings
@@ -41,6 +40,7 @@ from services.notify.pages.words import CHANNELS, COLOURS, DONE, STATES, TAGS, W
 from services.notify.preferences.model import Arrangements, Delegation
 from services.notify.queries.boards import Workload
 from services.notify.queries.rates import Rate
+from tests.builders import alert_raised
 
 NOW = datetime(2026, 9, 7, 13, 5, tzinfo=UTC)  # 14:05 in London
 ALERT, ABOUT, CHILD = UUID(int=1), UUID(int=3), UUID(int=9)
@@ -49,24 +49,22 @@ PACK = load_pack(Path("deploy/policies/cambridgeshire.yaml"), NotifyPack)
 MANY = Pages(163, 21, 40, "/x", "/x?before=b", "/x?after=a")
 
 
-def alert(**changes: object) -> Alert:
-    values: dict[str, object] = {
-        "child_id": CHILD,
+def alert(**changes: Any) -> Alert:
+    """Return an open alert that is urgent and an hour late."""
+    facts: dict[str, Any] = {
         "alert_id": ALERT,
-        "cause_id": UUID(int=8),
-        "recipient_id": "W-0601",
-        "role": Role.LEAD_PROFESSIONAL,
-        "template": "alert",
-        "kind": "deadline.overdue:assessment",
+        "child_id": CHILD,
+        "at": NOW,
         "urgency": Urgency.URGENT,
+        "kind": "deadline.overdue:assessment",
         "about": ABOUT,
         "case_id": CASE,
         "due_at": NOW - timedelta(hours=1),
         "says": "Overdue.",
         "next_step": "Act now.",
-        "raised_at": NOW,
     }
-    return Alert(ALERT, 1, "open", AlertRaised.model_validate(values | changes))
+    raised = alert_raised(**facts | changes)
+    return Alert(ALERT, 1, "open", raised)
 
 
 def entry(**data: object) -> ChronologyEntry:

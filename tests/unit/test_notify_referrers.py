@@ -1,8 +1,7 @@
 """What a referring agency is told follows from the child's events, in whatever order they are read."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -11,14 +10,24 @@ from hypothesis import strategies as st
 
 from schemas import events as e
 from schemas.events import Event
-from schemas.events.codes import AgencyKind, Concern
 from services.notify.handlers import HANDLERS
 from services.notify.referrers.policy import TELLING, Heard, ReferrerRules, Update, agencies_concerned, retold
 from services.notify.referrers.policy import updates as updates_under
+from tests.builders import (
+    AGENCY,
+    LEAD,
+    MONDAY,
+    assessment_started,
+    case_closed,
+    lead_professional_assigned,
+    plan_reviewed,
+    referral_accepted,
+    referral_closed,
+    referral_received,
+    referral_redirected,
+)
 
-CHILD = UUID(int=1)
-MONDAY = datetime(2026, 9, 7, 9, 0, tzinfo=UTC)
-SCHOOL, POLICE = "school-1", "police-1"
+SCHOOL, POLICE = AGENCY, "police-1"
 
 
 def hours(number: float) -> datetime:
@@ -26,82 +35,35 @@ def hours(number: float) -> datetime:
 
 
 def received(referral: int, agency: str = SCHOOL, *, at: float = 0) -> e.ReferralReceived:
-    return e.ReferralReceived(
-        child_id=CHILD,
-        referral_id=UUID(int=referral),
-        agency=AgencyKind.SCHOOL,
-        agency_id=agency,
-        agency_reference=f"REF-{referral}",
-        locality="ely",
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        received_at=hours(at),
-        channel="http",
+    return referral_received(
+        referral_id=UUID(int=referral), agency_id=agency, agency_reference=f"REF-{referral}", at=hours(at)
     )
 
 
-def _decision(referral: int, agency: str, at: float) -> dict[str, Any]:
-    return {
-        "child_id": CHILD,
-        "referral_id": UUID(int=referral),
-        "agency_id": agency,
-        "locality": "ely",
-        "decided_at": hours(at),
-        "decided_by": "W-0600",
-        "recommended": "accept",
-        "policy_version": "v1",
-        "rules": (),
-    }
-
-
 def accepted(referral: int, agency: str = SCHOOL, *, at: float = 1) -> e.ReferralAccepted:
-    return e.ReferralAccepted(
-        **_decision(referral, agency, at),
-        concerns=(Concern.FAMILY_DYSFUNCTION,),
-        indicated_level=2,
-        received_at=hours(at - 1),
+    return referral_accepted(
+        referral_id=UUID(int=referral), agency_id=agency, received_at=hours(at - 1), at=hours(at)
     )
 
 
 def redirected(referral: int, agency: str = SCHOOL, *, at: float = 1) -> e.ReferralRedirected:
-    return e.ReferralRedirected(**_decision(referral, agency, at), to="early_help")
+    return referral_redirected(referral_id=UUID(int=referral), agency_id=agency, at=hours(at))
 
 
 def ended(referral: int, agency: str = SCHOOL, *, at: float = 1) -> e.ReferralClosed:
-    return e.ReferralClosed(**_decision(referral, agency, at), reason="no_further_action")
+    return referral_closed(referral_id=UUID(int=referral), agency_id=agency, at=hours(at))
 
 
 def started(case: int, referral: int, *, at: float = 2) -> e.AssessmentStarted:
-    return e.AssessmentStarted(
-        child_id=CHILD,
-        case_id=UUID(int=case),
-        referral_id=UUID(int=referral),
-        locality="ely",
-        team="lt-ely",
-        indicated_level=2,
-        started_at=hours(at),
-    )
+    return assessment_started(case_id=UUID(int=case), referral_id=UUID(int=referral), at=hours(at))
 
 
-def led(case: int, lead: str = "W-0601", *, at: float = 2) -> e.LeadProfessionalAssigned:
-    return e.LeadProfessionalAssigned(
-        child_id=CHILD,
-        case_id=UUID(int=case),
-        lead_professional_id=lead,
-        team="lt-ely",
-        locality="ely",
-        reason="least_weighted_caseload",
-        assigned_at=hours(at),
-    )
+def led(case: int, lead: str = LEAD, *, at: float = 2) -> e.LeadProfessionalAssigned:
+    return lead_professional_assigned(lead, case_id=UUID(int=case), at=hours(at))
 
 
 def closed(case: int, *, at: float = 50) -> e.CaseClosed:
-    return e.CaseClosed(
-        child_id=CHILD,
-        case_id=UUID(int=case),
-        lead_professional_id="W-0601",
-        reason="outcomes_met",
-        closed_at=hours(at),
-    )
+    return case_closed(case_id=UUID(int=case), at=hours(at))
 
 
 def updates(known: Sequence[Heard], rule: str = "id_and_team") -> list[Update]:
@@ -287,17 +249,4 @@ def test_an_event_is_retold_once_and_only_where_it_tells_something() -> None:
     story = retold((), received(10))
     assert [each.event for each in story] == [received(10)]
     assert retold(story, received(10)) == story
-    assert (
-        retold(
-            story,
-            e.PlanReviewed(
-                child_id=CHILD,
-                case_id=UUID(int=20),
-                outcome="continue",
-                level=2,
-                reviewed_at=MONDAY,
-                reviewed_by="W-1",
-            ),
-        )
-        == story
-    )
+    assert retold(story, plan_reviewed(case_id=UUID(int=20))) == story

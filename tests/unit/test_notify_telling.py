@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from schemas.events import AlertAcknowledged, AlertReassigned, NotificationQueued
+from schemas.events import NotificationQueued
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.deadlines.calendar import LONDON
 from services.kernel.messages.faults import Refused
@@ -20,21 +20,8 @@ from services.notify.preferences.model import (
     Subscription,
     widening,
 )
-from tests.unit.notify_cases import (
-    CASE,
-    CHILD,
-    DUTY,
-    LEAD,
-    NOW,
-    OTHER,
-    PACK,
-    arranged,
-    at,
-    council,
-    fact,
-    rule_for,
-    with_rules,
-)
+from tests.builders import CASE, CHILD, DUTY, LEAD, OTHER, alert_acknowledged, alert_reassigned
+from tests.unit.notify_cases import NOW, PACK, arranged, at, council, fact, rule_for, with_rules
 
 NIGHT = datetime(2026, 9, 7, 22, 0, tzinfo=LONDON).astimezone(UTC)
 MORNING = datetime(2026, 9, 8, 7, 30, tzinfo=LONDON).astimezone(UTC)
@@ -227,6 +214,9 @@ def test_kinds_widen_from_themselves_to_all() -> None:
     assert widening("plan.reviewed") == ("plan.reviewed", "*")
 
 
+SEEN, MOVED = alert_acknowledged(at=NOW + timedelta(hours=1)), alert_reassigned(at=NOW)
+
+
 def delivery(state: str, *, gathered: bool = False) -> Delivery:
     return Delivery(
         UUID(int=500),
@@ -239,20 +229,6 @@ def delivery(state: str, *, gathered: bool = False) -> Delivery:
         EMAIL,
         gathered,
     )
-
-
-SEEN = AlertAcknowledged(
-    child_id=CHILD, alert_id=fact().alert_id, acknowledged_by=LEAD, acknowledged_at=NOW + timedelta(hours=1)
-)
-MOVED = AlertReassigned(
-    child_id=CHILD,
-    alert_id=fact().alert_id,
-    from_id=LEAD,
-    to_id=OTHER,
-    role=Role.LEAD_PROFESSIONAL,
-    reason="new_lead_professional",
-    reassigned_at=NOW,
-)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What a statutory return's facts add to what is known."""
 
 from datetime import date
-from uuid import UUID
 
 import pytest
 
@@ -10,27 +9,9 @@ from schemas.events.codes import Location, PlacementKind
 from services.placement import history
 from services.placement.model import Episode, LookedAfterReview, MissingEpisode
 from services.placement.ssda903.codes import PLACEMENT_TYPE
+from tests.builders import CHILD, episode_reported, looked_after_review_reported, missing_episode_reported
 
-CHILD = UUID("00000000-0000-4000-8000-0000000000c1")
-EPISODE = UUID("00000000-0000-4000-8000-0000000000e1")
-
-
-def report(
-    year: int = 2025, *, ended_on: date | None = None, reason: str | None = None, legal_status: str = "C2"
-) -> e.LookedAfterEpisodeReported:
-    return e.LookedAfterEpisodeReported(
-        child_id=CHILD,
-        episode_id=EPISODE,
-        return_year=year,
-        started_on=date(2024, 5, 2),
-        reason_started="S",
-        legal_status=legal_status,
-        need="N1",
-        placement_type="U6",
-        placement_provider="PR4",
-        ended_on=ended_on,
-        reason_ended=reason,
-    )
+EPISODE = episode_reported().episode_id
 
 
 def after(*reports: e.LookedAfterEpisodeReported) -> Episode:
@@ -44,12 +25,12 @@ def after(*reports: e.LookedAfterEpisodeReported) -> Episode:
     return episode
 
 
-ENDED = report(2026, ended_on=date(2025, 8, 1), reason="E4A")
+ENDED = episode_reported(year=2026, ended_on=date(2025, 8, 1), reason_ended="E4A")
 
 
 def test_a_new_episode_starts_a_placement_of_the_past() -> None:
     """No case, no location: a return does not know them."""
-    (event,) = history.decide_episode(Episode(EPISODE), report())
+    (event,) = history.decide_episode(Episode(EPISODE), episode_reported())
 
     assert event == e.PlacementStarted(
         placement_id=EPISODE,
@@ -73,33 +54,33 @@ def test_an_episode_that_has_ended_starts_and_ends_one() -> None:
 def test_history_schedules_no_deadlines() -> None:
     produced = [
         *history.decide_episode(Episode(EPISODE), ENDED),
-        *history.decide_review(LookedAfterReview(EPISODE), review()),
-        *history.decide_missing(MissingEpisode(EPISODE), missing()),
+        *history.decide_review(LookedAfterReview(EPISODE), looked_after_review_reported()),
+        *history.decide_missing(MissingEpisode(EPISODE), missing_episode_reported()),
     ]
 
     assert all(isinstance(item, e.Event) for item in produced)
 
 
 def test_a_known_episode_that_is_reported_with_its_end_only_ends() -> None:
-    (event,) = history.decide_episode(after(report()), ENDED)
+    (event,) = history.decide_episode(after(episode_reported()), ENDED)
 
     assert isinstance(event, e.PlacementEnded)
     assert (event.ended_on, event.reason, event.origin) == (date(2025, 8, 1), "E4A", "ssda903")
 
 
 def test_the_same_report_again_produces_nothing() -> None:
-    assert history.decide_episode(after(report()), report()) == []
+    assert history.decide_episode(after(episode_reported()), episode_reported()) == []
     assert history.decide_episode(after(ENDED), ENDED) == []
 
 
 def test_an_end_without_a_reason_is_not_published_twice() -> None:
-    silent = report(2026, ended_on=date(2025, 8, 1))
+    silent = episode_reported(year=2026, ended_on=date(2025, 8, 1))
 
     assert history.decide_episode(after(silent), silent) == []
 
 
 def test_a_corrected_end_is_published_as_another_end() -> None:
-    corrected = report(2026, ended_on=date(2025, 8, 2), reason="E4A")
+    corrected = episode_reported(year=2026, ended_on=date(2025, 8, 2), reason_ended="E4A")
 
     (event,) = history.decide_episode(after(ENDED), corrected)
 
@@ -108,20 +89,20 @@ def test_a_corrected_end_is_published_as_another_end() -> None:
 
 
 def test_an_older_return_that_comes_later_changes_nothing() -> None:
-    older = report(2025, legal_status="V2", ended_on=date(2024, 9, 9), reason="E8")
+    older = episode_reported(year=2025, legal_status="V2", ended_on=date(2024, 9, 9), reason_ended="E8")
 
     assert history.decide_episode(after(ENDED), older) == []
     assert after(ENDED, older) == after(ENDED)
 
 
 def test_a_newer_return_updates_the_codes_of_the_known_episode() -> None:
-    episode = after(report(), report(2026, legal_status="V2"))
+    episode = after(episode_reported(), episode_reported(year=2026, legal_status="V2"))
 
     assert (episode.legal_status, episode.return_year, episode.version) == ("V2", 2026, 1)
 
 
 def test_a_newer_return_that_gives_no_end_leaves_the_known_end() -> None:
-    episode = after(ENDED, report(2027))
+    episode = after(ENDED, episode_reported(year=2027))
 
     assert (episode.status, episode.ended_on) == ("ended", date(2025, 8, 1))
 
@@ -155,38 +136,20 @@ def test_only_temporary_moves_employment_and_the_returns_own_other_are_other() -
     assert other == {"P3", "T0", "T1", "T2", "T3", "T4", "Z1", "Z11", "Z12", "Z13", "Z14"}
 
 
-def review(year: int = 2025, code: str = "PN1") -> e.LookedAfterReviewReported:
-    return e.LookedAfterReviewReported(
-        child_id=CHILD,
-        review_id=EPISODE,
-        return_year=year,
-        reviewed_on=date(2024, 6, 1),
-        review_code=code,
-    )
-
-
-def missing(year: int = 2025, ended_on: date | None = None) -> e.MissingEpisodeReported:
-    return e.MissingEpisodeReported(
-        child_id=CHILD,
-        missing_id=EPISODE,
-        return_year=year,
-        kind="missing",
-        started_on=date(2024, 7, 1),
-        ended_on=ended_on,
-    )
-
-
 def test_a_review_is_recorded_once_and_again_when_corrected() -> None:
     known = LookedAfterReview(EPISODE, 1, CHILD, 2025, date(2024, 6, 1), "PN1")
 
-    assert history.decide_review(known, review(2026)) == []
-    assert len(history.decide_review(known, review(2026, "PN2"))) == 1
-    assert history.decide_review(known, review(2024, "PN2")) == []
+    assert history.decide_review(known, looked_after_review_reported(year=2026)) == []
+    assert len(history.decide_review(known, looked_after_review_reported(year=2026, code="PN2"))) == 1
+    assert history.decide_review(known, looked_after_review_reported(year=2024, code="PN2")) == []
 
 
 def test_a_missing_episode_is_recorded_once_and_again_when_its_end_is_known() -> None:
     known = MissingEpisode(EPISODE, 1, CHILD, 2025, "missing", date(2024, 7, 1), None)
 
-    assert history.decide_missing(known, missing(2026)) == []
-    assert len(history.decide_missing(known, missing(2026, date(2024, 7, 3)))) == 1
-    assert history.decide_missing(known, missing(2024, date(2024, 7, 3))) == []
+    assert history.decide_missing(known, missing_episode_reported(year=2026)) == []
+    assert (
+        len(history.decide_missing(known, missing_episode_reported(year=2026, ended_on=date(2024, 7, 3))))
+        == 1
+    )
+    assert history.decide_missing(known, missing_episode_reported(year=2024, ended_on=date(2024, 7, 3))) == []

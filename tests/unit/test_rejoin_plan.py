@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
-from schemas.events import AlertAcknowledged, Event
 from services.kernel.messages.arrivals import Arrival
 from services.kernel.messages.faults import InvalidMessage
 from services.kernel.messages.record import Record
 from services.kernel.rejoin.plan import Horizon, Incoming, Learn, Own, Redo, Step, TakeBack, headless, plan
 from services.kernel.store.journal import JournalEntry
+from tests.builders import alert_acknowledged
 
 IDS = UUID("0f0e0d0c-0000-4000-8000-000000000000")
 NOON = datetime(2026, 9, 7, 12, tzinfo=UTC)
@@ -19,16 +19,12 @@ def an_id(name: str) -> UUID:
     return uuid5(IDS, name)
 
 
-def some_event() -> Event:
-    return AlertAcknowledged(child_id=IDS, alert_id=IDS, acknowledged_by="W-1", acknowledged_at=NOON)
-
-
 def own(
     name: str, *, cause: str, minute: int = 0, subject: str = "case", sequence: int = 1, published: int = 0
 ) -> Own:
     """One event of ours that the store has lost."""
     entry = JournalEntry(an_id(name), "t", an_id(subject), sequence, an_id("child"), IDS, an_id(cause), "{}")
-    return Own(entry, NOON + timedelta(minutes=minute), some_event(), published)
+    return Own(entry, NOON + timedelta(minutes=minute), alert_acknowledged(), published)
 
 
 def message(
@@ -48,7 +44,7 @@ def message(
         an_id(name),
         IDS,
         "t",
-        event=None if faulty else some_event(),
+        event=None if faulty else alert_acknowledged(),
         fault=InvalidMessage("malformed", "it is") if faulty else None,
     )
     return Incoming(arrival, NOON + timedelta(minutes=minute), published, acknowledged, partner)

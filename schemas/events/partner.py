@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 
 from schemas.events.base import Code, Day, Event, Moment
-from schemas.events.codes import AgencyKind, Concern
 from schemas.events.fields import Flag, in_order
+from schemas.events.intake import Referred, StatedConcerns
 
 ReturnYear = Annotated[int, Field(ge=1992, le=2100)]
 """The year in which the statutory return's reporting year ends: 2026 for April 2025 to March 2026."""
@@ -20,19 +20,14 @@ class _PartnerEvent(Event):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ReferralMade(_PartnerEvent, name="partner.referral_made", subject="child_id"):
+class ReferralMade(Referred, _PartnerEvent, name="partner.referral_made", subject="child_id"):
     """A partner agency refers a child."""
 
-    family_id: UUID | None = None
-    agency: AgencyKind
-    agency_id: Code
     agency_reference: Code | None = None
     """The agency's own number for this referral. A second message with it is the same referral sent again."""
-    locality: Code
-    concerns: tuple[Concern, ...] = Field(min_length=1, max_length=8)
+    concerns: StatedConcerns
     immediate_risk: Flag = False
     """The referrer believes the child may be suffering significant harm now."""
-    information_only: Flag = False
     made_at: Moment
 
 

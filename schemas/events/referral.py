@@ -4,28 +4,22 @@ from typing import Literal
 from uuid import UUID
 
 from schemas.events.base import Code, Event, Moment, RuleFired
-from schemas.events.codes import AgencyKind, Concern, Level
-from schemas.events.fields import Flag
+from schemas.events.codes import Concern, Level
+from schemas.events.intake import Referred
 
 
-class ReferralReceived(Event, name="referral.received", subject="referral_id"):
+class _OfReferral(Event):
+    referral_id: UUID
+
+
+class ReferralReceived(Referred, _OfReferral, name="referral.received", subject="referral_id"):
     """An agency has referred a child; the one-working-day clock to decide has started (deadline 1)."""
 
-    referral_id: UUID
-    family_id: UUID | None = None
-    agency: AgencyKind
-    agency_id: Code
-    agency_reference: Code | None = None
-    locality: Code
-    concerns: tuple[Concern, ...]
-    immediate_risk: Flag = False
-    information_only: Flag = False
     received_at: Moment
     channel: Literal["http", "bus"]
 
 
-class _ReferralDecided(Event):
-    referral_id: UUID
+class _ReferralDecided(_OfReferral):
     agency_id: Code
     locality: Code
     decided_at: Moment

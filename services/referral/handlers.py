@@ -1,6 +1,7 @@
 """All that the referral service reacts to."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from schemas.events import Event, ReferralMade
 from services.kernel.messages.faults import Refused
@@ -16,17 +17,7 @@ def on_referral_made(book: ReferralBook, event: ReferralMade, context: Context) 
     An unknown locality is received too: a child is not held up by a misspelt code, the county's duty team
     gets the case.
     """
-    intake = Intake(
-        child_id=event.child_id,
-        family_id=event.family_id,
-        agency=event.agency,
-        agency_id=event.agency_id,
-        agency_reference=event.agency_reference,
-        locality=event.locality,
-        concerns=event.concerns,
-        immediate_risk=event.immediate_risk,
-        information_only=event.information_only,
-    )
+    intake = Intake.of(event)
     if book.known(intake) is not None:
         return []
     return _receive(book, intake, context, channel="bus")
@@ -37,10 +28,10 @@ def receive_referral(book: ReferralBook, command: ReceiveReferral, context: Cont
     localities = [locality.code for locality in book.pack.localities]
     if command.locality not in localities:
         raise Refused(f"There is no locality {command.locality}: use one of {', '.join(localities)}.")
-    known = book.known(command.intake())
+    known = book.known(command)
     if known is not None:
         raise Refused(f"You have already made this referral, it is {known}: look at /referrals/{known}.")
-    return _receive(book, command.intake(), context, channel="http")
+    return _receive(book, command, context, channel="http")
 
 
 def decide_referral(book: ReferralBook, command: DecideReferral, context: Context) -> Sequence[Produced]:
@@ -49,7 +40,9 @@ def decide_referral(book: ReferralBook, command: DecideReferral, context: Contex
     return policy.decide_triage(referral, command, pack=book.pack, now=context.now)
 
 
-def _receive(book: ReferralBook, intake: Intake, context: Context, *, channel: str) -> Sequence[Produced]:
+def _receive(
+    book: ReferralBook, intake: Intake, context: Context, *, channel: Literal["http", "bus"]
+) -> Sequence[Produced]:
     return policy.decide_receipt(
         intake,
         referral_id=context.id("referral"),

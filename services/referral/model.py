@@ -2,33 +2,31 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, model_validator
 
-from schemas.events import Code
-from schemas.events.codes import AgencyKind, Concern
-from schemas.events.fields import Flag
+from schemas.events import Code, ReferralMade, ReferralReceived
+from schemas.events.base import PlainClasses
+from schemas.events.intake import Referred, StatedConcerns
 from services.kernel.processing.service import Command
 
 Outcome = Literal["accept", "redirect", "close"]
 CloseReason = Literal["no_further_action", "information_only", "duplicate"]
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class _AboutChild(BaseModel, metaclass=PlainClasses):
+    child_id: UUID
+
+
+class Intake(Referred, _AboutChild):
     """What an agency says about a child, whichever way it comes in."""
 
-    child_id: UUID
-    agency: AgencyKind
-    agency_id: str
-    locality: str
-    concerns: tuple[Concern, ...]
-    family_id: UUID | None = None
-    agency_reference: str | None = None
-    immediate_risk: bool = False
-    information_only: bool = False
+    @classmethod
+    def of(cls, event: ReferralMade | ReferralReceived) -> Self:
+        """Return what an event says."""
+        return cls.model_validate(event, from_attributes=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +42,10 @@ class Referral:
     decided_by: str | None = None
 
 
-class ReceiveReferral(Command):
+class ReceiveReferral(Intake, Command):
     """An agency refers a child. Ids and codes only: names are exchanged in the case record, not here."""
 
-    child_id: UUID
-    family_id: UUID | None = None
-    agency: AgencyKind
-    agency_id: Code
-    agency_reference: Code | None = None
-    locality: Code
-    concerns: Annotated[tuple[Concern, ...], Field(min_length=1, max_length=8)]
-    immediate_risk: Flag = False
-    information_only: Flag = False
-
-    def intake(self) -> Intake:
-        """Return what the agency says."""
-        return Intake(
-            child_id=self.child_id,
-            family_id=self.family_id,
-            agency=self.agency,
-            agency_id=self.agency_id,
-            agency_reference=self.agency_reference,
-            locality=self.locality,
-            concerns=self.concerns,
-            immediate_risk=self.immediate_risk,
-            information_only=self.information_only,
-        )
+    concerns: StatedConcerns
 
 
 class DecideReferral(Command):

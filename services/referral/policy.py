@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal, TypedDict
 from uuid import UUID
 
 from schemas import events as e
@@ -11,7 +12,7 @@ from services.kernel.deadlines.rules import schedule
 from services.kernel.messages.faults import Refused
 from services.kernel.processing.service import Produced
 from services.referral.conditions import ReferralFacts
-from services.referral.model import DecideReferral, Intake, Referral
+from services.referral.model import DecideReferral, Intake, Outcome, Referral
 from services.referral.pack import ReferralPack, TriageAdvice
 
 TRIAGE = "triage_decision"
@@ -20,11 +21,26 @@ TRIAGE = "triage_decision"
 ReferralEvent = e.ReferralReceived | e.ReferralAccepted | e.ReferralRedirected | e.ReferralClosed
 
 
+class _OfDecision(TypedDict):
+    """What every decision on a referral publishes, whichever it is."""
+
+    referral_id: UUID
+    child_id: UUID
+    agency_id: str
+    locality: str
+    decided_at: datetime
+    decided_by: str
+    recommended: Outcome
+    override_reason: str | None
+    policy_version: str
+    rules: tuple[e.RuleFired, ...]
+
+
 def decide_receipt(
     intake: Intake,
     *,
     referral_id: UUID,
-    channel: str,
+    channel: Literal["http", "bus"],
     pack: ReferralPack,
     calendar: WorkingCalendar,
     now: datetime,
@@ -33,18 +49,10 @@ def decide_receipt(
     rule = pack.deadlines.triage_decision
     return [
         e.ReferralReceived(
+            **dict(intake),
             referral_id=referral_id,
-            child_id=intake.child_id,
-            family_id=intake.family_id,
-            agency=intake.agency,
-            agency_id=intake.agency_id,
-            agency_reference=intake.agency_reference,
-            locality=intake.locality,
-            concerns=intake.concerns,
-            immediate_risk=intake.immediate_risk,
-            information_only=intake.information_only,
             received_at=now,
-            channel="bus" if channel == "bus" else "http",
+            channel=channel,
         ),
         Schedule(
             about=referral_id,
@@ -89,18 +97,18 @@ def decide_triage(
             f"The policy advises to {advice.recommend} ({advice.words}):"
             f" give an override_reason to {outcome}."
         )
-    common = {
-        "referral_id": referral.referral_id,
-        "child_id": intake.child_id,
-        "agency_id": intake.agency_id,
-        "locality": intake.locality,
-        "decided_at": now,
-        "decided_by": command.decided_by,
-        "recommended": advice.recommend,
-        "override_reason": command.override_reason if outcome != advice.recommend else None,
-        "policy_version": pack.pack.version,
-        "rules": (advice.fired,),
-    }
+    common = _OfDecision(
+        referral_id=referral.referral_id,
+        child_id=intake.child_id,
+        agency_id=intake.agency_id,
+        locality=intake.locality,
+        decided_at=now,
+        decided_by=command.decided_by,
+        recommended=advice.recommend,
+        override_reason=command.override_reason if outcome != advice.recommend else None,
+        policy_version=pack.pack.version,
+        rules=(advice.fired,),
+    )
     decision: ReferralEvent
     match outcome:
         case "accept":
@@ -124,18 +132,9 @@ def evolve(referral: Referral, event: ReferralEvent) -> Referral:
     referral = replace(referral, version=referral.version + 1)
     match event:
         case e.ReferralReceived():
-            intake = Intake(
-                child_id=event.child_id,
-                family_id=event.family_id,
-                agency=event.agency,
-                agency_id=event.agency_id,
-                agency_reference=event.agency_reference,
-                locality=event.locality,
-                concerns=event.concerns,
-                immediate_risk=event.immediate_risk,
-                information_only=event.information_only,
+            return replace(
+                referral, status="received", intake=Intake.of(event), received_at=event.received_at
             )
-            return replace(referral, status="received", intake=intake, received_at=event.received_at)
         case e.ReferralAccepted():
             return _decided(replace(referral, status="accepted"), event)
         case e.ReferralRedirected():

@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import text
 
 from schemas.events import ReferralMade
-from schemas.events.codes import AgencyKind, Concern
 from services.kernel.postgres.connection import Connection, Row
 from services.kernel.processing.service import Message
 from services.kernel.store.cursors import Key, ListPart
@@ -175,22 +174,11 @@ async def figures(connection: Connection) -> list[tuple[str, str, int]]:
 
 
 def _referral(row: Row) -> Referral:
-    intake = Intake(
-        child_id=row.child_id,
-        family_id=row.family_id,
-        agency=AgencyKind(row.agency),
-        agency_id=row.agency_id,
-        agency_reference=row.agency_reference,
-        locality=row.locality,
-        concerns=tuple(Concern(code) for code in row.concerns),
-        immediate_risk=row.immediate_risk,
-        information_only=row.information_only,
-    )
     return Referral(
         referral_id=row.referral_id,
         version=row.version,
         status=row.status,
-        intake=intake,
+        intake=Intake.model_validate(row, from_attributes=True),
         received_at=row.received_at,
         decided_at=row.decided_at,
         decided_by=row.decided_by,

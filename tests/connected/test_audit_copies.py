@@ -1,6 +1,7 @@
 """Copies of cases, along a case's whole life: right copies are clean, and each kind of wrong one is found."""
 
 import asyncio
+from typing import Literal
 
 import pytest
 
@@ -32,7 +33,11 @@ async def test_copies_are_right_along_a_cases_whole_life(auditor: Auditor, store
     await carry(stores)
     await auditor.report(code=0)
     assert await stores["placement"].rows("SELECT level, status FROM known_cases") == [(4, "open")]
-    for outcome, expected in (("step_down", (3, "open")), ("close", (3, "closed"))):
+    outcomes: tuple[tuple[Literal["step_down", "close"], tuple[int, str]], ...] = (
+        ("step_down", (3, "open")),
+        ("close", (3, "closed")),
+    )
+    for outcome, expected in outcomes:
         command = ReviewPlan(case_id=done.case_id, outcome=outcome, reviewed_by="W-1")
         await stores["assessment"].execute(command)
         await carry(stores)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from schemas.events.codes import Role
+from schemas.events.codes import AgencyKind, Role
 from services.county.acts import Act, Doing
 from services.county.casework import assessed_from
 from services.county.placing import OBJECTIVES
@@ -56,7 +56,7 @@ def test_decisions_of_one_turn_are_of_different_places() -> None:
         ReferralSeen(
             referral_id=referral_id,
             child_id=referral_id,
-            agency="police",
+            agency=AgencyKind.POLICE,
             locality=place,
             immediate_risk=True,
             received_at=MONDAY,

@@ -19,7 +19,9 @@ CALENDAR = WorkingCalendar()
 def rule(limit: int, unit: str, count_from: str = "next_day", **more: Any) -> DeadlineRule:
     """Return a rule with the fields that matter to a test."""
     fields = {"words": "Do it", "starts": "now", "source": "a test", "confidence": "H", "due_soon_before": 0}
-    return DeadlineRule(**fields | {"limit": limit, "unit": unit, "count_from": count_from} | more)
+    return DeadlineRule.model_validate(
+        fields | {"limit": limit, "unit": unit, "count_from": count_from} | more
+    )
 
 
 def london(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:

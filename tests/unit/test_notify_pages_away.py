@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import Response
+from pydantic import SecretStr
 
 from services.cli.catalogue import ServiceName, served
 from services.kernel.base.clock import SystemClock
@@ -21,7 +22,7 @@ NOWHERE = Settings(
     kafka="127.0.0.1:1",
     policy=Path("deploy/policies/cambridgeshire.yaml"),
     sign_in="demo",
-    session_secret=SECRET,
+    session_secret=SecretStr(SECRET),
 )
 
 

@@ -15,6 +15,7 @@ from services.notify.delivery.model import Delivery, decide_proof, decide_withdr
 from services.notify.delivery.policy import check_preference, decide_deliveries
 from services.notify.preferences.model import (
     Arrangements,
+    Choice,
     ChoosePreference,
     QuietHours,
     Subscription,
@@ -179,7 +180,7 @@ def test_deciding_twice_makes_the_same_deliveries_and_a_reminder_another() -> No
 @pytest.mark.parametrize(
     "kind", ["deadline.overdue:assessment", "deadline.overdue:*", "deadline.due:*", "exit_interview.overdue"]
 )
-def test_what_can_be_urgent_cannot_be_switched_off(choice: str, kind: str) -> None:
+def test_what_can_be_urgent_cannot_be_switched_off(choice: Choice, kind: str) -> None:
     """The refusal says why."""
     command = ChoosePreference(worker_id=LEAD, kind=kind, channel=EMAIL, choice=choice)
     with pytest.raises(Refused, match="urgent alerts always come at once"):
@@ -190,7 +191,7 @@ def test_what_can_be_urgent_cannot_be_switched_off(choice: str, kind: str) -> No
     ("kind", "choice"),
     [("*", "off"), ("plan.reviewed", "off"), ("deadline.due_soon:*", "digest"), ("deadline.overdue:*", None)],
 )
-def test_everything_else_is_ones_own_choice(kind: str, choice: str | None) -> None:
+def test_everything_else_is_ones_own_choice(kind: str, choice: Choice | None) -> None:
     """`*` is allowed: it does not reach what is urgent. So is taking a choice back."""
     command = ChoosePreference(worker_id=LEAD, kind=kind, channel=EMAIL, choice=choice)
     check_preference(command, council=council())

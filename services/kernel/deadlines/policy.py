@@ -7,7 +7,7 @@ it never blocks work.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 from uuid import UUID
 
 from schemas import events as e
@@ -147,21 +147,24 @@ def decide(deadline: Deadline, intent: Intent, *, now: datetime) -> list[Deadlin
         return _schedule(deadline, intent)
     if deadline.state in SETTLED:
         return []
-    common = _common(deadline)
     match intent:
         case Meet():
             late = deadline.dates is not None and intent.at >= deadline.dates.due_at
-            return [e.DeadlineMet(**common, met_at=intent.at, late=late)]
+            return [e.DeadlineMet(**_common(deadline), met_at=intent.at, late=late)]
         case Waive():
-            return [e.DeadlineWaived(**common, reason=intent.reason, waived_by=intent.by, waived_at=now)]
+            return [
+                e.DeadlineWaived(
+                    **_common(deadline), reason=intent.reason, waived_by=intent.by, waived_at=now
+                )
+            ]
         case Pause():
             if deadline.state == "paused":
                 return []
-            return [e.DeadlinePaused(**common, reason=intent.reason, paused_at=now)]
+            return [e.DeadlinePaused(**_common(deadline), reason=intent.reason, paused_at=now)]
         case Extend():
             return [
                 e.DeadlineExtended(
-                    **common | {"due_at": intent.dates.due_at},
+                    **_common(deadline, due_at=intent.dates.due_at),
                     due_soon_at=intent.dates.due_soon_at,
                     due_from=intent.dates.due_from,
                     reason=intent.reason,
@@ -242,13 +245,28 @@ def _schedule(deadline: Deadline, intent: Schedule) -> list[DeadlineEvent]:
     ]
 
 
-def _common(deadline: Deadline) -> dict[str, object]:
-    assert deadline.dates is not None  # noqa: S101 - only an absent deadline has no dates
+class _OfDeadline(TypedDict):
+    """What every event of a deadline publishes, whichever it is."""
+
+    deadline_id: UUID
+    about: UUID
+    child_id: UUID
+    case_id: UUID | None
+    kind: str
+    due_at: datetime
+
+
+def _common(deadline: Deadline, *, due_at: datetime | None = None) -> _OfDeadline:
+    """Return the fields, with another `due_at` than the deadline's where one is given."""
+    about, child_id, dates = deadline.about, deadline.child_id, deadline.dates
+    if about is None or child_id is None or dates is None:
+        message = f"deadline {deadline.deadline_id} is absent: only its scheduling can be published"
+        raise ValueError(message)
     return {
         "deadline_id": deadline.deadline_id,
-        "about": deadline.about,
-        "child_id": deadline.child_id,
+        "about": about,
+        "child_id": child_id,
         "case_id": deadline.case_id,
         "kind": deadline.kind,
-        "due_at": deadline.dates.due_at,
+        "due_at": dates.due_at if due_at is None else due_at,
     }

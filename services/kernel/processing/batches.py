@@ -336,7 +336,10 @@ def frames(error: BaseException) -> str:
 
 
 def parked_event(letter: Letter, *, service: str, now: datetime) -> EventParked:
-    """Return the alarm for a dead letter."""
+    """Return the alarm for a dead letter that is parked; one that only waits is not announced."""
+    if letter.reason == "waiting":
+        message = f"dead letter {letter.dead_letter_id} only waits: there is nothing to announce"
+        raise ValueError(message)
     try:
         child_id = UUID((letter.record.key or b"").decode())
     except ValueError:

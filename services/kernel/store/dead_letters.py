@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from services.kernel.messages.faults import Reason
 from services.kernel.messages.record import Record
 from services.kernel.postgres.connection import Connection, Row
 
@@ -108,7 +109,7 @@ class Letter:
     record: Record
     message_id: UUID
     type: str | None
-    reason: str
+    reason: Reason | Literal["waiting"]
     words: str
     traceback: str | None = None
     attempts: int = 1

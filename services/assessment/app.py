@@ -9,7 +9,7 @@ from services.kernel.pack.model import load_pack
 from services.kernel.processing.service import Service
 
 
-def build(settings: Settings) -> Service[CaseBook]:
+def build(settings: Settings) -> Service[CaseBook, CaseStore]:
     """Return the service under the council's policy pack. Raises PackError when the pack has mistakes."""
     pack = load_pack(settings.policy, AssessmentPack)
     return Service(

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from schemas import events as e
 from services.assessment import queries as assessment
+from services.assessment.book import CaseBook
 from services.assessment.store import CaseStore
 from services.cli.catalogue import SERVICES, ServiceName, service_of
 from services.kernel.audit.findings import Check
@@ -12,6 +14,7 @@ from services.kernel.audit.queries import Aggregate, Copied
 from services.kernel.audit.within import Audited, Net, Own
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.connection import Connection, Engine
+from services.kernel.processing.service import Service
 from services.notify.queries import auditing as notify
 from services.placement import queries as placement
 from services.referral.queries import count_net as count_referrals
@@ -88,21 +91,26 @@ async def audited_stores(settings: Settings) -> AsyncIterator[list[Audited]]:
             engine = Engine(settings.database_of(name), size=CONNECTIONS, application="leadline-audit")
             stack.push_async_callback(engine.dispose)
             service = service_of(name, settings)
-            net = _net_of(name, service.store)
+            net = _net_of(name, service)
             stores.append(
                 Audited(service, engine, AGGREGATES[name], net, OWN.get(name, ()), COPIES.get(name, ()))
             )
         yield stores
 
 
-def _net_of(name: ServiceName, store: object) -> Net | None:
+def _net_of(name: ServiceName, service: Service[Any, Any]) -> Net | None:
     """Return what counts a service's net; None where nothing hangs in one."""
-    if name is ServiceName.REFERRAL:
-        return count_referrals
-    if name is not ServiceName.ASSESSMENT:
-        return None
-    assert isinstance(store, CaseStore)  # noqa: S101 - wired so in its app.py
-    leaders = list(store.roster.leaders)
+    match name:
+        case ServiceName.REFERRAL:
+            return count_referrals
+        case ServiceName.ASSESSMENT:
+            return _net_of_cases(service)
+        case _:
+            return None
+
+
+def _net_of_cases(service: Service[CaseBook, CaseStore]) -> Net:
+    leaders = list(service.store.roster.leaders)
 
     async def count(connection: Connection) -> dict[str, int]:
         net = await assessment.count_net(connection, leaders=leaders)

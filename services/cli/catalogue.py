@@ -35,7 +35,7 @@ def extras_of(name: ServiceName) -> "Extras | None":
     return extras
 
 
-def service_of(name: ServiceName, settings: "Settings") -> "Service[Any]":
+def service_of(name: ServiceName, settings: "Settings") -> "Service[Any, Any]":
     """Return a service, wired under the settings' policy pack. Raises PackError."""
     return build_of(name)(settings)
 

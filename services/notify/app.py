@@ -28,7 +28,7 @@ from services.notify.referrers.store import updates as agency_updates
 from services.notify.store.batch import NotifyStore
 
 
-def build(settings: Settings) -> Service[NotifyBook]:
+def build(settings: Settings) -> Service[NotifyBook, NotifyStore]:
     """Return the service under the council's policy pack.
 
     Raises PackError when the pack has mistakes, or says of an event neither whom it alerts nor that it is

@@ -37,7 +37,7 @@ LIMIT = 200
 
 
 async def escalate_once(
-    service: Service[NotifyBook], engine: Engine, clock: Clock, *, limit: int = LIMIT
+    service: Service[NotifyBook, NotifyStore], engine: Engine, clock: Clock, *, limit: int = LIMIT
 ) -> int:
     """Take the next step of up to `limit` alerts in one transaction; return how many there were.
 
@@ -68,7 +68,7 @@ async def escalate_once(
     return len(alerts)
 
 
-async def begin_absence(service: Service[NotifyBook], engine: Engine, clock: Clock) -> bool:
+async def begin_absence(service: Service[NotifyBook, NotifyStore], engine: Engine, clock: Clock) -> bool:
     """Let one absence begin: its open alerts go to who stands in. Return whether there was one."""
     now = clock.now()
     async with engine.begin() as connection:
@@ -116,7 +116,7 @@ class DueScanner(Part):
     """Looks every `interval` seconds of real time, without pause while there is much."""
 
     def __init__(
-        self, service: Service[NotifyBook], engine: Engine, clock: Clock, *, interval: float
+        self, service: Service[NotifyBook, NotifyStore], engine: Engine, clock: Clock, *, interval: float
     ) -> None:
         super().__init__()
         self._service = service
@@ -138,8 +138,10 @@ class DueScanner(Part):
         await release_held(self._engine, self._clock)
 
 
-async def _book(service: Service[NotifyBook], connection: Connection, alerts: Sequence[Alert]) -> NotifyBook:
-    store = _store(service)
+async def _book(
+    service: Service[NotifyBook, NotifyStore], connection: Connection, alerts: Sequence[Alert]
+) -> NotifyBook:
+    store = service.store
     book = NotifyBook(await store.council(connection))
     book.know(alerts=alerts)
     children = sorted({alert.facts.child_id for alert in alerts})
@@ -190,8 +192,3 @@ def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], context:
             template="reminder" if fresh is None else None,
         )
     return produced
-
-
-def _store(service: Service[NotifyBook]) -> NotifyStore:
-    assert isinstance(service.store, NotifyStore)  # noqa: S101 - wired so in app.py
-    return service.store

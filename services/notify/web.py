@@ -28,6 +28,7 @@ from services.notify.pages import pages
 from services.notify.queries import lists as reading
 from services.notify.queries import rates
 from services.notify.queries.lists import AlertFilter, Sort, State
+from services.notify.store.batch import NotifyStore
 
 __all__ = ["pages", "router", "router_under"]
 
@@ -45,7 +46,7 @@ class Snooze(Command):
     until: Moment
 
 
-def router(executor: CommandExecutor[NotifyBook]) -> APIRouter:
+def router(executor: CommandExecutor[NotifyBook, NotifyStore]) -> APIRouter:
     """Return the routes of the notify service's API."""
     routes = APIRouter(route_class=BodyRoute, tags=["notify"], responses=ALWAYS)
 
@@ -125,7 +126,7 @@ def router(executor: CommandExecutor[NotifyBook]) -> APIRouter:
 def router_under(settings: Settings) -> Router:
     """Return `router` with what depends on the settings: receipts of GOV.UK Notify."""
 
-    def configured(executor: CommandExecutor[NotifyBook]) -> APIRouter:
+    def configured(executor: CommandExecutor[NotifyBook, NotifyStore]) -> APIRouter:
         routes = router(executor)
         receipts_api.add(routes, executor, settings.govuk_notify_callback_token)
         return routes

@@ -10,7 +10,7 @@ from services.referral.pack import ReferralPack
 from services.referral.store import ReferralStore
 
 
-def build(settings: Settings) -> Service[ReferralBook]:
+def build(settings: Settings) -> Service[ReferralBook, ReferralStore]:
     """Return the service under the council's policy pack. Raises PackError when the pack has mistakes.
 
     Partners are independent of each other: a malformed message of one must never hold up another agency's

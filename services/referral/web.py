@@ -31,10 +31,9 @@ class Decision(Command):
     close_reason: CloseReason | None = None
 
 
-def router(executor: CommandExecutor[ReferralBook]) -> APIRouter:
+def router(executor: CommandExecutor[ReferralBook, ReferralStore]) -> APIRouter:
     """Return the routes of the referral service."""
     routes = APIRouter(route_class=BodyRoute, tags=["referral"], responses=ALWAYS)
-    assert isinstance(executor.service.store, ReferralStore)  # noqa: S101 - wired so in app.py
     pack = executor.service.store.pack
 
     @routes.post("/referrals", status_code=201, responses=TO_COMMANDS, summary="Refer a child")

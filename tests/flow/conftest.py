@@ -47,12 +47,12 @@ class MovableClock:
 class Bench:
     """One service with everything around it that is ours."""
 
-    service: Service[Any]
+    service: Service[Any, Any]
     engine: Engine
     clock: MovableClock
     settings: Settings
     delivery: BatchProcessor[Any] = field(init=False)
-    executor: CommandExecutor[Any] = field(init=False)
+    executor: CommandExecutor[Any, Any] = field(init=False)
     replay: Replay[Any] = field(init=False)
     _offset: int = 0
 

@@ -224,7 +224,7 @@ async def test_a_database_that_is_away_for_a_moment_is_waited_for(
     async def away(connection: object, book: object) -> None:
         if next(failures, None) is not None:
             raise CannotConnectNowError("starting up")
-        await save(connection, book)  # type: ignore[arg-type]
+        await save(connection, book)
 
     monkeypatch.setattr(bench_.service.store, "save", away)
     await bench_.deliver(accepted(1), accepted(2))
@@ -242,7 +242,7 @@ async def test_an_event_that_meets_somebody_else_s_write_looks_once_more_before_
     async def taken(connection: object, book: object) -> None:
         if next(failures, None) is not None:
             raise UniqueViolationError("taken")
-        await save(connection, book)  # type: ignore[arg-type]
+        await save(connection, book)
 
     monkeypatch.setattr(bench_.service.store, "save", taken)
     await bench_.deliver(accepted(1))

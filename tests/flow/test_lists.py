@@ -99,7 +99,7 @@ class Kind:
 
     service: str
     build: Callable[[Settings], Service[Any]]
-    routes: Callable[[CommandExecutor[Any]], APIRouter]
+    routes: Callable[[CommandExecutor[Any, Any]], APIRouter]
     path: str
     row_id: str
     add: Callable[[Bench, int], Awaitable[None]]

@@ -16,7 +16,7 @@ from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import is_conflict, is_transient
 from services.kernel.processing.publication import number, write
-from services.kernel.processing.service import B, Command, Context, Service
+from services.kernel.processing.service import B, Command, Context, S_co, Service
 from services.kernel.store import requests
 from services.kernel.store.requests import Answer
 
@@ -29,11 +29,11 @@ Respond = Callable[[B, Sequence[Event]], dict[str, Any]]
 """From the book after the command, and the events it produced, to the answer's body."""
 
 
-class CommandExecutor(Generic[B]):
+class CommandExecutor(Generic[B, S_co]):
     """Executes one service's commands."""
 
     def __init__(
-        self, service: Service[B], engine: Engine, clock: Clock, *, calendar: WorkingCalendar
+        self, service: Service[B, S_co], engine: Engine, clock: Clock, *, calendar: WorkingCalendar
     ) -> None:
         self.service = service
         self.engine = engine
@@ -75,7 +75,7 @@ class CommandExecutor(Generic[B]):
         cause = request_id(self.service.name, key)
         context = Context(now, cause, cause, self._calendar)
         async with self.engine.begin() as connection:
-            book = await self.service.store.load(connection, [command])
+            book: B = await self.service.store.load(connection, [command])
             handler = self.service.commands[type(command)]
             produced = number(book, handler(book, command, context), context)
             events = await write(connection, self.service.store, book, produced, now=now)

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeVar as TypeVarWithDefault
 
 from schemas.events import Event
 from schemas.events.base import PlainClasses
@@ -71,6 +72,9 @@ class Store(Protocol[B]):
         ...
 
 
+S_co = TypeVarWithDefault("S_co", bound=Store[Any], default=Store[B], covariant=True)
+"""A service's own store. Left out where the kernel's methods are all that is needed."""
+
 Handler = Callable[[Any, Any, Context], Sequence[Produced]]
 """`handler(book, message, context)` returns what happens: pure, and it changes nothing itself.
 
@@ -88,11 +92,11 @@ CountDue = Callable[[Connection, datetime], Awaitable[int]]
 
 
 @dataclass(frozen=True)
-class Service(Generic[B]):
+class Service(Generic[B, S_co]):
     """One service's table of contents. `handlers` shows all it reacts to."""
 
     name: str
-    store: Store[B]
+    store: S_co
     handlers: Mapping[type[Event], Handler]
     commands: Mapping[type[Command], Handler] = field(default_factory=dict)
     calendar: WorkingCalendar = field(default_factory=WorkingCalendar)

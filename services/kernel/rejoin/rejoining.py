@@ -122,12 +122,12 @@ class Rejoin(Generic[B]):
 
     async def _take_back_parked(self, found: Gathered) -> None:
         """Set aside again what was set aside, unless it has been replayed since."""
-        alarms = [own for own in found.own.values() if isinstance(own.event, EventParked)]
+        alarms = [(own, own.event) for own in found.own.values() if isinstance(own.event, EventParked)]
         causes = {
             own.entry.causation_id for own in found.own.values() if not isinstance(own.event, EventParked)
         }
         gone, again = [], []
-        for own in alarms:
+        for own, alarm in alarms:
             del found.own[own.entry.event_id]
             message = own.entry.causation_id
             incoming = found.incoming.get(message)
@@ -136,9 +136,8 @@ class Rejoin(Generic[B]):
                 await rejoin_store.restore(connection, [(own.entry, own.time)])
                 if incoming is not None:
                     letter = letter_of(incoming.arrival, state="parked")
-                    assert isinstance(own.event, EventParked)  # noqa: S101 - chosen so above
                     await inbox.claim(connection, [message], now=now)
-                    await dead_letters.park(connection, [_as_told(letter, own.event)], now=now)
+                    await dead_letters.park(connection, [_as_told(letter, alarm)], now=now)
                     found.letters[message] = letter
             self._report.taken_back[own.entry.type] += 1
             if incoming is None:

@@ -159,20 +159,18 @@ def operation_id(route: APIRoute) -> str:
 
 def install_errors(app: FastAPI) -> None:
     """Answer refusals, invalid input and what is not served as RFC 9457 problems that say what to do."""
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, not_served)
+    app.exception_handler(Refused)(_refused)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(not_served)
 
 
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refused)  # noqa: S101 - registered for this class only
+async def _refused(_request: Request, error: Refused) -> JSONResponse:
     status = 404 if error.missing else 409
     title = "Not found" if error.missing else "Not possible now"
     return problem(status, title, error.sentence)
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
     # Places and sentences, never the values that came in: they may be personal.
     mistakes = [
         {
@@ -184,9 +182,8 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, "The request has mistakes", "Correct the fields named below.", mistakes=mistakes)
 
 
-async def not_served(_request: Request, error: Exception) -> JSONResponse:
+async def not_served(_request: Request, error: HTTPException) -> JSONResponse:
     """Answer what the framework itself refuses: an unknown path or method, a body that cannot be read."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     answer = problem(error.status_code, HTTPStatus(error.status_code).phrase, error.detail)
     answer.headers.update(error.headers or {})
     return answer

@@ -23,8 +23,8 @@ from services.kernel.web.pages.routes import shell_routes
 from services.kernel.web.pages.shell import Shell, wants_page
 from services.kernel.web.status import Bridge, look, rested
 
-Router = Callable[[CommandExecutor[Any]], APIRouter]
-Pages = Callable[[CommandExecutor[Any], Shell], APIRouter]
+Router = Callable[[CommandExecutor[Any, Any]], APIRouter]
+Pages = Callable[[CommandExecutor[Any, Any], Shell], APIRouter]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     describe(app)
     shell = Shell(settings, clock) if any(item.pages for item in served) else None
     if shell is not None:
-        app.add_exception_handler(HTTPException, _not_served_by(shell))
+        app.exception_handler(HTTPException)(_not_served_by(shell))
     for error in (*STORE_ERRORS, OSError):
         app.add_exception_handler(error, _store_away)
     for item, executor in zip(served, executors, strict=True):
@@ -133,8 +133,8 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     return app
 
 
-def _not_served_by(shell: Shell) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def answer(request: Request, error: Exception) -> Response:
+def _not_served_by(shell: Shell) -> Callable[[Request, HTTPException], Awaitable[Response]]:
+    async def answer(request: Request, error: HTTPException) -> Response:
         """Answer an address that names nothing: a person with a page, a program with a problem."""
         return await (shell.trouble if wants_page(request) else not_served)(request, error)
 
@@ -149,7 +149,7 @@ async def _store_away(_request: Request, error: Exception) -> Response:
     return problem(503, "Not possible now", detail)
 
 
-def _operations(executor: CommandExecutor[Any], bridge: Bridge) -> APIRouter:
+def _operations(executor: CommandExecutor[Any, Any], bridge: Bridge) -> APIRouter:
     name = executor.service.name
     routes = APIRouter(tags=["operations"], responses=problems(503))
 

@@ -22,7 +22,7 @@ from services.kernel.processing.service import Service
 from services.kernel.worker.faust_worker import create_app, run
 from services.kernel.worker.watch import BusWatch
 
-Build = Callable[[Settings], Service[Any]]
+Build = Callable[[Settings], Service[Any, Any]]
 Extras = Callable[[Settings, Engine, Clock], Sequence[Part]]
 
 LAG_SECONDS = 5.0

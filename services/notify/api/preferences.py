@@ -65,7 +65,7 @@ class ChosenKeyWorker(Command):
     assigned_by: Code
 
 
-def add(routes: APIRouter, executor: CommandExecutor[NotifyBook]) -> None:
+def add(routes: APIRouter, executor: CommandExecutor[NotifyBook, NotifyStore]) -> None:
     """Add the routes."""
 
     async def done(command: Command, key: str) -> dict[str, Any]:
@@ -75,9 +75,7 @@ def add(routes: APIRouter, executor: CommandExecutor[NotifyBook]) -> None:
         "/workers/{worker_id}/arrangements", responses=problems(404), summary="What somebody has arranged"
     )
     async def arranged(worker_id: WorkerId) -> dict[str, Any]:
-        store = executor.service.store
-        assert isinstance(store, NotifyStore)  # noqa: S101 - wired so in app.py
-        check_practitioner(worker_id, store.pack)
+        check_practitioner(worker_id, executor.service.store.pack)
         async with executor.engine.connect() as connection:
             known = await preference_store.load(connection, None)
         hours = known.quiet_hours.get(worker_id)

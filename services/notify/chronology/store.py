@@ -83,10 +83,9 @@ def occurred_at(event: Event, published_at: datetime) -> datetime:
     the day's beginning. So imported history stands where it belongs, and today's events in their order.
     """
     field = OCCURRED.get(type(event))
-    stated = published_at if field is None else getattr(event, field)
+    stated: date = published_at if field is None else getattr(event, field)
     if isinstance(stated, datetime):
         return stated
-    assert isinstance(stated, date)  # noqa: S101 - OCCURRED names moments and days
     calendar = WorkingCalendar()
     return published_at if stated == calendar.london_date(published_at) else calendar.start_of_day(stated)
 

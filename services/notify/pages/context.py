@@ -15,6 +15,7 @@ from services.kernel.web.pages.lists import address_with
 from services.kernel.web.pages.shell import Shell, Visit
 from services.notify.book import NotifyBook
 from services.notify.pack.model import NotifyPack
+from services.notify.store.batch import NotifyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class PageContext:
     """What every page of notify's is made with."""
 
     shell: Shell
-    executor: CommandExecutor[NotifyBook]
+    executor: CommandExecutor[NotifyBook, NotifyStore]
     pack: NotifyPack
     channels: frozenset[Channel]
     """Those that this installation can send on."""

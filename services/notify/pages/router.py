@@ -16,10 +16,9 @@ from services.notify.store.batch import NotifyStore
 HERE = Path(__file__).parent
 
 
-def pages(executor: CommandExecutor[NotifyBook], shell: Shell) -> APIRouter:
+def pages(executor: CommandExecutor[NotifyBook, NotifyStore], shell: Shell) -> APIRouter:
     """Return the routes of the pages, and give the shell what is notify's."""
     store = executor.service.store
-    assert isinstance(store, NotifyStore)  # noqa: S101 - the notify service has no other
     extend(shell)
     if shell.is_demo:
         shell.extend(identity=DemoUsers(store.pack, executor.engine))

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from schemas import events as e
 from schemas.events import Event
+from services.kernel.processing.service import Unpublished
 from services.notify.alerts import escalation, lifecycle
 from services.notify.alerts.council import Council
 from services.notify.alerts.lifecycle import AlertEvent
@@ -18,7 +19,29 @@ from services.notify.delivery import model as deliveries
 from services.notify.delivery.model import ChannelEvent, Delivery, DeliveryEvent
 from services.notify.preferences.model import ChoosePreference, ChooseQuietHours, DeclareAbsence, EndAbsence
 
-Arranged = ChoosePreference | ChooseQuietHours | DeclareAbsence | EndAbsence
+
+@dataclass(frozen=True, slots=True)
+class Learnt(Unpublished):
+    """Who is around a child, after an event."""
+
+    people: People
+
+    def change(self, book: "NotifyBook") -> None:
+        """Keep the people."""
+        book.keep(self.people)
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged(Unpublished):
+    """What somebody has arranged, when, and the id that it has."""
+
+    command: ChoosePreference | ChooseQuietHours | DeclareAbsence | EndAbsence
+    at: datetime
+    identity: UUID
+
+    def change(self, book: "NotifyBook") -> None:
+        """Keep it for the store to write."""
+        book.arranged.append(self)
 
 
 @dataclass
@@ -29,8 +52,8 @@ class NotifyBook:
     people: dict[UUID, People] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
     deliveries: dict[UUID, Delivery] = field(default_factory=dict)
-    arranged: list[tuple[Arranged, datetime, UUID]] = field(default_factory=list)
-    """What people have arranged in this batch, when, and the id that it has."""
+    arranged: list[Arranged] = field(default_factory=list)
+    """What people have arranged in this batch."""
     changed_referrers: set[UUID] = field(default_factory=set)
     """The children whose referrer is another one now."""
     changed_officers: set[UUID] = field(default_factory=set)

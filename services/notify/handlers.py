@@ -11,7 +11,7 @@ from services.notify.alerts import lifecycle, policy, putting_off
 from services.notify.alerts.escalation import decide_following
 from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
 from services.notify.alerts.people import decide_key_worker, learn
-from services.notify.book import NotifyBook
+from services.notify.book import Arranged, Learnt, NotifyBook
 from services.notify.delivery.model import decide_proof, decide_withdrawal
 from services.notify.delivery.policy import check_preference, decide_deliveries
 from services.notify.pack.model import NotifyPack
@@ -27,10 +27,7 @@ def on_news(book: NotifyBook, event: Event, context: Context) -> Sequence[Produc
 def on_news_of_people(book: NotifyBook, event: Event, context: Context) -> Sequence[Produced]:
     """Learn who is around the child, then tell whom the policy pack names."""
     people = _taught(book, event)
-    told = _tell(book, people, event, context)
-    # Last, when nothing can fail any more: an event that is parked has taught nothing.
-    book.keep(people)
-    return told
+    return [*_tell(book, people, event, context), Learnt(people)]
 
 
 def on_lead_professional_assigned(
@@ -40,9 +37,11 @@ def on_lead_professional_assigned(
     people = _taught(book, event)
     open_alerts = book.open_alerts_of(event.child_id)
     following = decide_following(open_alerts, event, people, council=book.council, now=context.now)
-    produced = [*passed_on(book, following, context), *_tell(book, people, event, context)]
-    book.keep(people)
-    return produced
+    return [
+        *passed_on(book, following, context),
+        *_tell(book, people, event, context),
+        Learnt(people),
+    ]
 
 
 def acknowledge_alert(book: NotifyBook, command: AcknowledgeAlert, context: Context) -> Sequence[Produced]:
@@ -69,15 +68,13 @@ def assign_key_worker(book: NotifyBook, command: AssignKeyWorker, context: Conte
 def choose_preference(book: NotifyBook, command: ChoosePreference, context: Context) -> Sequence[Produced]:
     """Keep how alerts of a kind reach somebody."""
     check_preference(command, council=book.council)
-    book.arranged.append((command, context.now, context.cause))
-    return ()
+    return [Arranged(command, context.now, context.cause)]
 
 
 def choose_quiet_hours(book: NotifyBook, command: ChooseQuietHours, context: Context) -> Sequence[Produced]:
     """Keep when somebody is left in peace."""
     check_practitioner(command.worker_id, book.council.pack)
-    book.arranged.append((command, context.now, context.cause))
-    return ()
+    return [Arranged(command, context.now, context.cause)]
 
 
 def declare_absence(book: NotifyBook, command: DeclareAbsence, context: Context) -> Sequence[Produced]:
@@ -89,14 +86,12 @@ def declare_absence(book: NotifyBook, command: DeclareAbsence, context: Context)
         raise Refused("Nobody stands in for themselves: name somebody else, or the duty inbox by nobody.")
     if command.ends_at is not None and command.ends_at <= max(command.starts_at, context.now):
         raise Refused("An absence ends after it starts, and later than now.")
-    book.arranged.append((command, context.now, context.id("delegation")))
-    return ()
+    return [Arranged(command, context.now, context.id("delegation"))]
 
 
-def end_absence(book: NotifyBook, command: EndAbsence, context: Context) -> Sequence[Produced]:
+def end_absence(_book: NotifyBook, command: EndAbsence, context: Context) -> Sequence[Produced]:
     """Let an absence end now; alerts that have moved stay where they are."""
-    book.arranged.append((command, context.now, command.delegation_id))
-    return ()
+    return [Arranged(command, context.now, command.delegation_id)]
 
 
 def passed_on(book: NotifyBook, moved: Iterable[AlertReassigned], context: Context) -> list[Produced]:

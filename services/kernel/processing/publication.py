@@ -21,7 +21,7 @@ from services.kernel.deadlines.policy import (
 )
 from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Connection
-from services.kernel.processing.service import B, Book, Context, Produced, Store
+from services.kernel.processing.service import B, Book, Context, Produced, Store, Unpublished
 from services.kernel.store import deadlines as deadline_store
 from services.kernel.store import journal
 from services.kernel.store.journal import JournalEntry
@@ -39,10 +39,16 @@ class Numbered(NamedTuple):
 
 
 def number(book: Book, produced: Sequence[Produced], context: Context) -> list[Numbered]:
-    """Apply what a handler produced to the book and number its events."""
-    return [
-        Numbered(item, 0 if isinstance(item, INTENTS) else book.apply(item), context) for item in produced
-    ]
+    """Apply what a handler produced to the book; return what is to be published, its events numbered."""
+    numbered = []
+    for item in produced:
+        if isinstance(item, INTENTS):
+            numbered.append(Numbered(item, 0, context))
+        elif isinstance(item, Unpublished):
+            item.change(book)
+        else:
+            numbered.append(Numbered(item, book.apply(item), context))
+    return numbered
 
 
 class Publication:

@@ -25,8 +25,21 @@ class Command(BaseModel, metaclass=PlainClasses):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Unpublished:
+    """What follows from a decision for the service's own store alone: nobody publishes it.
+
+    A subclass is frozen and says what becomes of the book.
+    """
+
+    __slots__ = ()
+
+    def change(self, book: Any) -> None:
+        """Let the book know; called once, in its place among what the decision produced. It cannot fail."""
+        raise NotImplementedError
+
+
 Message = Event | Command
-Produced = Event | Intent
+Produced = Event | Intent | Unpublished
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,7 @@ class Context:
 class Book(Protocol):
     """Everything that one batch may look at: the aggregates its messages touch, and what rules need beside.
 
-    Handlers read it; only `apply` changes it.
+    Handlers read it; the kernel changes it, by what they return.
     """
 
     def apply(self, event: Event) -> int:
@@ -76,7 +89,8 @@ S_co = TypeVarWithDefault("S_co", bound=Store[Any], default=Store[B], covariant=
 """A service's own store. Left out where the kernel's methods are all that is needed."""
 
 Handler = Callable[[Any, Any, Context], Sequence[Produced]]
-"""`handler(book, message, context)` returns what happens: pure, and it changes nothing itself.
+"""`handler(book, message, context)` returns what happens: pure, and it changes nothing itself. The kernel
+applies what it returned to the book, in order, before the next message is decided on.
 
 An exception from an event's handler parks the event; from a command's, `Refused` answers the caller.
 """

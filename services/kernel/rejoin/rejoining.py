@@ -22,7 +22,7 @@ from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.postgres.database import is_transient
 from services.kernel.processing.batches import BatchProcessor, letter_of
-from services.kernel.processing.service import B, Context, Service
+from services.kernel.processing.service import B, Context, Service, Unpublished
 from services.kernel.rejoin import store as rejoin_store
 from services.kernel.rejoin.gathering import Gathered, Gathering, child_of, key_of
 from services.kernel.rejoin.plan import Incoming, Learn, Own, Plan, Step, TakeBack, headless, plan
@@ -210,8 +210,11 @@ class Rejoin(Generic[B]):
         book = await self._recall.load(connection, told, None if message is None else message.event)
         if message is not None and message.event is not None:
             context = Context(now, message.message_id, message.correlation, self._service.calendar)
-            # For what it teaches; what it would decide today is not what was decided.
-            self._service.handlers[type(message.event)](book, message.event, context)
+            # Only what it teaches: what would be published today is not what was decided.
+            produced = self._service.handlers[type(message.event)](book, message.event, context)
+            for item in produced:
+                if isinstance(item, Unpublished):
+                    item.change(book)
         for own in events:
             if not isinstance(own.event, DeadlineEvent) and book.apply(own.event) != own.entry.sequence:
                 raise Contradiction

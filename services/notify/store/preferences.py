@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import text
 
@@ -103,9 +102,10 @@ async def load(connection: Connection, known: Arrangements | None) -> Arrangemen
     )
 
 
-async def save(connection: Connection, arranged: Sequence[tuple[Arranged, datetime, UUID]]) -> None:
+async def save(connection: Connection, arranged: Sequence[Arranged]) -> None:
     """Write what people have arranged. Raises Refused for an absence that is not there or is over."""
-    for command, now, identity in arranged:
+    for each in arranged:
+        command, now = each.command, each.at
         match command:
             case ChoosePreference(choice=None):
                 await connection.execute(FORGET, command.model_dump() | {"channel": command.channel.value})
@@ -115,7 +115,7 @@ async def save(connection: Connection, arranged: Sequence[tuple[Arranged, dateti
             case ChooseQuietHours():
                 await connection.execute(CHOOSE_HOURS, command.model_dump() | {"now": now})
             case DeclareAbsence():
-                values = command.model_dump() | {"delegation_id": identity, "now": now}
+                values = command.model_dump() | {"delegation_id": each.identity, "now": now}
                 await connection.execute(DECLARE, values)
             case EndAbsence():
                 ended = await connection.execute(END, command.model_dump() | {"now": now})

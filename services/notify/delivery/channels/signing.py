@@ -5,11 +5,11 @@ more than five minutes from its own clock: who has copied a request cannot send 
 these minutes, and for our own second attempts, `webhook-id` tells what came before.
 """
 
-import hmac
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error
-from datetime import datetime
-from hashlib import sha256
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
 
 PREFIX = "whsec_"
 
@@ -34,14 +34,10 @@ def key_of(secret: str) -> bytes:
 
 def headers(key: bytes, message_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
     """Return the headers that go with a body. `now` is real time: the receiver's clock knows no other."""
-    stamp = str(int(now.timestamp()))
+    now = now.astimezone(UTC)  # the library takes any clock's reading for one of UTC
     return {
         "webhook-id": message_id,
-        "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{_signature(key, message_id, stamp, body)}",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(key).sign(message_id, now, body.decode()),
         "Idempotency-Key": message_id,
     }
-
-
-def _signature(key: bytes, message_id: str, stamp: str, body: bytes) -> str:
-    return b64encode(hmac.digest(key, f"{message_id}.{stamp}.".encode() + body, sha256)).decode()

@@ -35,8 +35,6 @@ FOSTER = frozenset({"U4", "U5", "U6"})
 OWN_PROVIDER = "PR1"
 NOT_GIVEN = "not-given"
 
-HistoryEvent = e.PlacementStarted | e.PlacementEnded | e.LookedAfterReviewRecorded | e.MissingEpisodeRecorded
-
 
 def kind_of(placement_type: str, provider: str | None) -> PlacementKind:
     """Return our kind of placement for a return's codes; `other` where they say nothing nearer."""

@@ -112,13 +112,12 @@ class Extent(NamedTuple):
 class Aggregate:
     """A table with one row for each aggregate of a kind. Its names are ours: they become part of statements.
 
-    `versions`: it has a column `version` that counts the aggregate's events. `states`: the state in which
-    each wire type leaves an aggregate, where the last event alone says it; `state` is the column.
+    `states`: the state in which each wire type leaves an aggregate, where the last event alone says it;
+    `state` is the column.
     """
 
     table: str
     key: str
-    versions: bool = True
     state: str = "status"
     states: Mapping[str, str] = field(default_factory=dict)
 

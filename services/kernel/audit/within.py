@@ -38,7 +38,7 @@ DEADLINES = Aggregate(
     state="state",
     states={event.wire_type: state for event, state in STATE_AFTER.items()},
 )
-DEAD_LETTERS = Aggregate("dead_letters", "dead_letter_id", versions=False)
+DEAD_LETTERS = Aggregate("dead_letters", "dead_letter_id")
 """The alarm about a dead letter is the one event of its history."""
 
 FIRST_KEY = UUID(int=0)

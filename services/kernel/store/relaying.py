@@ -12,7 +12,6 @@ from sqlalchemy.engine import make_url
 from services.kernel.store.journal import JournalEntry
 
 RELAY_LOCK = 7_301_945
-REQUEUE_BATCH = 5000
 
 # An array and not a join: with a long journal the planner may merge-join, which reads the journal from its
 # first entry for every batch. Ids as text: that is how they travel, and the driver's UUID objects cost

@@ -127,10 +127,6 @@ class NotifyPack(Pack):
             if name in rule.settled_by:
                 yield rule.on.replace(":*", f":{kind}") if kind is not None else rule.on
 
-    def is_silent(self, name: str) -> bool:
-        """Return whether no rule alerts anybody of an event of this name, whatever a deadline's kind."""
-        return all(rule.on.partition(":")[0] != name for rule in self.alerts)
-
     @cached_property
     def practitioner_ids(self) -> frozenset[str]:
         """Everybody who works here: whoever else has a role has left."""

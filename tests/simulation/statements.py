@@ -50,10 +50,12 @@ def means(statement: TextClause | str, name: str, *names: str, changes: bool = T
     return register
 
 
-def _records(given: Parameters, **columns: str) -> list[Values]:
-    """Return the rows that arrays stand for, as `unnest` does: `columns` are names of arrays by column."""
-    arrays = [given[array] for array in columns.values()]
-    return [dict(zip(columns, values, strict=True)) for values in zip(*arrays, strict=True)]
+def _records(given: Parameters, columns: Iterable[str]) -> list[Values]:
+    """Return the rows that the arrays of these columns stand for, as `unnest` does."""
+    names = list(columns)
+    return [
+        dict(zip(names, values, strict=True)) for values in zip(*(given[name] for name in names), strict=True)
+    ]
 
 
 @means(inbox.CLAIM, "claim")
@@ -61,15 +63,14 @@ async def _claim(transaction: Transaction, given: Parameters) -> list[Row]:
     received = {"received_at": given["received_at"]}
     return [
         Row.of(message_id=message_id)
-        for message_id in sorted(set(given["ids"]))
+        for message_id in sorted(set(given["message_id"]))
         if await transaction.insert("inbox", message_id, received)
     ]
 
 
 @means(journal.APPEND, "append")
 async def _append(transaction: Transaction, given: Parameters) -> list[Row]:
-    fields = journal.JournalEntry._fields
-    for entry in _records(given, **{field: field for field in fields}):
+    for entry in _records(given, journal.COLUMNS):
         position = transaction.database.next_of("journal")
         number = (entry["subject"], entry["sequence"])
         await transaction.insert("journal numbers", number, {"position": position}, unique=True)
@@ -119,12 +120,12 @@ def _entries(transaction: Transaction, positions: Iterable[Hashable]) -> list[Ro
     return rows
 
 
-@means(relaying.SENT, "sent", "positions", "topic", "cluster_id", "partitions", "ends")
+@means(relaying.SENT, "sent", "positions", "topic", "cluster_id", "partition", "end")
 async def _sent(transaction: Transaction, given: Parameters) -> list[Row]:
     for position in given["positions"]:
         await transaction.lock("outbox", position)
         transaction.put("outbox", position, None)
-    for mark in _records(given, partition="partitions", end="ends"):
+    for mark in _records(given, ("partition", "end")):
         key = (given["topic"], mark["partition"])
         await transaction.lock("marks", key)
         row = {"cluster_id": given["cluster_id"], "end_offset": mark["end"]}
@@ -186,11 +187,8 @@ async def _requeue(transaction: Transaction, given: Parameters) -> list[Row]:
     ]
 
 
-DEADLINE = tuple(column.strip() for column in deadlines.COLUMNS.split(","))
-
-
 def _deadline(row: Values) -> Row:
-    return Row.of(**{column: row[column] for column in DEADLINE})
+    return Row.of(**{column: row[column] for column in deadlines.COLUMNS})
 
 
 @means(deadlines.LOAD, "load deadlines")
@@ -224,8 +222,7 @@ async def _claim_due(transaction: Transaction, given: Parameters) -> list[Row]:
 
 @means(deadlines.SAVE, "save deadlines")
 async def _save_deadlines(transaction: Transaction, given: Parameters) -> list[Row]:
-    arrays = {column: f"{column}s" for column in (*DEADLINE, "next_at")}
-    for row in _records(given, **arrays):
+    for row in _records(given, (*deadlines.COLUMNS, *deadlines.NEXT)):
         key = row["deadline_id"]
         await transaction.lock("deadlines", key)
         before = transaction.get("deadlines", key)
@@ -236,8 +233,7 @@ async def _save_deadlines(transaction: Transaction, given: Parameters) -> list[R
 
 @means(deadlines.SAVE_RAISED, "save raised")
 async def _save_raised(transaction: Transaction, given: Parameters) -> list[Row]:
-    arrays = {"deadline_id": "deadline_ids", "version": "versions", "state": "states", "next_at": "next_ats"}
-    for raised in _records(given, **arrays):
+    for raised in _records(given, deadlines.RAISED):
         key = raised["deadline_id"]
         if transaction.get("deadlines", key) is None:
             continue
@@ -248,22 +244,7 @@ async def _save_raised(transaction: Transaction, given: Parameters) -> list[Row]
     return []
 
 
-LETTER = {
-    "dead_letter_id": "dead_letter_ids",
-    "state": "states",
-    "topic": "topics",
-    "partition": "partitions",
-    "offset": "offsets",
-    "message_id": "message_ids",
-    "type": "types",
-    "key": "keys",
-    "value": "values",
-    "headers": "headers",
-    "reason": "reasons",
-    "words": "words",
-    "traceback": "tracebacks",
-    "handled_before": "handled_befores",
-}
+LETTER = (*dead_letters.OWN, *dead_letters.RECORD, *dead_letters.WHY)
 OPEN = {"parked", "waiting"}
 
 
@@ -278,7 +259,7 @@ def _in_order(transaction: Transaction) -> list[Values]:
 @means(dead_letters.PARK, "park")
 async def _park(transaction: Transaction, given: Parameters) -> list[Row]:
     parked = []
-    for letter in _records(given, **LETTER):
+    for letter in _records(given, LETTER):
         arrived = transaction.database.next_of("letters")
         row = {**letter, "arrived": arrived, "attempts": 1, "parked_at": given["now"]}
         if await transaction.insert("letters", letter["dead_letter_id"], row):

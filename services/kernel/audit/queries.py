@@ -47,12 +47,12 @@ WRITTEN = text("""
 
 SENT = text("""
     SELECT position, event_id, type FROM journal
-    WHERE position > :after AND position <= :until AND type = ANY(CAST(:types AS text[]))
+    WHERE position > :after AND position <= :until AND type = ANY(:types)
       AND position NOT IN (SELECT position FROM outbox WHERE position > :after AND position <= :until)
     ORDER BY position
 """)
-HAD = text("SELECT message_id FROM inbox WHERE message_id = ANY(CAST(:ids AS uuid[]))")
-SET_ASIDE = text("SELECT message_id FROM dead_letters WHERE message_id = ANY(CAST(:ids AS uuid[]))")
+HAD = text("SELECT message_id FROM inbox WHERE message_id = ANY(:ids)")
+SET_ASIDE = text("SELECT message_id FROM dead_letters WHERE message_id = ANY(:ids)")
 
 QUEUED = text("""
     SELECT position, (SELECT time FROM journal WHERE journal.position = outbox.position) FROM outbox
@@ -89,7 +89,7 @@ ODD_REQUESTS = text("""
 
 
 PAGE = "WHERE key > :after ORDER BY key LIMIT :limit"
-NAMED = "WHERE key = ANY(CAST(:keys AS uuid[]))"
+NAMED = "WHERE key = ANY(:keys)"
 
 
 class Extent(NamedTuple):

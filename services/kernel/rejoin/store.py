@@ -6,43 +6,42 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection
-from services.kernel.store.journal import JournalEntry
+from services.kernel.postgres.statements import sql
+from services.kernel.store.journal import COLUMNS, JournalEntry
 
-IN_JOURNAL = text("""
+PLACE = COLUMNS.only("subject", "sequence")
+IN_JOURNAL = sql(
+    """
     SELECT journal.event_id, journal.subject, journal.sequence
-    FROM unnest(CAST(:subjects AS uuid[]), CAST(:sequences AS integer[])) AS asked (subject, sequence)
-    JOIN journal USING (subject, sequence)
-""")
+    FROM {asked} JOIN journal USING (subject, sequence)
+    """,
+    asked=PLACE.unnest("asked"),
+)
 
 LENGTHS = text("""
-    SELECT subject, max(sequence) FROM journal WHERE subject = ANY(CAST(:subjects AS uuid[])) GROUP BY subject
+    SELECT subject, max(sequence) FROM journal WHERE subject = ANY(:subjects) GROUP BY subject
 """)
 
 KNOWN_MESSAGES = text("""
-    SELECT message_id FROM inbox WHERE message_id = ANY(CAST(:ids AS uuid[]))
+    SELECT message_id FROM inbox WHERE message_id = ANY(:ids)
 """)
 
 # Not into the outbox: these events are on the bus already.
-RESTORE = text("""
-    INSERT INTO journal (event_id, type, subject, sequence, key, time, correlation_id, causation_id, data)
-    SELECT event_id, type, subject, sequence, key, time, correlation_id, causation_id, data::json
-    FROM unnest(
-        CAST(:event_id AS uuid[]), CAST(:type AS text[]), CAST(:subject AS uuid[]),
-        CAST(:sequence AS integer[]), CAST(:key AS uuid[]), CAST(:correlation_id AS uuid[]),
-        CAST(:causation_id AS uuid[]), CAST(:data AS text[]), CAST(:times AS timestamptz[])
-    ) WITH ORDINALITY AS lost
-        (event_id, type, subject, sequence, key, correlation_id, causation_id, data, time, ordinal)
-    ORDER BY ordinal
-""")
+TIME = Columns(time="timestamptz")
+RESTORE = text((COLUMNS | TIME).insert("journal", ordered=True))
 
 # The key is the id that the events carry as their cause; no answer has this fingerprint, so a caller who
 # sends the same key again is refused and nothing is done twice.
-TAKE_BACK_REQUESTS = text("""
-    INSERT INTO requests (key, fingerprint, status, body, received_at)
-    SELECT key, repeat('0', 64), 200, '{}', :now FROM unnest(CAST(:keys AS text[])) AS done (key)
-    ON CONFLICT DO NOTHING
-""")
+KEY = Columns(key="text")
+TAKE_BACK_REQUESTS = sql(
+    "{insert} ON CONFLICT DO NOTHING",
+    insert=KEY.insert(
+        "requests",
+        values={"fingerprint": "repeat('0', 64)", "status": "200", "body": "'{}'", "received_at": ":now"},
+    ),
+)
 
 LAST_WRITTEN = text("SELECT time FROM journal ORDER BY position DESC LIMIT 1")
 
@@ -57,11 +56,7 @@ async def in_journal(
     connection: Connection, places: Sequence[tuple[UUID, int]]
 ) -> dict[tuple[UUID, int], UUID]:
     """Return the event ids that the journal has at these places, each a subject and a number."""
-    parameters = {
-        "subjects": [subject for subject, _ in places],
-        "sequences": [sequence for _, sequence in places],
-    }
-    rows = await connection.execute(IN_JOURNAL, parameters)
+    rows = await connection.execute(IN_JOURNAL, PLACE.rows(places))
     return {(row.subject, row.sequence): row.event_id for row in rows}
 
 
@@ -81,18 +76,16 @@ async def restore(connection: Connection, entries: Sequence[tuple[JournalEntry, 
 
     UniqueViolationError when the journal has another event of the same number.
     """
-    if not entries:
-        return
-    columns = zip(*(entry for entry, _ in entries), strict=True)
-    parameters = dict(zip(JournalEntry._fields, columns, strict=True))
-    await connection.execute(RESTORE, {"times": [time for _, time in entries], **parameters})
+    if entries:
+        rows = [(*entry, time) for entry, time in entries]
+        await connection.execute(RESTORE, (COLUMNS | TIME).rows(rows))
 
 
 async def take_back_requests(connection: Connection, causes: Iterable[UUID], *, now: datetime) -> None:
     """Remember that these requests were done, though their keys and answers are lost."""
     keys = sorted(map(str, causes))
     if keys:
-        await connection.execute(TAKE_BACK_REQUESTS, {"keys": keys, "now": now})
+        await connection.execute(TAKE_BACK_REQUESTS, {"key": keys, "now": now})
 
 
 async def last_written(connection: Connection) -> datetime | None:

@@ -11,27 +11,21 @@ from sqlalchemy import text
 
 from services.kernel.messages.faults import Reason
 from services.kernel.messages.record import Record
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection, Row
+from services.kernel.postgres.statements import sql
 
-PARK = text("""
-    INSERT INTO dead_letters
-        (dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers,
-         reason, words, traceback, handled_before, attempts, parked_at)
-    SELECT dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers::json,
-           reason, words, traceback, handled_before, 1, :now
-    FROM unnest(
-        CAST(:dead_letter_ids AS uuid[]), CAST(:states AS text[]), CAST(:topics AS text[]),
-        CAST(:partitions AS integer[]), CAST(:offsets AS bigint[]), CAST(:message_ids AS uuid[]),
-        CAST(:types AS text[]), CAST(:keys AS bytea[]), CAST(:values AS bytea[]),
-        CAST(:headers AS text[]), CAST(:reasons AS text[]), CAST(:words AS text[]),
-        CAST(:tracebacks AS text[]), CAST(:handled_befores AS bigint[])
-    ) WITH ORDINALITY AS letter
-        (dead_letter_id, state, topic, partition, "offset", message_id, type, key, value, headers,
-         reason, words, traceback, handled_before, ordinal)
-    ORDER BY ordinal
-    ON CONFLICT DO NOTHING
-    RETURNING dead_letter_id
-""")
+OWN = Columns(dead_letter_id="uuid", state="text", message_id="uuid", type="text")
+RECORD = Columns(
+    topic="text", partition="integer", offset="bigint", key="bytea", value="bytea", headers="json"
+)
+WHY = Columns(reason="text", words="text", traceback="text", handled_before="bigint")
+PARK = sql(
+    "{insert} ON CONFLICT DO NOTHING RETURNING dead_letter_id",
+    insert=(OWN | RECORD | WHY).insert(
+        "dead_letters", ordered=True, values={"attempts": "1", "parked_at": ":now"}
+    ),
+)
 
 # By digests of keys, as the index has them: an entry of an index holds no key of any length.
 # Locked, so that nobody settles the last letter of a case between this look and the commit of what waits
@@ -48,33 +42,42 @@ FIELDS = """
     reason, words, traceback, attempts, parked_at, arrived
 """
 
-LIST = text(f"""
-    SELECT {FIELDS} FROM dead_letters
-    WHERE (CAST(:states AS text[]) IS NULL OR state = ANY(CAST(:states AS text[]))) AND arrived > :after
+LIST = sql(
+    """
+    SELECT {fields} FROM dead_letters
+    WHERE (CAST(:states AS text[]) IS NULL OR state = ANY(:states)) AND arrived > :after
     ORDER BY arrived LIMIT :limit
-""")  # noqa: S608 - the columns are ours
+    """,
+    fields=FIELDS,
+)
 
 # A waiting letter is the head of its case when nothing open is before it: what it waited for is settled.
-HEADS = text(f"""
-    SELECT {FIELDS} FROM dead_letters AS letter
+HEADS = sql(
+    """
+    SELECT {fields} FROM dead_letters AS letter
     WHERE arrived > :after AND (state = 'parked' OR (state = 'waiting' AND NOT EXISTS (
         SELECT FROM dead_letters AS earlier
         WHERE earlier.state IN ('parked', 'waiting') AND sha256(earlier.key) = sha256(letter.key)
           AND earlier.arrived < letter.arrived
     )))
     ORDER BY arrived LIMIT :limit
-""")  # noqa: S608 - the columns are ours
+    """,
+    fields=FIELDS,
+)
 
-GET = text(f"SELECT {FIELDS} FROM dead_letters WHERE dead_letter_id = :id FOR UPDATE")  # noqa: S608 - ours
+GET = sql("SELECT {fields} FROM dead_letters WHERE dead_letter_id = :id FOR UPDATE", fields=FIELDS)
 
-BEHIND = text(f"""
-    SELECT {FIELDS} FROM dead_letters
+BEHIND = sql(
+    """
+    SELECT {fields} FROM dead_letters
     WHERE state = 'waiting' AND sha256(key) = sha256(:key)
       AND arrived < coalesce(
           (SELECT min(arrived) FROM dead_letters WHERE state = 'parked' AND sha256(key) = sha256(:key)),
           9223372036854775807)
     ORDER BY arrived FOR UPDATE
-""")  # noqa: S608 - the columns are ours
+    """,
+    fields=FIELDS,
+)
 
 SETTLE = text("""
     UPDATE dead_letters SET state = :state, settled_at = :now, settled_by = :by WHERE dead_letter_id = :id
@@ -124,26 +127,9 @@ async def park(connection: Connection, letters: Sequence[Letter], *, now: dateti
     """Set records aside; return the ids of those that were not already there."""
     if not letters:
         return set()
-    rows = await connection.execute(
-        PARK,
-        {
-            "now": now,
-            "dead_letter_ids": [letter.dead_letter_id for letter in letters],
-            "states": [letter.state for letter in letters],
-            "topics": [letter.record.topic for letter in letters],
-            "partitions": [letter.record.partition for letter in letters],
-            "offsets": [letter.record.offset for letter in letters],
-            "message_ids": [letter.message_id for letter in letters],
-            "types": [letter.type for letter in letters],
-            "keys": [letter.record.key for letter in letters],
-            "values": [letter.record.value for letter in letters],
-            "headers": [_headers_to_json(letter.record) for letter in letters],
-            "reasons": [letter.reason for letter in letters],
-            "words": [letter.words for letter in letters],
-            "tracebacks": [letter.traceback for letter in letters],
-            "handled_befores": [letter.handled_before for letter in letters],
-        },
-    )
+    records = [letter.record for letter in letters]
+    arrays = (OWN | WHY).of(letters) | RECORD.of(records, headers=_headers_to_json)
+    rows = await connection.execute(PARK, {"now": now, **arrays})
     return {row[0] for row in rows}
 
 

@@ -10,48 +10,44 @@ from sqlalchemy import text
 
 from services.kernel.deadlines.policy import Deadline
 from services.kernel.deadlines.rules import DeadlineDates as Dates
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 
-COLUMNS = """
-    deadline_id, version, state, about, child_id, case_id, kind, rule,
-    trigger_at, due_soon_at, due_from, due_at
-"""
+OWN = Columns(
+    deadline_id="uuid",
+    version="integer",
+    state="text",
+    about="uuid",
+    child_id="uuid",
+    case_id="uuid",
+    kind="text",
+    rule="text",
+    trigger_at="timestamptz",
+)
+DATES = Columns(due_soon_at="timestamptz", due_from="timestamptz", due_at="timestamptz")
+NEXT = Columns(next_at="timestamptz")
+COLUMNS = OWN | DATES
 
-LOAD = text(f"""
-    SELECT {COLUMNS} FROM deadlines WHERE deadline_id = ANY(CAST(:ids AS uuid[]))
-    ORDER BY deadline_id FOR UPDATE
-""")  # noqa: S608 - the columns are ours
+LOAD = sql(
+    "SELECT {columns} FROM deadlines WHERE deadline_id = ANY(:ids) ORDER BY deadline_id FOR UPDATE",
+    columns=COLUMNS,
+)
 
-CLAIM_DUE = text(f"""
-    SELECT {COLUMNS} FROM deadlines WHERE next_at <= :now
+CLAIM_DUE = sql(
+    """
+    SELECT {columns} FROM deadlines WHERE next_at <= :now
     ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED
-""")  # noqa: S608 - the columns are ours
+    """,
+    columns=COLUMNS,
+)
 
-SAVE = text(f"""
-    INSERT INTO deadlines ({COLUMNS}, next_at)
-    SELECT * FROM unnest(
-        CAST(:deadline_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:states AS text[]),
-        CAST(:abouts AS uuid[]), CAST(:child_ids AS uuid[]), CAST(:case_ids AS uuid[]),
-        CAST(:kinds AS text[]), CAST(:rules AS text[]), CAST(:trigger_ats AS timestamptz[]),
-        CAST(:due_soon_ats AS timestamptz[]), CAST(:due_froms AS timestamptz[]),
-        CAST(:due_ats AS timestamptz[]), CAST(:next_ats AS timestamptz[])
-    )
-    ON CONFLICT (deadline_id) DO UPDATE SET
-        version = excluded.version, state = excluded.state, case_id = excluded.case_id,
-        rule = excluded.rule, trigger_at = excluded.trigger_at, due_soon_at = excluded.due_soon_at,
-        due_from = excluded.due_from, due_at = excluded.due_at, next_at = excluded.next_at
-""")  # noqa: S608 - the columns are ours
+SAVE = text((COLUMNS | NEXT).upsert("deadlines", keep=("about", "child_id", "kind")))
 
-SAVE_RAISED = text("""
-    UPDATE deadlines SET version = raised.version, state = raised.state, next_at = raised.next_at
-    FROM unnest(
-        CAST(:deadline_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:states AS text[]),
-        CAST(:next_ats AS timestamptz[])
-    ) AS raised (deadline_id, version, state, next_at)
-    WHERE deadlines.deadline_id = raised.deadline_id
-""")
+RAISED = OWN.only("deadline_id", "version", "state") | NEXT
+SAVE_RAISED = text(RAISED.update("deadlines"))
 
 COUNT_DUE = text("SELECT count(*) FROM deadlines WHERE next_at <= :now")
 
@@ -69,7 +65,7 @@ OPEN = Listing(
 )
 
 LIST_ABOUT = text("""
-    SELECT about, kind, state, due_at FROM deadlines WHERE about = ANY(CAST(:abouts AS uuid[]))
+    SELECT about, kind, state, due_at FROM deadlines WHERE about = ANY(:abouts)
     ORDER BY due_at, deadline_id
 """)
 
@@ -108,40 +104,14 @@ async def save(connection: Connection, deadlines: Sequence[Deadline]) -> None:
     """Write deadlines in one statement, new ones and changed ones alike."""
     if not deadlines:
         return
-    dates = [_dates(deadline) for deadline in deadlines]
-    await connection.execute(
-        SAVE,
-        {
-            "deadline_ids": [deadline.deadline_id for deadline in deadlines],
-            "versions": [deadline.version for deadline in deadlines],
-            "states": [deadline.state for deadline in deadlines],
-            "abouts": [deadline.about for deadline in deadlines],
-            "child_ids": [deadline.child_id for deadline in deadlines],
-            "case_ids": [deadline.case_id for deadline in deadlines],
-            "kinds": [deadline.kind for deadline in deadlines],
-            "rules": [deadline.rule for deadline in deadlines],
-            "trigger_ats": [deadline.trigger_at for deadline in deadlines],
-            "due_soon_ats": [moments.due_soon_at for moments in dates],
-            "due_froms": [moments.due_from for moments in dates],
-            "due_ats": [moments.due_at for moments in dates],
-            "next_ats": [deadline.next_at for deadline in deadlines],
-        },
-    )
+    dates = DATES.of([_dates(deadline) for deadline in deadlines])
+    await connection.execute(SAVE, (OWN | NEXT).of(deadlines) | dates)
 
 
 async def save_raised(connection: Connection, deadlines: Sequence[Deadline]) -> None:
     """Write how far claimed deadlines have come. What never moves by time alone is left as it is."""
-    if not deadlines:
-        return
-    await connection.execute(
-        SAVE_RAISED,
-        {
-            "deadline_ids": [deadline.deadline_id for deadline in deadlines],
-            "versions": [deadline.version for deadline in deadlines],
-            "states": [deadline.state for deadline in deadlines],
-            "next_ats": [deadline.next_at for deadline in deadlines],
-        },
-    )
+    if deadlines:
+        await connection.execute(SAVE_RAISED, RAISED.of(deadlines))
 
 
 async def list_open(

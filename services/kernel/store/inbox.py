@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
-
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 
-CLAIM = text("""
+MESSAGE = Columns(message_id="uuid")
+CLAIM = sql(
+    """
     INSERT INTO inbox (message_id, received_at)
-    SELECT DISTINCT message_id, CAST(:received_at AS timestamptz)
-    FROM unnest(CAST(:ids AS uuid[])) AS incoming (message_id)
+    SELECT DISTINCT message_id, CAST(:received_at AS timestamptz) FROM {incoming}
     ORDER BY message_id
     ON CONFLICT DO NOTHING
     RETURNING message_id
-""")
+    """,
+    incoming=MESSAGE.unnest("incoming"),
+)
 
 
 async def claim(connection: Connection, ids: Sequence[UUID], *, now: datetime) -> set[UUID]:
@@ -23,5 +26,5 @@ async def claim(connection: Connection, ids: Sequence[UUID], *, now: datetime) -
 
     A concurrent transaction that claims the same message makes this one wait for its outcome.
     """
-    rows = await connection.execute(CLAIM, {"ids": list(ids), "received_at": now})
+    rows = await connection.execute(CLAIM, {"message_id": list(ids), "received_at": now})
     return {row[0] for row in rows}

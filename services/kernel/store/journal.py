@@ -7,28 +7,33 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 
 OUTBOX_CHANNEL = "outbox"
 
-APPEND = text("""
+COLUMNS = Columns(
+    event_id="uuid",
+    type="text",
+    subject="uuid",
+    sequence="integer",
+    key="uuid",
+    correlation_id="uuid",
+    causation_id="uuid",
+    data="json",
+)
+APPEND = sql(
+    """
     WITH fresh AS (
-        INSERT INTO journal
-            (event_id, type, subject, sequence, key, time, correlation_id, causation_id, data)
-        SELECT event_id, type, subject, sequence, key, :time, correlation_id, causation_id, data::json
-        FROM unnest(
-            CAST(:event_id AS uuid[]), CAST(:type AS text[]), CAST(:subject AS uuid[]),
-            CAST(:sequence AS integer[]), CAST(:key AS uuid[]), CAST(:correlation_id AS uuid[]),
-            CAST(:causation_id AS uuid[]), CAST(:data AS text[])
-        ) WITH ORDINALITY AS incoming
-            (event_id, type, subject, sequence, key, correlation_id, causation_id, data, ordinal)
-        ORDER BY ordinal
-        RETURNING position
+        {insert} RETURNING position
     ), queued AS (
         INSERT INTO outbox (position) SELECT position FROM fresh
     )
     SELECT pg_notify('outbox', '')
-""")
+    """,
+    insert=COLUMNS.insert("journal", ordered=True, values={"time": ":time"}),
+)
 
 REQUEUE = text("""
     WITH added AS (
@@ -68,7 +73,7 @@ class RefusedEvent(NamedTuple):
 
 
 class JournalEntry(NamedTuple):
-    """One event to be published. `data` is its JSON."""
+    """One event to be published, as `COLUMNS` has it. `data` is its JSON."""
 
     event_id: UUID
     type: str
@@ -86,10 +91,8 @@ async def append(connection: Connection, entries: Sequence[JournalEntry], *, now
     Raises IntegrityError when an aggregate already has an event of the same number: somebody else has
     written in between.
     """
-    if not entries:
-        return
-    columns = zip(*entries, strict=True)
-    await connection.execute(APPEND, {"time": now, **dict(zip(JournalEntry._fields, columns, strict=True))})
+    if entries:
+        await connection.execute(APPEND, {"time": now, **COLUMNS.rows(entries)})
 
 
 async def requeue(connection: Connection, *, since: int = 0) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection, Row
 from services.kernel.store.cursors import Cursors, Key, Kind, ListPart
 
@@ -36,7 +37,7 @@ class Listing:
     statements comes from outside.
     """
 
-    def __init__(self, name: str, columns: str, source: str, *order: Column) -> None:
+    def __init__(self, name: str, columns: Columns | str, source: str, *order: Column) -> None:
         self._name = name
         self._kinds = tuple(column.kind for column in order)
         self._names = [f"key_{number}" for number, _ in enumerate(order, 1)]

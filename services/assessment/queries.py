@@ -10,6 +10,7 @@ from sqlalchemy import text
 from services.assessment.model import Case, Caseload
 from services.assessment.rows import COLUMNS, case_of
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 
@@ -20,7 +21,7 @@ FILTER = """
       AND (CAST(:child_id AS uuid) IS NULL
            OR (child_id = :child_id AND status <> 'closed') OR (child_id = :child_id AND status = 'closed'))
 """
-ONE = text(f"SELECT {COLUMNS} FROM cases WHERE case_id = :id")  # noqa: S608 - the columns are ours
+ONE = sql("SELECT {columns} FROM cases WHERE case_id = :id", columns=COLUMNS)
 # By their start, which never changes, and those of one moment by their ids.
 LIST = {
     sort: Listing(
@@ -38,7 +39,7 @@ CASELOADS = text("SELECT practitioner_id, cases, points FROM caseloads ORDER BY 
 NET = text("""
     SELECT count(*) AS open_cases,
            count(*) FILTER (
-               WHERE lead_professional_id IS NULL OR lead_professional_id <> ALL(CAST(:leaders AS text[]))
+               WHERE lead_professional_id IS NULL OR lead_professional_id <> ALL(:leaders)
            ) AS open_cases_without_lead,
            count(*) FILTER (
                WHERE NOT EXISTS (

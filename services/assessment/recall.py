@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from schemas.events import Event, LeadProfessionalAssigned
 from services.assessment.book import CaseBook
-from services.assessment.model import Caseload, ReviewPlan
-from services.assessment.store import ADD_CASELOADS, LOAD_CASELOADS, CaseStore
+from services.assessment.model import ReviewPlan
+from services.assessment.store import CaseStore, load_caseloads
 from services.kernel.postgres.connection import Connection
 from services.kernel.processing.service import Message
 from services.kernel.rejoin.recall import Recall
@@ -32,9 +32,7 @@ class CaseRecall(Recall[CaseBook]):
         assigned = {
             event.lead_professional_id for event in events if isinstance(event, LeadProfessionalAssigned)
         }
-        missing = sorted(assigned - book.caseloads.keys())
+        missing = assigned - book.caseloads.keys()
         if missing:
-            await connection.execute(ADD_CASELOADS, {"ids": missing})
-            for row in await connection.execute(LOAD_CASELOADS, {"ids": missing}):
-                book.caseloads[row.practitioner_id] = Caseload(row.practitioner_id, row.cases, row.points)
+            book.caseloads.update(await load_caseloads(connection, missing))
         return book

@@ -5,13 +5,31 @@ from typing import Any
 
 from schemas.events import DomainNeed, RuleFired
 from services.assessment.model import Case, CaseStatus
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Row
 
-COLUMNS = """
-    case_id, version, status, child_id, family_id, referral_id, locality, team, lead_professional_id,
-    level, points, needs, rules, policy_version, reviews,
-    started_at, completed_at, reviewed_at, closed_at, close_reason
-"""
+COLUMNS = Columns(
+    case_id="uuid",
+    version="integer",
+    status="text",
+    child_id="uuid",
+    family_id="uuid",
+    referral_id="uuid",
+    locality="text",
+    team="text",
+    lead_professional_id="text",
+    level="integer",
+    points="integer",
+    needs="jsonb",
+    rules="jsonb",
+    policy_version="text",
+    reviews="integer",
+    started_at="timestamptz",
+    completed_at="timestamptz",
+    reviewed_at="timestamptz",
+    closed_at="timestamptz",
+    close_reason="text",
+)
 
 
 def case_of(row: Row) -> Case:

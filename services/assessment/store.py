@@ -11,7 +11,9 @@ from services.assessment.book import CaseBook
 from services.assessment.model import Case, Caseload, CompleteAssessment, ReviewPlan
 from services.assessment.pack import AssessmentPack
 from services.assessment.rows import COLUMNS, case_of
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 from services.kernel.processing.service import Message
 
 CHILD_LOCKS = 7_301_946
@@ -24,58 +26,32 @@ LOCK_CHILDREN = text("""
 """)
 
 # Two statements instead of one with OR: each has one index, and nobody sends events and commands together.
-LOAD_NAMED = text(f"""
-    SELECT {COLUMNS} FROM cases WHERE case_id = ANY(CAST(:ids AS uuid[])) ORDER BY case_id FOR UPDATE
-""")  # noqa: S608 - the columns are ours
+LOAD_NAMED = sql(
+    "SELECT {columns} FROM cases WHERE case_id = ANY(:ids) ORDER BY case_id FOR UPDATE", columns=COLUMNS
+)
 # Open and closed cases of a child are in one small index each.
-LOAD_OF_CHILDREN = text(f"""
-    SELECT {COLUMNS} FROM cases
-    WHERE (child_id = ANY(CAST(:ids AS uuid[])) AND status <> 'closed')
-       OR (child_id = ANY(CAST(:ids AS uuid[])) AND status = 'closed')
+LOAD_OF_CHILDREN = sql(
+    """
+    SELECT {columns} FROM cases
+    WHERE (child_id = ANY(:ids) AND status <> 'closed') OR (child_id = ANY(:ids) AND status = 'closed')
     ORDER BY case_id FOR UPDATE
-""")  # noqa: S608 - the columns are ours
+    """,
+    columns=COLUMNS,
+)
+SAVE = text(
+    COLUMNS.upsert("cases", keep=("child_id", "family_id", "referral_id", "locality", "team", "started_at"))
+)
 
-LOAD_CASELOADS = text("""
-    SELECT practitioner_id, cases, points FROM caseloads WHERE practitioner_id = ANY(CAST(:ids AS text[]))
+CASELOAD = Columns(practitioner_id="text", cases="integer", points="integer")
+LOAD_CASELOADS = sql(
+    """
+    SELECT {columns} FROM caseloads WHERE practitioner_id = ANY(:ids)
     ORDER BY practitioner_id FOR UPDATE
-""")
-
-ADD_CASELOADS = text("""
-    INSERT INTO caseloads (practitioner_id, cases, points)
-    SELECT practitioner_id, 0, 0 FROM unnest(CAST(:ids AS text[])) AS person (practitioner_id)
-    ON CONFLICT DO NOTHING
-""")
-
-SAVE = text(f"""
-    INSERT INTO cases ({COLUMNS})
-    SELECT case_id, version, status, child_id, family_id, referral_id, locality, team, lead_professional_id,
-           level, points, needs::jsonb, rules::jsonb, policy_version, reviews,
-           started_at, completed_at, reviewed_at, closed_at, close_reason
-    FROM unnest(
-        CAST(:case_ids AS uuid[]), CAST(:versions AS integer[]), CAST(:statuses AS text[]),
-        CAST(:children AS uuid[]), CAST(:families AS uuid[]), CAST(:referrals AS uuid[]),
-        CAST(:localities AS text[]), CAST(:teams AS text[]), CAST(:leads AS text[]),
-        CAST(:levels AS integer[]), CAST(:points AS integer[]), CAST(:needs AS text[]),
-        CAST(:rules AS text[]), CAST(:policy_versions AS text[]), CAST(:reviews AS integer[]),
-        CAST(:started_ats AS timestamptz[]), CAST(:completed_ats AS timestamptz[]),
-        CAST(:reviewed_ats AS timestamptz[]), CAST(:closed_ats AS timestamptz[]),
-        CAST(:close_reasons AS text[])
-    ) AS incoming ({COLUMNS})
-    ON CONFLICT (case_id) DO UPDATE SET
-        version = excluded.version, status = excluded.status,
-        lead_professional_id = excluded.lead_professional_id, level = excluded.level,
-        points = excluded.points, needs = excluded.needs, rules = excluded.rules,
-        policy_version = excluded.policy_version, reviews = excluded.reviews,
-        completed_at = excluded.completed_at, reviewed_at = excluded.reviewed_at,
-        closed_at = excluded.closed_at, close_reason = excluded.close_reason
-""")  # noqa: S608 - the columns are ours
-
-SAVE_CASELOADS = text("""
-    UPDATE caseloads SET cases = fresh.cases, points = fresh.points
-    FROM unnest(CAST(:ids AS text[]), CAST(:cases AS integer[]), CAST(:points AS integer[]))
-        AS fresh (practitioner_id, cases, points)
-    WHERE caseloads.practitioner_id = fresh.practitioner_id
-""")
+    """,
+    columns=CASELOAD,
+)
+ADD_CASELOADS = sql("{insert} ON CONFLICT DO NOTHING", insert=CASELOAD.insert("caseloads"))
+SAVE_CASELOADS = text(CASELOAD.update("caseloads"))
 
 
 class CaseStore:
@@ -117,7 +93,7 @@ class CaseStore:
             for case in book.cases.values()
             if case.is_open and case.lead_professional_id is not None
         }
-        book.caseloads = await _caseloads(connection, people)
+        book.caseloads = await load_caseloads(connection, people)
         return book
 
     async def save(self, connection: Connection, book: CaseBook) -> None:
@@ -126,13 +102,13 @@ class CaseStore:
         await _save_caseloads(connection, [book.caseloads[one] for one in sorted(book.changed_caseloads)])
 
 
-async def _caseloads(connection: Connection, people: Iterable[str]) -> dict[str, Caseload]:
+async def load_caseloads(connection: Connection, people: Iterable[str]) -> dict[str, Caseload]:
     """Return caseloads, locked in the order of ids; somebody new starts with an empty one."""
     wanted = sorted(people)
     found = await _locked(connection, wanted)
-    missing = [person for person in wanted if person not in found]
+    missing = [Caseload(person) for person in wanted if person not in found]
     if missing:
-        await connection.execute(ADD_CASELOADS, {"ids": missing})
+        await connection.execute(ADD_CASELOADS, CASELOAD.of(missing))
         found = await _locked(connection, wanted)
     return found
 
@@ -143,46 +119,14 @@ async def _locked(connection: Connection, people: Sequence[str]) -> dict[str, Ca
 
 
 async def _save_cases(connection: Connection, cases: Sequence[Case]) -> None:
-    if not cases:
-        return
-    await connection.execute(
-        SAVE,
-        {
-            "case_ids": [case.case_id for case in cases],
-            "versions": [case.version for case in cases],
-            "statuses": [case.status.value for case in cases],
-            "children": [case.child_id for case in cases],
-            "families": [case.family_id for case in cases],
-            "referrals": [case.referral_id for case in cases],
-            "localities": [case.locality for case in cases],
-            "teams": [case.team for case in cases],
-            "leads": [case.lead_professional_id for case in cases],
-            "levels": [case.level for case in cases],
-            "points": [case.points for case in cases],
-            "needs": [_json(case.needs) for case in cases],
-            "rules": [_json(case.rules) for case in cases],
-            "policy_versions": [case.policy_version for case in cases],
-            "reviews": [case.reviews for case in cases],
-            "started_ats": [case.started_at for case in cases],
-            "completed_ats": [case.completed_at for case in cases],
-            "reviewed_ats": [case.reviewed_at for case in cases],
-            "closed_ats": [case.closed_at for case in cases],
-            "close_reasons": [case.close_reason for case in cases],
-        },
-    )
+    if cases:
+        arrays = COLUMNS.of(cases, needs=lambda case: _json(case.needs), rules=lambda case: _json(case.rules))
+        await connection.execute(SAVE, arrays)
 
 
 async def _save_caseloads(connection: Connection, caseloads: Sequence[Caseload]) -> None:
-    if not caseloads:
-        return
-    await connection.execute(
-        SAVE_CASELOADS,
-        {
-            "ids": [caseload.practitioner_id for caseload in caseloads],
-            "cases": [caseload.cases for caseload in caseloads],
-            "points": [caseload.points for caseload in caseloads],
-        },
-    )
+    if caseloads:
+        await connection.execute(SAVE_CASELOADS, CASELOAD.of(caseloads))
 
 
 def _json(items: Sequence[DomainNeed | RuleFired]) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 from services.placement.store.tables import PLACEMENTS
@@ -21,12 +22,12 @@ FILTER = """
 # By their request, which never changes, and those of one moment by their ids.
 LIST = Listing(
     "placements",
-    PLACEMENTS.listed,
+    PLACEMENTS.columns,
     f"FROM placements {FILTER}",
     Column("requested_at", "moment", descending=True),
     Column("placement_id", "uuid"),
 )
-FIND = text(f"SELECT {PLACEMENTS.listed} FROM placements WHERE placement_id = :id")  # noqa: S608 - ours
+FIND = sql("SELECT {columns} FROM placements WHERE placement_id = :id", columns=PLACEMENTS.columns)
 OBJECTIVES = text("""
     SELECT objective_id, domain, words, outcome, childs_words FROM objectives
     WHERE placement_id = :id ORDER BY number
@@ -88,6 +89,11 @@ async def find_placement(connection: Connection, placement_id: UUID) -> dict[str
         return None
     objectives = await connection.execute(OBJECTIVES, {"id": placement_id})
     return dict(row) | {"objectives": [dict(each) for each in objectives]}
+
+
+async def without_words(connection: Connection, *, lost: str) -> list[UUID]:
+    """Return the placements with an objective that has `lost` in the place of its words."""
+    return [row[0] for row in await connection.execute(WITHOUT_WORDS, {"lost": lost})]
 
 
 async def figures(connection: Connection) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from services.kernel.processing.service import Message
 from services.kernel.rejoin.recall import Loss, Recall
 from services.placement.book import PlacementBook
 from services.placement.model import Episode, LookedAfterReview, MissingEpisode
-from services.placement.queries import WITHOUT_WORDS
+from services.placement.queries import without_words
 from services.placement.store.batch import PlacementStore
 from services.placement.store.tables import EPISODES, MISSING, REVIEWS
 
@@ -55,9 +55,9 @@ class PlacementRecall(Recall[PlacementBook]):
 
     async def losses(self, connection: Connection) -> list[Loss]:
         """Return the placements whose words are gone."""
-        rows = await connection.execute(WITHOUT_WORDS, {"lost": LOST_WORDS})
+        worded = await without_words(connection, lost=LOST_WORDS)
         lost = (
-            Loss("placements: the wording of objectives", tuple(sorted(str(row[0]) for row in rows))),
+            Loss("placements: the wording of objectives", tuple(sorted(map(str, worded)))),
             Loss("placements: what the child said at the exit interview", tuple(sorted(self._interviews))),
         )
         return [loss for loss in lost if loss.ids]

@@ -8,7 +8,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from schemas.events import ReferralMade
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection, Row
+from services.kernel.postgres.statements import sql
 from services.kernel.processing.service import Message
 from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
@@ -16,41 +18,53 @@ from services.referral.book import ReferralBook
 from services.referral.model import DecideReferral, Intake, ReceiveReferral, Referral
 from services.referral.pack import ReferralPack
 
-COLUMNS = """
-    referral_id, version, status, child_id, family_id, agency, agency_id, agency_reference, locality,
-    concerns, immediate_risk, information_only, received_at, decided_at, decided_by
-"""
+OWN = Columns(
+    referral_id="uuid",
+    version="integer",
+    status="text",
+    received_at="timestamptz",
+    decided_at="timestamptz",
+    decided_by="text",
+)
+INTAKE = Columns(
+    child_id="uuid",
+    family_id="uuid",
+    agency="text",
+    agency_id="text",
+    agency_reference="text",
+    locality="text",
+    concerns="text",
+    immediate_risk="boolean",
+    information_only="boolean",
+)
+COLUMNS = OWN | INTAKE
 
 # Two statements instead of one with OR: each has one index, and nobody sends events and commands together.
-LOAD_NAMED = text(f"""
-    SELECT {COLUMNS} FROM referrals WHERE referral_id = ANY(CAST(:ids AS uuid[]))
+LOAD_NAMED = sql(
+    "SELECT {columns} FROM referrals WHERE referral_id = ANY(:ids) ORDER BY referral_id FOR UPDATE",
+    columns=COLUMNS,
+)
+REFERENCE = INTAKE.only("agency_id", "agency_reference")
+LOAD_REFERENCED = sql(
+    """
+    SELECT {columns} FROM referrals WHERE ({reference}) IN (SELECT * FROM {wanted})
     ORDER BY referral_id FOR UPDATE
-""")  # noqa: S608 - the columns are ours
-LOAD_REFERENCED = text(f"""
-    SELECT {COLUMNS} FROM referrals
-    WHERE (agency_id, agency_reference) IN (
-        SELECT * FROM unnest(CAST(:agencies AS text[]), CAST(:references AS text[])))
-    ORDER BY referral_id FOR UPDATE
-""")  # noqa: S608 - the columns are ours
+    """,
+    columns=COLUMNS,
+    reference=REFERENCE,
+    wanted=REFERENCE.unnest("wanted"),
+)
 
-SAVE = text(f"""
-    INSERT INTO referrals ({COLUMNS})
-    SELECT referral_id, version, status, child_id, family_id, agency, agency_id, agency_reference, locality,
-           string_to_array(concerns, ','), immediate_risk, information_only, received_at,
-           decided_at, decided_by
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:statuses AS text[]),
-        CAST(:children AS uuid[]), CAST(:families AS uuid[]), CAST(:agencies AS text[]),
-        CAST(:agency_ids AS text[]), CAST(:references AS text[]), CAST(:localities AS text[]),
-        CAST(:concerns AS text[]), CAST(:risks AS boolean[]), CAST(:informations AS boolean[]),
-        CAST(:received_ats AS timestamptz[]), CAST(:decided_ats AS timestamptz[]), CAST(:deciders AS text[])
-    ) AS incoming ({COLUMNS})
-    ON CONFLICT (referral_id) DO UPDATE SET
-        version = excluded.version, status = excluded.status,
-        decided_at = excluded.decided_at, decided_by = excluded.decided_by
-""")  # noqa: S608 - the columns are ours
+# Arrays of different lengths make no array of arrays: concerns travel as one text.
+SAVE = text(
+    COLUMNS.upsert(
+        "referrals",
+        keep=(*INTAKE, "received_at"),
+        values={"concerns": "string_to_array(concerns, ',')"},
+    )
+)
 
-LOAD_ONE = text(f"SELECT {COLUMNS} FROM referrals WHERE referral_id = :id")  # noqa: S608 - ours
+LOAD_ONE = sql("SELECT {columns} FROM referrals WHERE referral_id = :id", columns=COLUMNS)
 
 FILTER = """
     WHERE (CAST(:status AS text) IS NULL OR status = :status)
@@ -114,11 +128,7 @@ class ReferralStore:
             for row in await connection.execute(LOAD_NAMED, {"ids": ids}):
                 book.add(_referral(row))
         if references:
-            parameters = {
-                "agencies": [agency for agency, _ in references],
-                "references": [reference for _, reference in references],
-            }
-            for row in await connection.execute(LOAD_REFERENCED, parameters):
+            for row in await connection.execute(LOAD_REFERENCED, REFERENCE.rows(references)):
                 book.add(_referral(row))
         return book
 
@@ -131,26 +141,8 @@ class ReferralStore:
         if not changed:
             return
         intakes = [referral.intake for referral in changed if referral.intake is not None]
-        await connection.execute(
-            SAVE,
-            {
-                "ids": [referral.referral_id for referral in changed],
-                "versions": [referral.version for referral in changed],
-                "statuses": [referral.status for referral in changed],
-                "children": [intake.child_id for intake in intakes],
-                "families": [intake.family_id for intake in intakes],
-                "agencies": [intake.agency.value for intake in intakes],
-                "agency_ids": [intake.agency_id for intake in intakes],
-                "references": [intake.agency_reference for intake in intakes],
-                "localities": [intake.locality for intake in intakes],
-                "concerns": [",".join(intake.concerns) for intake in intakes],
-                "risks": [intake.immediate_risk for intake in intakes],
-                "informations": [intake.information_only for intake in intakes],
-                "received_ats": [referral.received_at for referral in changed],
-                "decided_ats": [referral.decided_at for referral in changed],
-                "deciders": [referral.decided_by for referral in changed],
-            },
-        )
+        arrays = OWN.of(changed) | INTAKE.of(intakes, concerns=lambda intake: ",".join(intake.concerns))
+        await connection.execute(SAVE, arrays)
 
 
 async def find(connection: Connection, referral_id: UUID) -> Referral | None:

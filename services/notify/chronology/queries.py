@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 
@@ -32,25 +33,29 @@ COLUMNS = "message_id, case_id, source, type, occurred_at, subject, sequence, da
 
 FILTER = """
     FROM chronology WHERE child_id = :child_id
-      AND (CAST(:prefixes AS text[]) IS NULL OR type LIKE ANY(CAST(:prefixes AS text[])))
+      AND (CAST(:prefixes AS text[]) IS NULL OR type LIKE ANY(:prefixes))
       AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= :since)
       AND (CAST(:until AS timestamptz) IS NULL OR occurred_at < :until)
 """
 LIST = Listing("chronology", COLUMNS, FILTER, *ORDER)
 # Not the view: whatever leads to an alert was heard on the bus, and the journal has no index of ids.
-CAUSE = text(f"SELECT {COLUMNS} FROM heard_events WHERE message_id = :message_id")  # noqa: S608 - ours
-HISTORY = text(f"""
-    SELECT {COLUMNS} FROM chronology WHERE child_id = :child_id AND subject = :subject
-    ORDER BY {", ".join(column.expression for column in ORDER)} LIMIT 100
-""")  # noqa: S608 - the columns are ours
+CAUSE = sql("SELECT {columns} FROM heard_events WHERE message_id = :message_id", columns=COLUMNS)
+HISTORY = sql(
+    """
+    SELECT {columns} FROM chronology WHERE child_id = :child_id AND subject = :subject
+    ORDER BY {order} LIMIT 100
+    """,
+    columns=COLUMNS,
+    order=", ".join(column.expression for column in ORDER),
+)
 
 # By relationship: somebody of theirs was told of the child (as a referrer does not count), or they lead the
 # case, manage its team, or have a role of their own for the child.
 IS_AROUND = text("""
     SELECT EXISTS (SELECT 1 FROM alerts WHERE child_id = :child_id AND role <> 'referrer'
-                   AND recipient_id = ANY(CAST(:recipients AS text[])))
+                   AND recipient_id = ANY(:recipients))
         OR EXISTS (SELECT 1 FROM cases WHERE child_id = :child_id
-                   AND (lead_professional_id = :person_id OR team = ANY(CAST(:teams AS text[]))))
+                   AND (lead_professional_id = :person_id OR team = ANY(:teams)))
         OR EXISTS (SELECT 1 FROM key_workers WHERE child_id = :child_id AND worker_id = :person_id)
         OR EXISTS (SELECT 1 FROM reviewing_officers WHERE child_id = :child_id AND worker_id = :person_id)
 """)

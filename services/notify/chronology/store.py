@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import text
-
 from schemas import events as e
 from schemas.events import Event
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.messages.arrivals import Arrival
 from services.kernel.messages.envelope import Envelope
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 
 WITHOUT_SEQUENCE = 0
 """Where an event stands among those of its aggregate when its producer does not say."""
@@ -53,27 +53,25 @@ OCCURRED: Mapping[type[Event], str] = {
 }
 """The field that says when something happened; an event that is not here happened when it was published."""
 
-HEAR = text("""
-    INSERT INTO heard_events
-        (message_id, child_id, case_id, event_id, source, type, occurred_at, subject, sequence, data)
-    SELECT message_id, child_id, case_id, event_id, source, type, occurred_at, subject, sequence,
-           CAST(data AS jsonb)
-    FROM unnest(
-        CAST(:message_id AS uuid[]), CAST(:child_id AS uuid[]), CAST(:case_id AS uuid[]),
-        CAST(:event_id AS text[]), CAST(:source AS text[]), CAST(:type AS text[]),
-        CAST(:occurred_at AS timestamptz[]), CAST(:subject AS uuid[]), CAST(:sequence AS integer[]),
-        CAST(:data AS text[])
-    ) AS heard
-        (message_id, child_id, case_id, event_id, source, type, occurred_at, subject, sequence, data)
-    ON CONFLICT (message_id) DO NOTHING
-""")
+HEARD = Columns(
+    message_id="uuid",
+    child_id="uuid",
+    case_id="uuid",
+    event_id="text",
+    source="text",
+    type="text",
+    occurred_at="timestamptz",
+    subject="uuid",
+    sequence="integer",
+    data="jsonb",
+)
+HEAR = sql("{insert} ON CONFLICT (message_id) DO NOTHING", insert=HEARD.insert("heard_events"))
 
 
 async def hear(connection: Connection, arrivals: Sequence[Arrival]) -> None:
     """Keep the events that were handled, in one statement. One that is there already stays as it is."""
-    rows = [_row(arrival) for arrival in arrivals]
-    if rows:
-        await connection.execute(HEAR, {name: [row[name] for row in rows] for name in rows[0]})
+    if arrivals:
+        await connection.execute(HEAR, HEARD.rows([_row(arrival) for arrival in arrivals]))
 
 
 def occurred_at(event: Event, published_at: datetime) -> datetime:
@@ -90,20 +88,20 @@ def occurred_at(event: Event, published_at: datetime) -> datetime:
     return published_at if stated == calendar.london_date(published_at) else calendar.start_of_day(stated)
 
 
-def _row(arrival: Arrival) -> dict[str, Any]:
+def _row(arrival: Arrival) -> tuple[Any, ...]:
     event, envelope = _handled(arrival)
-    return {
-        "message_id": arrival.message_id,
-        "child_id": event.child_id,
-        "case_id": getattr(event, "case_id", None),
-        "event_id": envelope.id,
-        "source": envelope.source,
-        "type": event.wire_type,
-        "occurred_at": occurred_at(event, envelope.time),
-        "subject": event.subject,
-        "sequence": WITHOUT_SEQUENCE if envelope.sequence is None else envelope.sequence,
-        "data": event.encode().decode(),
-    }
+    return (
+        arrival.message_id,
+        event.child_id,
+        getattr(event, "case_id", None),
+        envelope.id,
+        envelope.source,
+        event.wire_type,
+        occurred_at(event, envelope.time),
+        event.subject,
+        WITHOUT_SEQUENCE if envelope.sequence is None else envelope.sequence,
+        event.encode().decode(),
+    )
 
 
 def _handled(arrival: Arrival) -> tuple[Event, Envelope]:

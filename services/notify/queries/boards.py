@@ -23,13 +23,13 @@ WORKLOAD = text("""
            count(*) FILTER (WHERE snoozed_until > :now) AS put_off,
            count(DISTINCT child_id) AS children, min(raised_at) AS oldest
     FROM alerts
-    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(CAST(:members AS text[]))
+    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(:members)
     GROUP BY recipient_id
 """)
 
 OPEN = """
     FROM alerts
-    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(CAST(:members AS text[]))
+    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(:members)
       AND (:which <> 'overdue' OR due_at <= :now)
       AND (:which <> 'escalated' OR escalation_step > 0 OR escalates IS NOT NULL)
 """

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 from services.kernel.store.cursors import Key, ListPart
 from services.kernel.store.keyset import Column, Listing
 from services.notify.alerts.model import Alert
@@ -43,7 +44,7 @@ LIST = {
     for sort, order in ORDERS.items()
 }
 
-FIND = text(f"SELECT {ALERT} FROM alerts WHERE alert_id = :id")  # noqa: S608 - ours
+FIND = sql("SELECT {alert} FROM alerts WHERE alert_id = :id", alert=ALERT)
 FIGURES = text("""
     SELECT kind, urgency, status, count(*) FROM alerts
     GROUP BY kind, urgency, status ORDER BY kind, urgency, status
@@ -56,7 +57,7 @@ IS_AGENCY = text("""
 """)
 COUNT_OPEN = text("""
     SELECT recipient_id, count(*) AS open FROM alerts
-    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(CAST(:recipients AS text[]))
+    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(:recipients)
       AND (snoozed_until IS NULL OR snoozed_until <= :now)
     GROUP BY recipient_id
 """)

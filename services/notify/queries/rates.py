@@ -22,7 +22,7 @@ BY_WORKER = text("""
            CAST(date_trunc('week', raised_at AT TIME ZONE 'Europe/London') AS date) AS week
     FROM alerts
     WHERE raised_at >= :since AND raised_at < :until
-      AND (CAST(:workers AS text[]) IS NULL OR recipient_id = ANY(CAST(:workers AS text[])))
+      AND (CAST(:workers AS text[]) IS NULL OR recipient_id = ANY(:workers))
     GROUP BY recipient_id, kind, week
     ORDER BY week DESC, recipient_id, kind
 """)

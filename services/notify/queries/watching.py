@@ -14,7 +14,7 @@ from services.kernel.postgres.connection import Connection
 
 OPEN = text("""
     SELECT recipient_id, alert_id, version FROM alerts
-    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(CAST(:recipients AS text[]))
+    WHERE status = 'open' AND settled_at IS NULL AND recipient_id = ANY(:recipients)
       AND (snoozed_until IS NULL OR snoozed_until <= :now)
 """)
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
 from schemas.events import AlertRaised, Event, LeadProfessionalAssigned
 from schemas.events.codes import Channel, Role, Urgency
+from services.kernel.postgres.bulk import Arrays, Columns
 from services.kernel.postgres.connection import Connection, Row
+from services.kernel.postgres.statements import sql
 from services.kernel.processing.service import Message
 from services.notify.alerts.council import Council
 from services.notify.alerts.model import AcknowledgeAlert, Alert, AssignKeyWorker, SnoozeAlert
@@ -23,120 +24,98 @@ from services.notify.referrers.store import updates as agency_updates
 from services.notify.store import people as people_store
 from services.notify.store import preferences as preference_store
 
-ALERT = """
-    alert_id, version, status, recipient_id, role, kind, urgency, says, next_step, about, case_id, child_id,
-    due_at, raised_at, acknowledged_at, acknowledged_by, cause_id, stands_in_for, team, template, escalates,
-    repeats, repeated_at, escalation_step, next_escalation_at, snoozed_until, settled_at
-"""
+STANDING = Columns(
+    alert_id="uuid",
+    version="integer",
+    status="text",
+    acknowledged_at="timestamptz",
+    acknowledged_by="text",
+    repeats="integer",
+    repeated_at="timestamptz",
+    escalation_step="integer",
+    next_escalation_at="timestamptz",
+    snoozed_until="timestamptz",
+    settled_at="timestamptz",
+)
+RECIPIENT = Columns(recipient_id="text", role="text", stands_in_for="text")
+FACTS = Columns(
+    kind="text",
+    urgency="text",
+    says="text",
+    next_step="text",
+    about="uuid",
+    case_id="uuid",
+    child_id="uuid",
+    due_at="timestamptz",
+    raised_at="timestamptz",
+    cause_id="uuid",
+    team="text",
+    template="text",
+    escalates="uuid",
+)
+ALERT = STANDING | RECIPIENT | FACTS
+INSERT_ALERTS = text(ALERT.insert("alerts"))
+UPDATE_ALERTS = text((STANDING | RECIPIENT).update("alerts"))
 
 # Without locks: a batch seldom changes an alert that was there before. Should somebody else do so in
 # between, the journal refuses the second event of the same number, and the batch looks again.
-LOAD_OPEN = text(f"""
-    SELECT {ALERT} FROM alerts
-    WHERE status = 'open' AND child_id = ANY(CAST(:children AS uuid[]))
-      AND (kind = ANY(CAST(:kinds AS text[])) OR child_id = ANY(CAST(:moving AS uuid[])))
+LOAD_OPEN = sql(
+    """
+    SELECT {alert} FROM alerts
+    WHERE status = 'open' AND child_id = ANY(:children)
+      AND (kind = ANY(:kinds) OR child_id = ANY(:moving))
     ORDER BY alert_id
-""")  # noqa: S608 - the columns are ours
+    """,
+    alert=ALERT,
+)
 
 # An alert before those that it led to, so that two who acknowledge at once do not wait for each other, and
 # in statements of their own: what was written while the first one waited is seen by the second.
-ROOTS = text("""
-    SELECT DISTINCT coalesce(escalates, alert_id) FROM alerts WHERE alert_id = ANY(CAST(:ids AS uuid[]))
-""")
-LOAD_ALERTS = text(f"""
-    SELECT {ALERT} FROM alerts WHERE alert_id = ANY(CAST(:ids AS uuid[])) ORDER BY alert_id FOR UPDATE
-""")  # noqa: S608 - the columns are ours
-LOAD_FAMILY = text(f"""
-    SELECT {ALERT} FROM alerts
-    WHERE (alert_id = ANY(CAST(:ids AS uuid[])) OR escalates = ANY(CAST(:ids AS uuid[])))
-      AND alert_id <> ALL(CAST(:roots AS uuid[]))
+ROOTS = text("SELECT DISTINCT coalesce(escalates, alert_id) FROM alerts WHERE alert_id = ANY(:ids)")
+LOAD_ALERTS = sql(
+    "SELECT {alert} FROM alerts WHERE alert_id = ANY(:ids) ORDER BY alert_id FOR UPDATE", alert=ALERT
+)
+LOAD_FAMILY = sql(
+    """
+    SELECT {alert} FROM alerts
+    WHERE (alert_id = ANY(:ids) OR escalates = ANY(:ids)) AND alert_id <> ALL(:roots)
     ORDER BY alert_id FOR UPDATE
-""")  # noqa: S608 - the columns are ours
+    """,
+    alert=ALERT,
+)
 
 # A delivery that a channel is just sending goes; whoever acknowledges does not wait for it (SKIP LOCKED).
 LOAD_DELIVERIES = text("""
     SELECT delivery_id, version, state, alert_id, child_id, case_id, channel, reason, acknowledged_at,
            (message_id <> delivery_id OR (digest AND state = 'queued')) AS gathered
-    FROM deliveries WHERE alert_id = ANY(CAST(:ids AS uuid[])) AND claim IS NULL
+    FROM deliveries WHERE alert_id = ANY(:ids) AND claim IS NULL
     ORDER BY delivery_id FOR UPDATE SKIP LOCKED
 """)
 
-INSERT_ALERTS = text(f"""
-    INSERT INTO alerts ({ALERT})
-    SELECT * FROM unnest(
-        CAST(:alert_id AS uuid[]), CAST(:version AS integer[]), CAST(:status AS text[]),
-        CAST(:recipient_id AS text[]), CAST(:role AS text[]), CAST(:kind AS text[]),
-        CAST(:urgency AS text[]), CAST(:says AS text[]), CAST(:next_step AS text[]),
-        CAST(:about AS uuid[]), CAST(:case_id AS uuid[]), CAST(:child_id AS uuid[]),
-        CAST(:due_at AS timestamptz[]), CAST(:raised_at AS timestamptz[]),
-        CAST(:acknowledged_at AS timestamptz[]), CAST(:acknowledged_by AS text[]),
-        CAST(:cause_id AS uuid[]), CAST(:stands_in_for AS text[]), CAST(:team AS text[]),
-        CAST(:template AS text[]), CAST(:escalates AS uuid[]), CAST(:repeats AS integer[]),
-        CAST(:repeated_at AS timestamptz[]), CAST(:step AS integer[]),
-        CAST(:next_escalation_at AS timestamptz[]), CAST(:snoozed_until AS timestamptz[]),
-        CAST(:settled_at AS timestamptz[])
+STATE = Columns(
+    delivery_id="uuid", version="integer", state="text", reason="text", acknowledged_at="timestamptz"
+)
+QUEUED = Columns(
+    alert_id="uuid",
+    child_id="uuid",
+    case_id="uuid",
+    recipient_id="text",
+    channel="text",
+    subscription_id="uuid",
+    template="text",
+    digest="boolean",
+    held_until="timestamptz",
+    queued_at="timestamptz",
+)
+INSERT_DELIVERIES = text(
+    (STATE | QUEUED).insert("deliveries", ordered=True, values={"message_id": "delivery_id"})
+)
+UPDATE_DELIVERIES = text(
+    STATE.update(
+        "deliveries",
+        values={"next_attempt_at": "CASE fresh.state WHEN 'not_needed' THEN NULL ELSE next_attempt_at END"},
     )
-""")  # noqa: S608 - the columns are ours
-
-UPDATE_ALERTS = text("""
-    UPDATE alerts SET
-        version = fresh.version, status = fresh.status, recipient_id = fresh.recipient_id, role = fresh.role,
-        stands_in_for = fresh.stands_in_for, acknowledged_at = fresh.acknowledged_at,
-        acknowledged_by = fresh.acknowledged_by, repeats = fresh.repeats, repeated_at = fresh.repeated_at,
-        escalation_step = fresh.step, next_escalation_at = fresh.next_escalation_at,
-        snoozed_until = fresh.snoozed_until, settled_at = fresh.settled_at
-    FROM unnest(
-        CAST(:alert_id AS uuid[]), CAST(:version AS integer[]), CAST(:status AS text[]),
-        CAST(:recipient_id AS text[]), CAST(:role AS text[]), CAST(:stands_in_for AS text[]),
-        CAST(:acknowledged_at AS timestamptz[]), CAST(:acknowledged_by AS text[]),
-        CAST(:repeats AS integer[]), CAST(:repeated_at AS timestamptz[]), CAST(:step AS integer[]),
-        CAST(:next_escalation_at AS timestamptz[]), CAST(:snoozed_until AS timestamptz[]),
-        CAST(:settled_at AS timestamptz[])
-    ) AS fresh (
-        alert_id, version, status, recipient_id, role, stands_in_for, acknowledged_at, acknowledged_by,
-        repeats, repeated_at, step, next_escalation_at, snoozed_until, settled_at
-    )
-    WHERE alerts.alert_id = fresh.alert_id
-""")
-
-FACTS = ("recipient_id", "kind", "says", "next_step", "about", "case_id", "child_id", "due_at", "raised_at")
-MORE_FACTS = ("cause_id", "stands_in_for", "team", "template", "escalates")
-STANDING = ("alert_id", "version", "status", "acknowledged_at", "acknowledged_by", "repeats", "repeated_at")
-MORE_STANDING = ("step", "next_escalation_at", "snoozed_until", "settled_at")
-
-INSERT_DELIVERIES = text("""
-    INSERT INTO deliveries (
-        delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, subscription_id, template,
-        state, message_id, digest, held_until, queued_at, reason, acknowledged_at
-    )
-    SELECT delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, subscription_id,
-           template, state, delivery_id, digest, held_until, queued_at, reason, acknowledged_at
-    FROM unnest(
-        CAST(:delivery_id AS uuid[]), CAST(:version AS integer[]), CAST(:alert_id AS uuid[]),
-        CAST(:child_id AS uuid[]), CAST(:case_id AS uuid[]), CAST(:recipient_id AS text[]),
-        CAST(:channel AS text[]), CAST(:subscription_id AS uuid[]), CAST(:template AS text[]),
-        CAST(:state AS text[]), CAST(:digest AS boolean[]), CAST(:held_until AS timestamptz[]),
-        CAST(:queued_at AS timestamptz[]), CAST(:reason AS text[]), CAST(:acknowledged_at AS timestamptz[])
-    ) WITH ORDINALITY AS fresh (
-        delivery_id, version, alert_id, child_id, case_id, recipient_id, channel, subscription_id, template,
-        state, digest, held_until, queued_at, reason, acknowledged_at, ordinal
-    )
-    ORDER BY ordinal
-""")
-
-QUEUED = ("delivery_id", "alert_id", "child_id", "case_id", "recipient_id", "subscription_id", "template")
-MORE_QUEUED = ("digest", "held_until", "queued_at")
-
-UPDATE_DELIVERIES = text("""
-    UPDATE deliveries SET version = fresh.version, state = fresh.state, reason = fresh.reason,
-        acknowledged_at = fresh.acknowledged_at,
-        next_attempt_at = CASE fresh.state WHEN 'not_needed' THEN NULL ELSE next_attempt_at END
-    FROM unnest(
-        CAST(:delivery_id AS uuid[]), CAST(:version AS integer[]), CAST(:state AS text[]),
-        CAST(:reason AS text[]), CAST(:acknowledged_at AS timestamptz[])
-    ) AS fresh (delivery_id, version, state, reason, acknowledged_at)
-    WHERE deliveries.delivery_id = fresh.delivery_id
-""")
+)
 
 
 class NotifyStore:
@@ -182,10 +161,13 @@ class NotifyStore:
         await preference_store.save(connection, book.arranged)
         fresh = [book.alerts[each] for each in sorted(book.fresh_alerts)]
         if fresh:
-            await connection.execute(INSERT_ALERTS, _columns(fresh))
+            facts = [alert.facts for alert in fresh]
+            arrays = _standing(fresh) | RECIPIENT.of(facts) | FACTS.of(facts)
+            await connection.execute(INSERT_ALERTS, arrays)
         changed = [book.alerts[each] for each in sorted(book.changed_alerts)]
         if changed:
-            await connection.execute(UPDATE_ALERTS, _columns(changed))
+            arrays = _standing(changed) | RECIPIENT.of([alert.facts for alert in changed])
+            await connection.execute(UPDATE_ALERTS, arrays)
         await _save_deliveries(connection, book)
 
     async def _load_family(self, connection: Connection, book: NotifyBook, ids: Sequence[UUID]) -> None:
@@ -276,29 +258,12 @@ async def _save_deliveries(connection: Connection, book: NotifyBook) -> None:
     """Write deliveries. New ones go out in the order in which they were decided."""
     fresh = [each for identity, each in book.deliveries.items() if identity in book.fresh_deliveries]
     if fresh:
-        queued = [each.queued for each in fresh]
-        columns = {name: [getattr(each, name) for each in queued] for name in (*QUEUED, *MORE_QUEUED)}
-        await connection.execute(INSERT_DELIVERIES, columns | _delivery_columns(fresh))
+        arrays = STATE.of(fresh) | QUEUED.of([each.queued for each in fresh])
+        await connection.execute(INSERT_DELIVERIES, arrays)
     changed = [book.deliveries[each] for each in sorted(book.changed_deliveries)]
     if changed:
-        await connection.execute(UPDATE_DELIVERIES, _delivery_columns(changed))
+        await connection.execute(UPDATE_DELIVERIES, STATE.of(changed))
 
 
-def _delivery_columns(deliveries: Sequence[Delivery]) -> dict[str, list[Any]]:
-    return {
-        "delivery_id": [each.delivery_id for each in deliveries],
-        "version": [each.version for each in deliveries],
-        "state": [each.state for each in deliveries],
-        "channel": [each.channel.value for each in deliveries],
-        "reason": [each.reason for each in deliveries],
-        "acknowledged_at": [each.acknowledged_at for each in deliveries],
-    }
-
-
-def _columns(alerts: Sequence[Alert]) -> dict[str, list[Any]]:
-    facts = [alert.facts for alert in alerts]
-    columns = {name: [getattr(alert, name) for alert in alerts] for name in (*STANDING, *MORE_STANDING)}
-    columns |= {name: [getattr(each, name) for each in facts] for name in (*FACTS, *MORE_FACTS)}
-    columns["role"] = [each.role.value for each in facts]
-    columns["urgency"] = [each.urgency.value for each in facts]
-    return columns
+def _standing(alerts: Sequence[Alert]) -> Arrays:
+    return STANDING.of(alerts, escalation_step=lambda alert: alert.step)

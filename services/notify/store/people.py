@@ -6,7 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 from services.notify.alerts.model import Case, KeyWorker, People, Referrer, ReviewingOfficer
 from services.notify.book import NotifyBook
 
@@ -17,58 +19,43 @@ from services.notify.book import NotifyBook
 LOAD = text("""
     SELECT 'referrer' AS what, child_id, agency_id AS who, referred_at AS moment, locality,
            CAST(NULL AS uuid) AS case_id, NULL AS status, NULL AS team, 0 AS version
-    FROM referrers WHERE child_id = ANY(CAST(:children AS uuid[]))
+    FROM referrers WHERE child_id = ANY(:children)
     UNION ALL
     SELECT 'case', child_id, lead_professional_id, opened_at, locality, case_id, status, team, 0
-    FROM cases WHERE child_id = ANY(CAST(:children AS uuid[]))
+    FROM cases WHERE child_id = ANY(:children)
     UNION ALL
     SELECT 'key_worker', child_id, worker_id, since, NULL, NULL, NULL, NULL, version
-    FROM key_workers WHERE child_id = ANY(CAST(:children AS uuid[]))
+    FROM key_workers WHERE child_id = ANY(:children)
     UNION ALL
     SELECT 'reviewing_officer', child_id, worker_id, CAST(since AS timestamp) AT TIME ZONE 'UTC', NULL,
            NULL, NULL, NULL, 0
-    FROM reviewing_officers WHERE child_id = ANY(CAST(:children AS uuid[]))
+    FROM reviewing_officers WHERE child_id = ANY(:children)
     ORDER BY case_id
 """)
 
-SAVE_REFERRERS = text("""
-    INSERT INTO referrers (child_id, agency_id, locality, referred_at)
-    SELECT * FROM unnest(
-        CAST(:children AS uuid[]), CAST(:agencies AS text[]), CAST(:localities AS text[]),
-        CAST(:referred_ats AS timestamptz[])
-    )
-    ON CONFLICT (child_id) DO UPDATE SET
-        agency_id = excluded.agency_id, locality = excluded.locality, referred_at = excluded.referred_at
-    WHERE referrers.referred_at <= excluded.referred_at
-""")
+REFERRER = Columns(child_id="uuid", agency_id="text", locality="text", referred_at="timestamptz")
+SAVE_REFERRERS = sql(
+    "{upsert} WHERE referrers.referred_at <= excluded.referred_at", upsert=REFERRER.upsert("referrers")
+)
 
-SAVE_CASES = text("""
-    INSERT INTO cases (case_id, child_id, opened_at, status, lead_professional_id, team, locality)
-    SELECT * FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:children AS uuid[]), CAST(:opened_ats AS timestamptz[]),
-        CAST(:statuses AS text[]), CAST(:leads AS text[]), CAST(:teams AS text[]), CAST(:localities AS text[])
-    )
-    ON CONFLICT (case_id) DO UPDATE SET
-        opened_at = excluded.opened_at, status = excluded.status, team = excluded.team,
-        lead_professional_id = excluded.lead_professional_id, locality = excluded.locality
-""")
+CASE = Columns(
+    case_id="uuid",
+    child_id="uuid",
+    opened_at="timestamptz",
+    status="text",
+    lead_professional_id="text",
+    team="text",
+    locality="text",
+)
+SAVE_CASES = text(CASE.upsert("cases", keep=("child_id",)))
 
-SAVE_KEY_WORKERS = text("""
-    INSERT INTO key_workers (child_id, worker_id, since, version)
-    SELECT * FROM unnest(
-        CAST(:children AS uuid[]), CAST(:workers AS text[]), CAST(:sinces AS timestamptz[]),
-        CAST(:versions AS integer[])
-    )
-    ON CONFLICT (child_id) DO UPDATE SET
-        worker_id = excluded.worker_id, since = excluded.since, version = excluded.version
-""")
+KEY_WORKER = Columns(child_id="uuid", worker_id="text", since="timestamptz", version="integer")
+SAVE_KEY_WORKERS = text(KEY_WORKER.upsert("key_workers"))
 
-SAVE_OFFICERS = text("""
-    INSERT INTO reviewing_officers (child_id, worker_id, since)
-    SELECT * FROM unnest(CAST(:children AS uuid[]), CAST(:workers AS text[]), CAST(:sinces AS date[]))
-    ON CONFLICT (child_id) DO UPDATE SET worker_id = excluded.worker_id, since = excluded.since
-    WHERE reviewing_officers.since <= excluded.since
-""")
+OFFICER = Columns(child_id="uuid", worker_id="text", since="date")
+SAVE_OFFICERS = sql(
+    "{upsert} WHERE reviewing_officers.since <= excluded.since", upsert=OFFICER.upsert("reviewing_officers")
+)
 
 
 async def load(connection: Connection, children: Sequence[UUID]) -> dict[UUID, People]:
@@ -99,64 +86,39 @@ async def save(connection: Connection, book: NotifyBook) -> None:
 
 
 async def _save_referrers(connection: Connection, changed: Sequence[People]) -> None:
-    referrers = [(people.child_id, people.referrer) for people in changed if people.referrer is not None]
-    if referrers:
-        await connection.execute(
-            SAVE_REFERRERS,
-            {
-                "children": [child_id for child_id, _ in referrers],
-                "agencies": [referrer.agency_id for _, referrer in referrers],
-                "localities": [referrer.locality for _, referrer in referrers],
-                "referred_ats": [referrer.referred_at for _, referrer in referrers],
-            },
-        )
+    rows = [
+        (people.child_id, referrer.agency_id, referrer.locality, referrer.referred_at)
+        for people in changed
+        if (referrer := people.referrer) is not None
+    ]
+    if rows:
+        await connection.execute(SAVE_REFERRERS, REFERRER.rows(rows))
 
 
 async def _save_cases(connection: Connection, book: NotifyBook) -> None:
-    changed = sorted(book.changed_cases.items())
-    cases = [(book.people[child_id].find_case(case_id), child_id) for case_id, child_id in changed]
-    known = [(case, child_id) for case, child_id in cases if case is not None]
-    if known:
-        await connection.execute(
-            SAVE_CASES,
-            {
-                "ids": [case.case_id for case, _ in known],
-                "children": [child_id for _, child_id in known],
-                "opened_ats": [case.opened_at for case, _ in known],
-                "statuses": [case.status for case, _ in known],
-                "leads": [case.lead_professional_id for case, _ in known],
-                "teams": [case.team for case, _ in known],
-                "localities": [case.locality for case, _ in known],
-            },
-        )
+    children = book.changed_cases
+    found = [book.people[children[case_id]].find_case(case_id) for case_id in sorted(children)]
+    cases = [case for case in found if case is not None]
+    if cases:
+        arrays = CASE.of(cases, child_id=lambda case: children[case.case_id])
+        await connection.execute(SAVE_CASES, arrays)
 
 
 async def _save_key_workers(connection: Connection, changed: Sequence[People]) -> None:
-    named = [(people.child_id, people.key_worker) for people in changed if people.key_worker is not None]
-    if named:
-        await connection.execute(
-            SAVE_KEY_WORKERS,
-            {
-                "children": [child_id for child_id, _ in named],
-                "workers": [worker.worker_id for _, worker in named],
-                "sinces": [worker.since for _, worker in named],
-                "versions": [worker.version for _, worker in named],
-            },
-        )
+    rows = [
+        (people.child_id, worker.worker_id, worker.since, worker.version)
+        for people in changed
+        if (worker := people.key_worker) is not None
+    ]
+    if rows:
+        await connection.execute(SAVE_KEY_WORKERS, KEY_WORKER.rows(rows))
 
 
 async def _save_officers(connection: Connection, changed: Sequence[People]) -> None:
-    named = [
-        (people.child_id, people.reviewing_officer)
+    rows = [
+        (people.child_id, officer.worker_id, officer.since)
         for people in changed
-        if people.reviewing_officer is not None
+        if (officer := people.reviewing_officer) is not None
     ]
-    if named:
-        await connection.execute(
-            SAVE_OFFICERS,
-            {
-                "children": [child_id for child_id, _ in named],
-                "workers": [officer.worker_id for _, officer in named],
-                "sinces": [officer.since for _, officer in named],
-            },
-        )
+    if rows:
+        await connection.execute(SAVE_OFFICERS, OFFICER.rows(rows))

@@ -9,7 +9,9 @@ from sqlalchemy import text
 
 from schemas import events as e
 from schemas.events.codes import Location, NeedDomain, PlacementKind
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection, Row
+from services.kernel.postgres.statements import sql
 from services.kernel.processing.service import Message
 from services.placement.book import PlacementBook
 from services.placement.model import (
@@ -24,43 +26,39 @@ from services.placement.model import (
 from services.placement.policy import EXIT_INTERVIEW
 from services.placement.store.tables import EPISODES, KNOWN_CASES, MISSING, PLACEMENTS, REVIEWS
 
-CASES_OF_CHILDREN = """
-    case_id = ANY(CAST(:ids AS uuid[]))
-    OR child_id IN (SELECT child_id FROM known_cases WHERE case_id = ANY(CAST(:ids AS uuid[])))
-"""
-LIVE_OF_CHILDREN = "status IN ('requested', 'started') AND child_id = ANY(CAST(:ids AS uuid[]))"
+CASES_OF_CHILDREN = KNOWN_CASES.locking("""
+    case_id = ANY(:ids) OR child_id IN (SELECT child_id FROM known_cases WHERE case_id = ANY(:ids))
+""")
+LIVE_OF_CHILDREN = PLACEMENTS.locking("status IN ('requested', 'started') AND child_id = ANY(:ids)")
 
 LOAD_OBJECTIVES = text("""
     SELECT placement_id, objective_id, domain, outcome FROM objectives
-    WHERE placement_id = ANY(CAST(:ids AS uuid[])) ORDER BY placement_id, number
+    WHERE placement_id = ANY(:ids) ORDER BY placement_id, number
 """)
 
-SAVE_OBJECTIVES = text("""
-    INSERT INTO objectives (objective_id, placement_id, number, domain, words, outcome, childs_words)
-    SELECT * FROM unnest(
-        CAST(:objective_ids AS uuid[]), CAST(:placement_ids AS uuid[]), CAST(:numbers AS integer[]),
-        CAST(:domains AS text[]), CAST(:words AS text[]), CAST(:outcomes AS text[]),
-        CAST(:childs_words AS text[])
-    )
-""")
+OBJECTIVE = Columns(
+    objective_id="uuid",
+    placement_id="uuid",
+    number="integer",
+    domain="text",
+    words="text",
+    outcome="text",
+    childs_words="text",
+)
+SAVE_OBJECTIVES = text(OBJECTIVE.insert("objectives"))
 
-ANSWER_OBJECTIVES = text("""
-    UPDATE objectives SET outcome = answered.outcome, childs_words = answered.childs_words
-    FROM unnest(
-        CAST(:objective_ids AS uuid[]), CAST(:outcomes AS text[]), CAST(:childs_words AS text[])
-    ) AS answered (objective_id, outcome, childs_words)
-    WHERE objectives.objective_id = answered.objective_id
-""")
+ANSWER = OBJECTIVE.only("objective_id", "outcome", "childs_words")
+ANSWER_OBJECTIVES = text(ANSWER.update("objectives"))
 
-SAVE_CHILDREN = text("""
-    INSERT INTO looked_after_children (child_id, first_return_year, last_return_year)
-    SELECT * FROM unnest(
-        CAST(:child_ids AS uuid[]), CAST(:firsts AS smallint[]), CAST(:lasts AS smallint[])
-    )
-    ON CONFLICT (child_id) DO UPDATE SET
+CHILD = Columns(child_id="uuid", first_return_year="smallint", last_return_year="smallint")
+SAVE_CHILDREN = sql(
+    """
+    {insert} ON CONFLICT (child_id) DO UPDATE SET
         first_return_year = LEAST(looked_after_children.first_return_year, excluded.first_return_year),
         last_return_year = GREATEST(looked_after_children.last_return_year, excluded.last_return_year)
-""")
+    """,
+    insert=CHILD.insert("looked_after_children"),
+)
 
 
 class PlacementStore:
@@ -74,8 +72,9 @@ class PlacementStore:
         """
         wanted = _wanted(messages)
         book = PlacementBook()
-        where = CASES_OF_CHILDREN if any(isinstance(each, RequestPlacement) for each in messages) else None
-        for row in await KNOWN_CASES.load(connection, wanted["case"], where=where):
+        requested = any(isinstance(each, RequestPlacement) for each in messages)
+        statement = CASES_OF_CHILDREN if requested else None
+        for row in await KNOWN_CASES.load(connection, wanted["case"], statement=statement):
             book.cases[row.case_id] = KnownCase(**row)
         children = [
             book.cases[each.case_id].child_id
@@ -84,7 +83,7 @@ class PlacementStore:
         ]
         rows = [
             *await PLACEMENTS.load(connection, wanted["placement"]),
-            *await PLACEMENTS.load(connection, children, where=LIVE_OF_CHILDREN),
+            *await PLACEMENTS.load(connection, children, statement=LIVE_OF_CHILDREN),
         ]
         objectives = await _objectives(connection, [row.placement_id for row in rows])
         for row in rows:
@@ -110,15 +109,8 @@ class PlacementStore:
         await REVIEWS.save(connection, _changed(book.reviews, book.changed))
         await MISSING.save(connection, _changed(book.missing, book.changed))
         if book.return_years:
-            children = sorted(book.return_years)
-            await connection.execute(
-                SAVE_CHILDREN,
-                {
-                    "child_ids": children,
-                    "firsts": [min(book.return_years[child]) for child in children],
-                    "lasts": [max(book.return_years[child]) for child in children],
-                },
-            )
+            years = [(child, min(told), max(told)) for child, told in sorted(book.return_years.items())]
+            await connection.execute(SAVE_CHILDREN, CHILD.rows(years))
 
 
 def placement_of(row: Row, objectives: Iterable[Objective]) -> Placement:
@@ -177,36 +169,26 @@ async def _save_objectives(
 ) -> None:
     """Write objectives that are new in this batch, and the outcomes of those that it answered."""
     fresh = [
-        (placement.placement_id, number, objective)
+        (
+            objective.objective_id,
+            placement.placement_id,
+            number,
+            objective.domain,
+            book.objective_words[objective.objective_id],
+            objective.outcome,
+            book.childs_words.get(objective.objective_id),
+        )
         for placement in placements
         for number, objective in enumerate(placement.objectives, start=1)
         if objective.objective_id in book.objective_words
     ]
     if fresh:
-        await connection.execute(
-            SAVE_OBJECTIVES,
-            {
-                "objective_ids": [objective.objective_id for _, _, objective in fresh],
-                "placement_ids": [placement_id for placement_id, _, _ in fresh],
-                "numbers": [number for _, number, _ in fresh],
-                "domains": [objective.domain for _, _, objective in fresh],
-                "words": [book.objective_words[objective.objective_id] for _, _, objective in fresh],
-                "outcomes": [objective.outcome for _, _, objective in fresh],
-                "childs_words": [book.childs_words.get(objective.objective_id) for _, _, objective in fresh],
-            },
-        )
+        await connection.execute(SAVE_OBJECTIVES, OBJECTIVE.rows(fresh))
     answered = [
-        objective
+        (objective.objective_id, objective.outcome, book.childs_words.get(objective.objective_id))
         for placement in placements
         for objective in placement.objectives
         if objective.outcome != "open" and objective.objective_id not in book.objective_words
     ]
     if answered:
-        await connection.execute(
-            ANSWER_OBJECTIVES,
-            {
-                "objective_ids": [objective.objective_id for objective in answered],
-                "outcomes": [objective.outcome for objective in answered],
-                "childs_words": [book.childs_words.get(objective.objective_id) for objective in answered],
-            },
-        )
+        await connection.execute(ANSWER_OBJECTIVES, ANSWER.rows(answered))

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from schemas.events.codes import Channel, Role, Urgency
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 from services.notify.delivery.store.queue import Message, MessagePart
 from services.notify.referrers.policy import Update
 from services.notify.referrers.store import updates as agency_updates
@@ -27,7 +28,7 @@ BUSY = text("""
     )
     UNION ALL
     SELECT channel, subscription_id FROM subscriptions
-    WHERE channel = ANY(CAST(:subscribed AS text[])) AND EXISTS (
+    WHERE channel = ANY(:subscribed) AND EXISTS (
         SELECT FROM deliveries WHERE state = 'queued' AND message_id = delivery_id
           AND deliveries.subscription_id = subscriptions.subscription_id
           AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
@@ -36,14 +37,13 @@ BUSY = text("""
 
 UNDER_WAY = text("""
     SELECT count(*) FROM deliveries
-    WHERE state = 'queued' AND message_id = delivery_id AND channel = ANY(CAST(:channels AS text[]))
+    WHERE state = 'queued' AND message_id = delivery_id AND channel = ANY(:channels)
       AND (next_attempt_at IS NULL OR next_attempt_at <= :now
            OR claim IS NOT NULL)
 """)
 
 
-def _claim(lane: str) -> str:
-    return f"""
+CLAIM = """
     WITH next AS (
         SELECT delivery_id, claim IS NOT NULL AS doubtful FROM deliveries
         WHERE state = 'queued' AND message_id = delivery_id AND {lane}
@@ -55,27 +55,25 @@ def _claim(lane: str) -> str:
     WHERE deliveries.delivery_id = next.delivery_id
     RETURNING deliveries.delivery_id, position, channel, recipient_id, subscription_id, digest, attempts,
         refusals, doubtful
-"""  # noqa: S608 - both texts are ours
-
-
+"""
 # Two statements, so that each has its index: a column that may be NULL or equal would have none.
-CLAIM_DIRECT = text(_claim("channel = :channel"))
-CLAIM_SUBSCRIBED = text(_claim("subscription_id = :subscription_id"))
+CLAIM_DIRECT = sql(CLAIM, lane="channel = :channel")
+CLAIM_SUBSCRIBED = sql(CLAIM, lane="subscription_id = :subscription_id")
 
 PARTS = text("""
     SELECT message_id, delivery_id, deliveries.child_id, deliveries.template, alerts.alert_id, alerts.role,
            alerts.kind, alerts.urgency, alerts.says, alerts.next_step, alerts.about, alerts.case_id,
            alerts.due_at, alerts.raised_at, alerts.status = 'acknowledged' AS seen
     FROM deliveries JOIN alerts USING (alert_id)
-    WHERE (delivery_id = ANY(CAST(:ids AS uuid[]))
-           OR (message_id = ANY(CAST(:ids AS uuid[])) AND message_id <> delivery_id))
+    WHERE (delivery_id = ANY(:ids)
+           OR (message_id = ANY(:ids) AND message_id <> delivery_id))
       AND state = 'queued'
     ORDER BY position
 """)
 
 RELEASE = text("""
     UPDATE deliveries SET next_attempt_at = NULL, claim = CASE WHEN :doubtful THEN claim END
-    WHERE delivery_id = ANY(CAST(:ids AS uuid[])) AND state = 'queued' AND claim = :claim
+    WHERE delivery_id = ANY(:ids) AND state = 'queued' AND claim = :claim
 """)
 
 

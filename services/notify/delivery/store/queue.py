@@ -31,8 +31,8 @@ SENT = text("""
         version = deliveries.version + 1, provider = :provider, reference = :reference, reason = NULL,
         next_attempt_at = NULL, claim = NULL, ask_at = :ask_at, ask_until = :ask_until
     FROM deliveries AS head
-    WHERE deliveries.delivery_id = ANY(CAST(:ids AS uuid[])) AND deliveries.state = 'queued'
-      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(CAST(:claims AS uuid[]))
+    WHERE deliveries.delivery_id = ANY(:ids) AND deliveries.state = 'queued'
+      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(:claims)
     RETURNING deliveries.delivery_id, deliveries.version, deliveries.attempts, deliveries.child_id,
         deliveries.alert_id, deliveries.case_id, deliveries.channel, deliveries.message_id
 """)
@@ -42,8 +42,8 @@ LATER = text("""
     UPDATE deliveries SET attempts = deliveries.attempts + 1, refusals = :refusals, reason = :reason,
         next_attempt_at = :next_attempt_at, claim = CASE WHEN :unknown THEN deliveries.claim END
     FROM deliveries AS head
-    WHERE deliveries.delivery_id = ANY(CAST(:ids AS uuid[])) AND deliveries.state = 'queued'
-      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(CAST(:claims AS uuid[]))
+    WHERE deliveries.delivery_id = ANY(:ids) AND deliveries.state = 'queued'
+      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(:claims)
 """)
 
 FAILED = text("""
@@ -51,8 +51,8 @@ FAILED = text("""
         version = deliveries.version + 1, refusals = :refusals, reason = :reason, provider = :provider,
         next_attempt_at = NULL, claim = NULL
     FROM deliveries AS head
-    WHERE deliveries.delivery_id = ANY(CAST(:ids AS uuid[])) AND deliveries.state = 'queued'
-      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(CAST(:claims AS uuid[]))
+    WHERE deliveries.delivery_id = ANY(:ids) AND deliveries.state = 'queued'
+      AND head.delivery_id = deliveries.message_id AND head.claim = ANY(:claims)
     RETURNING deliveries.delivery_id, deliveries.version, deliveries.attempts, deliveries.child_id,
         deliveries.alert_id, deliveries.case_id, deliveries.channel, deliveries.message_id
 """)

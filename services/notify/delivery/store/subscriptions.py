@@ -12,11 +12,12 @@ from schemas.events.codes import Channel
 from services.kernel.messages.envelope import MESSAGES
 from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Connection
+from services.kernel.postgres.statements import sql
 
 COLUMNS = "subscription_id, owner_kind, owner_id, channel, url, secret_reference, kinds, active"
 
-FIND = text(f"SELECT {COLUMNS} FROM subscriptions WHERE subscription_id = :subscription_id")  # noqa: S608 - ours
-LIST = text(f"SELECT {COLUMNS} FROM subscriptions ORDER BY created_at, subscription_id")  # noqa: S608 - ours
+FIND = sql("SELECT {columns} FROM subscriptions WHERE subscription_id = :subscription_id", columns=COLUMNS)
+LIST = sql("SELECT {columns} FROM subscriptions ORDER BY created_at, subscription_id", columns=COLUMNS)
 ADD = text("""
     INSERT INTO subscriptions
         (subscription_id, owner_kind, owner_id, channel, url, secret_reference, kinds, created_at)

@@ -14,40 +14,51 @@ from sqlalchemy import text
 
 from schemas.events import REGISTRY
 from services.kernel.messages.arrivals import Arrival
+from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection, Row
+from services.kernel.postgres.statements import sql
 from services.notify.referrers.policy import TELLING, Heard, ReferrerRules, Update, updates
 
 # Two workers may read one child's events on two topics at once, and neither sees what the other has not
 # committed. The locks are held until the commit and taken in one order, after everything that decisions lock.
 # Children share 1024 of them: the server has room for no more than some thousands at once.
-LOCK = text("""
+CHILD = Columns(child_id="uuid")
+LOCK = sql(
+    """
     SELECT pg_advisory_xact_lock(7301945, lock) FROM (
-        SELECT DISTINCT hashtext(CAST(child_id AS text)) & 1023 AS lock
-        FROM unnest(CAST(:children AS uuid[])) AS child (child_id) ORDER BY lock
+        SELECT DISTINCT hashtext(CAST(child_id AS text)) & 1023 AS lock FROM {children} ORDER BY lock
     ) AS locks
-""")
+    """,
+    children=CHILD.unnest("child"),
+)
 HEARD = text("""
     SELECT child_id, message_id, type, CAST(data AS text) AS data FROM heard_events
-    WHERE child_id = ANY(CAST(:children AS uuid[])) AND type = ANY(CAST(:types AS text[]))
+    WHERE child_id = ANY(:children) AND type = ANY(:types)
     ORDER BY child_id, occurred_at, sequence, message_id
 """)
 
+UPDATE = Columns(
+    update_id="uuid",
+    agency_id="text",
+    referral_id="uuid",
+    agency_reference="text",
+    state="text",
+    occurred_at="timestamptz",
+    redirected_to="text",
+    lead_professional_id="text",
+    team="text",
+    message_id="uuid",
+)
+
 # The children are locked: nobody else writes an update of theirs between the look and the insert. `digest` is
 # of all updates up to one, in whatever order: half of each id, each id being a hash already.
-APPEND = text("""
+APPEND = sql(
+    """
     WITH fresh AS (
         SELECT *, CAST(
             CAST('x' || left(replace(CAST(update_id AS text), '-', ''), 16) AS bit(64)) AS bigint
         ) AS mark
-        FROM unnest(
-            CAST(:update_id AS uuid[]), CAST(:agency_id AS text[]), CAST(:referral_id AS uuid[]),
-            CAST(:agency_reference AS text[]), CAST(:state AS text[]), CAST(:occurred_at AS timestamptz[]),
-            CAST(:redirected_to AS text[]), CAST(:lead_professional_id AS text[]), CAST(:team AS text[]),
-            CAST(:message_id AS uuid[])
-        ) WITH ORDINALITY AS given (
-            update_id, agency_id, referral_id, agency_reference, state, occurred_at, redirected_to,
-            lead_professional_id, team, message_id, ordinal
-        )
+        FROM {given}
         WHERE NOT EXISTS (SELECT FROM referrer_updates WHERE referrer_updates.update_id = given.update_id)
     ), moved AS (
         INSERT INTO referrer_positions (agency_id, last_position, digest)
@@ -57,51 +68,36 @@ APPEND = text("""
                 digest = referrer_positions.digest # excluded.digest
         RETURNING agency_id, last_position, digest
     )
-    INSERT INTO referrer_updates (
-        agency_id, position, update_id, referral_id, agency_reference, state, occurred_at, redirected_to,
-        lead_professional_id, team, message_id, digest
-    )
-    SELECT agency_id,
+    INSERT INTO referrer_updates ({update}, position, digest)
+    SELECT {update},
            last_position + 1 - row_number() OVER (PARTITION BY agency_id ORDER BY ordinal DESC),
-           update_id, referral_id, agency_reference, state, occurred_at, redirected_to,
-           lead_professional_id, team, message_id,
            digest # coalesce(bit_xor(mark) OVER (
                PARTITION BY agency_id ORDER BY ordinal ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
            ), 0)
     FROM fresh JOIN moved USING (agency_id)
-""")
+    """,
+    given=UPDATE.unnest("given", ordinal=True),
+    update=UPDATE,
+)
 
-COLUMNS = """
-    position, update_id, agency_id, referral_id, agency_reference, state, occurred_at, message_id,
-    redirected_to, lead_professional_id, team, digest
-"""
-AFTER = text(f"""
-    SELECT {COLUMNS} FROM referrer_updates
+AFTER = sql(
+    """
+    SELECT {update}, position, digest FROM referrer_updates
     WHERE agency_id = :agency_id AND position > :position
     ORDER BY position LIMIT :limit
-""")  # noqa: S608 - the columns are ours
+    """,
+    update=UPDATE,
+)
 AT = text("SELECT digest FROM referrer_updates WHERE agency_id = :agency_id AND position = :position")
 OF_ALERTS = text("""
     SELECT alert_id, position, update_id, agency_id, referral_id, agency_reference, state, occurred_at,
            message_id, redirected_to, lead_professional_id, referrer_updates.team
     FROM alerts JOIN referrer_updates ON message_id = cause_id AND agency_id = recipient_id
-    WHERE alert_id = ANY(CAST(:ids AS uuid[]))
+    WHERE alert_id = ANY(:ids)
     ORDER BY position
 """)
 
 TYPES = sorted(event.wire_type for event in TELLING)
-WRITTEN = (
-    "update_id",
-    "agency_id",
-    "referral_id",
-    "agency_reference",
-    "state",
-    "occurred_at",
-    "redirected_to",
-    "lead_professional_id",
-    "team",
-    "message_id",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +115,11 @@ async def tell(connection: Connection, arrivals: Sequence[Arrival], rules: Refer
     children = sorted({each.event.child_id for each in arrivals if isinstance(each.event, TELLING)})
     if not children:
         return
-    await connection.execute(LOCK, {"children": children})
+    await connection.execute(LOCK, {"child_id": children})
     stories = await heard_of(connection, children)
     due = [update for story in stories.values() for update in updates(story, rules)]
     if due:
-        await connection.execute(APPEND, {name: [getattr(each, name) for each in due] for name in WRITTEN})
+        await connection.execute(APPEND, UPDATE.of(due))
 
 
 async def heard_of(connection: Connection, children: Sequence[UUID]) -> dict[UUID, tuple[Heard, ...]]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mode import Service as Part
 
-from schemas.events import AlertRaised, AlertReassigned, Event, NotificationEscalated
+from schemas.events import AlertRaised, Event, NotificationEscalated
 from services.kernel.base.clock import Clock
 from services.kernel.postgres.connection import Connection, Engine
 from services.kernel.postgres.database import is_conflict, is_transient
@@ -27,10 +27,10 @@ from services.notify.book import NotifyBook
 from services.notify.delivery.policy import decide_deliveries
 from services.notify.delivery.store import queue
 from services.notify.handlers import passed_on
+from services.notify.store import due
 from services.notify.store import people as people_store
 from services.notify.store import preferences as preference_store
-from services.notify.store.batch import NotifyStore, alert_of
-from services.notify.store.due import CLAIM, COUNT_DUE, HAS_OPEN, HAVE_HEARD, TOLD
+from services.notify.store.batch import NotifyStore
 
 LIMIT = 200
 """Alerts of one transaction."""
@@ -45,8 +45,7 @@ async def escalate_once(
     """
     now = clock.now()
     async with engine.begin() as connection:
-        rows = await connection.execute(CLAIM, {"now": now, "limit": limit})
-        alerts = [alert_of(row) for row in rows]
+        alerts = await due.claim(connection, now=now, limit=limit)
         if not alerts:
             return 0
         book = await _book(service, connection, alerts)
@@ -77,8 +76,7 @@ async def begin_absence(service: Service[NotifyBook, NotifyStore], engine: Engin
             return False
         if not absence.holds_at(now):
             return True  # it was over before anybody looked: whoever was away is back
-        rows = await connection.execute(HAS_OPEN, {"worker_id": absence.worker_id})
-        alerts = [alert_of(row) for row in rows]
+        alerts = await due.open_alerts_of(connection, absence.worker_id)
         book = await _book(service, connection, alerts)
         context = Context(now, absence.delegation_id, absence.delegation_id, service.calendar)
         moved = decide_absence(
@@ -89,7 +87,9 @@ async def begin_absence(service: Service[NotifyBook, NotifyStore], engine: Engin
             council=book.council,
             now=now,
         )
-        told = await _have_heard(connection, moved, alerts)
+        told = await due.alerts_heard(
+            connection, {each.to_id for each in moved}, {alert.facts.cause_id for alert in alerts}
+        )
         moved = without_copies(moved, [*alerts, *told])
         produced = number(book, passed_on(book, moved, context), context)
         await write(connection, service.store, book, produced, now=now)
@@ -104,7 +104,7 @@ async def release_held(engine: Engine, clock: Clock) -> int:
 
 async def count_due(connection: Connection, now: datetime) -> int:
     """Return how much of all this is still to be done at a moment."""
-    return int((await connection.execute(COUNT_DUE, {"now": now})).scalar_one())
+    return await due.count(connection, now=now)
 
 
 def _passes(error: BaseException) -> bool:
@@ -160,22 +160,7 @@ async def _told(
         around = book.people_of(alert.facts.child_id)
         for address in candidates(alert, around, council=book.council, now=now):
             ids.update(alert_ids(alert.facts, address.recipient_id).values())
-    rows = await connection.execute(TOLD, {"ids": sorted(ids)})
-    return {row.alert_id: alert_of(row) for row in rows}
-
-
-async def _have_heard(
-    connection: Connection, moved: Sequence[AlertReassigned], alerts: Sequence[Alert]
-) -> list[Alert]:
-    """Return the alerts of the same causes that those have to whom alerts are to move."""
-    rows = await connection.execute(
-        HAVE_HEARD,
-        {
-            "recipients": sorted({each.to_id for each in moved}),
-            "causes": sorted({alert.facts.cause_id for alert in alerts}),
-        },
-    )
-    return [alert_of(row) for row in rows]
+    return await due.find_told(connection, ids)
 
 
 def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], context: Context) -> list[Produced]:

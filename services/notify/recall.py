@@ -4,7 +4,6 @@ What people have arranged, and who subscribed with which address, is on no bus: 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 from uuid import UUID
 
 from schemas.events import (
@@ -19,7 +18,7 @@ from schemas.events import (
     NotificationSent,
 )
 from schemas.events.codes import Role
-from services.kernel.postgres.connection import Connection, Row
+from services.kernel.postgres.connection import Connection
 from services.kernel.processing.service import Message
 from services.kernel.rejoin.plan import Own
 from services.kernel.rejoin.recall import Loss, Recall
@@ -27,27 +26,15 @@ from services.notify.alerts.model import AcknowledgeAlert
 from services.notify.book import NotifyBook
 from services.notify.delivery.model import ChannelEvent, DeliveryEvent
 from services.notify.delivery.sender import ASK_FOR
+from services.notify.delivery.store.subscriptions import OwnerKind
+from services.notify.store import recall as recall_store
 from services.notify.store.batch import NotifyStore
-from services.notify.store.recall import (
-    DELIVERED,
-    FAILED,
-    GATHERED,
-    LET_GO,
-    NEVER_ESCALATED,
-    QUEUED_BEFORE,
-    SENT,
-    STAND_IN,
-    UNSURE,
-    WITHOUT_ADDRESS,
-)
+from services.notify.store.recall import StandIn
 
 OF_ABSENCES = frozenset({"out_of_office", "left"})
 
 LOST_ADDRESS = "https://lost.invalid/"
 LOST_WORDS = "(What it said was lost with the store: see what it is about.)"
-
-
-TOLD_OF_SENT = ("delivery_id", "message_id", "provider", "reference", "attempts", "sent_at")
 
 
 class NotifyRecall(Recall[NotifyBook]):
@@ -97,9 +84,7 @@ class NotifyRecall(Recall[NotifyBook]):
             if isinstance(event, DeliveryEvent | ChannelEvent) and event.delivery_id not in fresh
         ]
         if known:
-            columns = _columns(known, ("delivery_id", "alert_id"))
-            await connection.execute(QUEUED_BEFORE, columns)
-            await connection.execute(LET_GO, columns)
+            await recall_store.queue_again(connection, known)
         book = await self._store.load(connection, wanted if message is None else [*wanted, message])
         await _stand_in(connection, queued, book, events)
         return book
@@ -108,22 +93,21 @@ class NotifyRecall(Recall[NotifyBook]):
         """Write what channels have told of deliveries: the book knows that they did, and not what."""
         sent = [event for event in events if isinstance(event, NotificationSent)]
         if sent:
-            await connection.execute(SENT, _columns(sent, TOLD_OF_SENT) | {"ask_for": ASK_FOR})
-            await connection.execute(GATHERED, {"ids": [event.delivery_id for event in sent]})
+            await recall_store.sent(connection, sent, ask_for=ASK_FOR)
         delivered = [event for event in events if isinstance(event, NotificationDelivered)]
         if delivered:
-            await connection.execute(DELIVERED, _columns(delivered, ("delivery_id", "delivered_at")))
+            await recall_store.delivered(connection, delivered)
         failed = [event for event in events if isinstance(event, NotificationFailed)]
         if failed:
-            await connection.execute(FAILED, _columns(failed, ("delivery_id", "detail", "attempts")))
+            await recall_store.failed(connection, failed)
         raised = {event.alert_id for event in events if isinstance(event, AlertRaised)}
         if raised & self._before:
-            await connection.execute(NEVER_ESCALATED, {"ids": sorted(raised & self._before)})
+            await recall_store.never_escalate(connection, raised & self._before)
 
     async def losses(self, connection: Connection) -> list[Loss]:
         """Return the subscriptions whose address nobody knows any more, and what is unsure of old alerts."""
-        subscriptions = await connection.execute(WITHOUT_ADDRESS, {"lost": LOST_ADDRESS})
-        unsure = await connection.execute(UNSURE, {"ids": sorted(self._before)})
+        subscriptions = await recall_store.without_address(connection, lost=LOST_ADDRESS)
+        unsure = await recall_store.without_delivery(connection, self._before)
         lost = (
             Loss("subscriptions: their addresses; subscribe again", _ids(subscriptions)),
             Loss("alerts of the first version: whether an email went out; none is sent now", _ids(unsure)),
@@ -137,27 +121,24 @@ async def _stand_in(
     """Let there be the subscriptions that deliveries go to; those that are there stay as they are."""
     raised = {event.alert_id: event for event in events if isinstance(event, AlertRaised)}
     wanted = [
-        (each, raised.get(each.alert_id) or book.alert(each.alert_id).facts)
+        StandIn(
+            each.subscription_id,
+            *_owner(each, raised.get(each.alert_id) or book.alert(each.alert_id).facts),
+            each.channel,
+            each.queued_at,
+        )
         for each in queued
         if each.subscription_id is not None
     ]
-    if not wanted:
-        return
-    agencies = [alert.role is Role.REFERRER for _, alert in wanted]
-    await connection.execute(
-        STAND_IN,
-        {
-            "subscription_id": [each.subscription_id for each, _ in wanted],
-            "owner_kind": ["agency" if agency else "team" for agency in agencies],
-            "owner_id": [
-                each.recipient_id if agency else alert.team or each.recipient_id
-                for agency, (each, alert) in zip(agencies, wanted, strict=True)
-            ],
-            "channel": [each.channel.value for each, _ in wanted],
-            "created_at": [each.queued_at for each, _ in wanted],
-            "lost": LOST_ADDRESS,
-        },
-    )
+    if wanted:
+        await recall_store.stand_in(connection, wanted, lost=LOST_ADDRESS)
+
+
+def _owner(delivery: NotificationQueued, alert: AlertRaised) -> tuple[OwnerKind, str]:
+    """Return whose subscription a delivery goes to: the kind of owner, and the id."""
+    if alert.role is Role.REFERRER:
+        return "agency", delivery.recipient_id
+    return "team", alert.team or delivery.recipient_id
 
 
 def _alert_of(event: Event) -> UUID:
@@ -166,10 +147,5 @@ def _alert_of(event: Event) -> UUID:
     return alert_id
 
 
-def _columns(events: Iterable[Event], names: Sequence[str]) -> dict[str, list[Any]]:
-    events = list(events)
-    return {name: [getattr(event, name) for event in events] for name in names}
-
-
-def _ids(rows: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(sorted(str(row[0]) for row in rows))
+def _ids(lost: Iterable[UUID]) -> tuple[str, ...]:
+    return tuple(sorted(map(str, lost)))

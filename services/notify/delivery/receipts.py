@@ -16,7 +16,7 @@ from services.kernel.postgres.database import is_transient
 from services.kernel.processing.loops import Waiting, keep_doing
 from services.notify.delivery.channels.govuk_notify import PROVIDER, Answers, NotifyApi, text_of
 from services.notify.delivery.store import queue
-from services.notify.delivery.store.receipts import CLAIM
+from services.notify.delivery.store import receipts as receipt_store
 
 LIMIT = 50
 ASK_AGAIN_AFTER = timedelta(minutes=30)
@@ -74,19 +74,18 @@ class ReceiptsAsked(Part):
         """Ask about what is due; return how many deliveries that brought news about."""
         real = self._real.now()
         async with self._engine.connect() as connection:
-            rows = await connection.execute(
-                CLAIM,
-                {"now": real, "again": real + ASK_AGAIN_AFTER, "provider": PROVIDER, "limit": LIMIT},
+            awaited = await receipt_store.claim(
+                connection, provider=PROVIDER, now=real, again=real + ASK_AGAIN_AFTER, limit=LIMIT
             )
         news = 0
-        for row in rows:
-            status = await self._status(row.reference)
+        for message in awaited:
+            status = await self._status(message.reference)
             async with self._engine.begin() as connection:
-                found = await record(connection, row.delivery_id, status, now=self._clock.now())
-                if not found and real >= row.ask_until:
+                found = await record(connection, message.message_id, status, now=self._clock.now())
+                if not found and real >= message.ask_until:
                     found = await queue.bounced(
                         connection,
-                        row.delivery_id,
+                        message.message_id,
                         reason="gave_up",
                         detail="no_receipt",
                         now=self._clock.now(),

@@ -1,6 +1,12 @@
 """SQL of receipts: which messages are asked about now."""
 
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
 from sqlalchemy import text
+
+from services.kernel.postgres.connection import Connection
 
 # The next time is written before anybody asks: two workers never ask for the same, and none asks too often.
 CLAIM = text("""
@@ -13,3 +19,22 @@ CLAIM = text("""
     WHERE deliveries.delivery_id = next.delivery_id
     RETURNING deliveries.delivery_id, deliveries.reference, next.ask_until
 """)
+
+
+class Awaited(NamedTuple):
+    """A message whose receipt has not come: the provider knows it by `reference`."""
+
+    message_id: UUID
+    reference: str
+    ask_until: datetime
+
+
+async def claim(
+    connection: Connection, *, provider: str, now: datetime, again: datetime, limit: int
+) -> list[Awaited]:
+    """Return messages that a provider is to be asked about now; after `again` they are due once more.
+
+    All times are real. Whoever has claimed them asks: nobody else does until then.
+    """
+    parameters = {"provider": provider, "now": now, "again": again, "limit": limit}
+    return list(map(Awaited._make, await connection.execute(CLAIM, parameters)))

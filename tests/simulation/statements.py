@@ -244,7 +244,7 @@ async def _save_raised(transaction: Transaction, given: Parameters) -> list[Row]
     return []
 
 
-LETTER = (*dead_letters.OWN, *dead_letters.RECORD, *dead_letters.WHY)
+LETTER = (*dead_letters.LETTER, *dead_letters.RECORD)
 OPEN = {"parked", "waiting"}
 
 

@@ -29,8 +29,8 @@ KNOWN_MESSAGES = text("""
 """)
 
 # Not into the outbox: these events are on the bus already.
-TIME = Columns(time="timestamptz")
-RESTORE = text((COLUMNS | TIME).insert("journal", ordered=True))
+PUBLISHED = COLUMNS | Columns(time="timestamptz")
+RESTORE = text(PUBLISHED.insert("journal", ordered=True))
 
 # The key is the id that the events carry as their cause; no answer has this fingerprint, so a caller who
 # sends the same key again is refused and nothing is done twice.
@@ -78,7 +78,7 @@ async def restore(connection: Connection, entries: Sequence[tuple[JournalEntry, 
     """
     if entries:
         rows = [(*entry, time) for entry, time in entries]
-        await connection.execute(RESTORE, (COLUMNS | TIME).rows(rows))
+        await connection.execute(RESTORE, PUBLISHED.rows(rows))
 
 
 async def take_back_requests(connection: Connection, causes: Iterable[UUID], *, now: datetime) -> None:

@@ -15,14 +15,22 @@ from services.kernel.postgres.bulk import Columns
 from services.kernel.postgres.connection import Connection, Row
 from services.kernel.postgres.statements import sql
 
-OWN = Columns(dead_letter_id="uuid", state="text", message_id="uuid", type="text")
+LETTER = Columns(
+    dead_letter_id="uuid",
+    state="text",
+    message_id="uuid",
+    type="text",
+    reason="text",
+    words="text",
+    traceback="text",
+    handled_before="bigint",
+)
 RECORD = Columns(
     topic="text", partition="integer", offset="bigint", key="bytea", value="bytea", headers="json"
 )
-WHY = Columns(reason="text", words="text", traceback="text", handled_before="bigint")
 PARK = sql(
     "{insert} ON CONFLICT DO NOTHING RETURNING dead_letter_id",
-    insert=(OWN | RECORD | WHY).insert(
+    insert=(LETTER | RECORD).insert(
         "dead_letters", ordered=True, values={"attempts": "1", "parked_at": ":now"}
     ),
 )
@@ -128,7 +136,7 @@ async def park(connection: Connection, letters: Sequence[Letter], *, now: dateti
     if not letters:
         return set()
     records = [letter.record for letter in letters]
-    arrays = (OWN | WHY).of(letters) | RECORD.of(records, headers=_headers_to_json)
+    arrays = LETTER.of(letters) | RECORD.of(records, headers=_headers_to_json)
     rows = await connection.execute(PARK, {"now": now, **arrays})
     return {row[0] for row in rows}
 

@@ -30,6 +30,7 @@ OWN = Columns(
 DATES = Columns(due_soon_at="timestamptz", due_from="timestamptz", due_at="timestamptz")
 NEXT = Columns(next_at="timestamptz")
 COLUMNS = OWN | DATES
+MOVING = OWN | NEXT
 
 LOAD = sql(
     "SELECT {columns} FROM deadlines WHERE deadline_id = ANY(:ids) ORDER BY deadline_id FOR UPDATE",
@@ -105,7 +106,7 @@ async def save(connection: Connection, deadlines: Sequence[Deadline]) -> None:
     if not deadlines:
         return
     dates = DATES.of([_dates(deadline) for deadline in deadlines])
-    await connection.execute(SAVE, (OWN | NEXT).of(deadlines) | dates)
+    await connection.execute(SAVE, MOVING.of(deadlines) | dates)
 
 
 async def save_raised(connection: Connection, deadlines: Sequence[Deadline]) -> None:

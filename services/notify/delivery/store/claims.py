@@ -42,7 +42,6 @@ UNDER_WAY = text("""
            OR claim IS NOT NULL)
 """)
 
-
 CLAIM = """
     WITH next AS (
         SELECT delivery_id, claim IS NOT NULL AS doubtful FROM deliveries

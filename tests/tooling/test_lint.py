@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lint import ambiguous, misplaced, sql_in
+from tests.lint import ambiguous, borrowed, misplaced, sql_in
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,10 @@ from tests.lint import ambiguous, misplaced, sql_in
         ('x = "DELETE FROM outbox"\n', [1]),
         ("from sqlalchemy import text\n", [1]),
         ("from sqlalchemy.exc import SQLAlchemyError\n", []),
+        ("from services.kernel.postgres.statements import sql\n", [1]),
+        ("from services.kernel.postgres.connection import Connection\n", []),
+        ("rows = await connection.execute(CLAIM, {})\n", [1]),
+        ("answer = await executor.execute(command)\n", []),
         ('say("SELECTED")\n', []),
     ],
 )
@@ -33,6 +37,19 @@ def test_sql_is_allowed_in_its_rooms_alone(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text('CLAIM = "SELECT 1"\n')
     assert misplaced(tmp_path / "services") == ["services/notify/handlers.py:1"]
+
+
+def test_statements_are_not_imported_from_a_store(tmp_path: Path) -> None:
+    """Functions are, and so is whatever else a store says."""
+    store = tmp_path / "services" / "notify" / "store" / "due.py"
+    store.parent.mkdir(parents=True)
+    store.write_text(
+        'CLAIM = text("x")\nTOLD = sql("x")\nBEGINS = "SELECT 1"\nLIMIT = 200\n\n\ndef claim(): ...\n'
+    )
+    caller = tmp_path / "services" / "notify" / "due_scanner.py"
+    caller.write_text("from services.notify.store.due import BEGINS, CLAIM, LIMIT, TOLD, claim\n")
+    place = "services/notify/due_scanner.py:1"
+    assert borrowed(tmp_path / "services") == [f"{place}: BEGINS", f"{place}: CLAIM", f"{place}: TOLD"]
 
 
 def test_two_classes_of_one_name_are_found(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def decide(referral: Referral, asked: ReceiveReferral | DecideReferral) -> Seque
     if isinstance(asked, DecideReferral):
         return decide_triage(referral, asked, pack=PACK, now=FRIDAY)
     return decide_receipt(
-        asked.intake(),
+        asked,
         referral_id=REFERRAL,
         channel="http",
         pack=PACK,

@@ -21,7 +21,7 @@ from services.notify.preferences.model import ChoosePreference, ChooseQuietHours
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt(Unpublished):
+class PeopleLearnt(Unpublished):
     """Who is around a child, after an event."""
 
     people: People

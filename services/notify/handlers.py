@@ -11,7 +11,7 @@ from services.notify.alerts import lifecycle, policy, putting_off
 from services.notify.alerts.escalation import decide_following
 from services.notify.alerts.model import AcknowledgeAlert, AssignKeyWorker, People, SnoozeAlert
 from services.notify.alerts.people import decide_key_worker, learn
-from services.notify.book import Arranged, Learnt, NotifyBook
+from services.notify.book import Arranged, NotifyBook, PeopleLearnt
 from services.notify.delivery.model import decide_proof, decide_withdrawal
 from services.notify.delivery.policy import check_preference, decide_deliveries
 from services.notify.pack.model import NotifyPack
@@ -27,7 +27,7 @@ def on_news(book: NotifyBook, event: Event, context: Context) -> Sequence[Produc
 def on_news_of_people(book: NotifyBook, event: Event, context: Context) -> Sequence[Produced]:
     """Learn who is around the child, then tell whom the policy pack names."""
     people = _taught(book, event)
-    return [*_tell(book, people, event, context), Learnt(people)]
+    return [*_tell(book, people, event, context), PeopleLearnt(people)]
 
 
 def on_lead_professional_assigned(
@@ -40,7 +40,7 @@ def on_lead_professional_assigned(
     return [
         *passed_on(book, following, context),
         *_tell(book, people, event, context),
-        Learnt(people),
+        PeopleLearnt(people),
     ]
 
 

@@ -1,12 +1,54 @@
 """What one batch may look at: the aggregates by id, and what came with a message but not with an event."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 from uuid import UUID
 
 from schemas import events as e
+from services.kernel.processing.service import Unpublished
 from services.placement import history, policy
 from services.placement.model import Episode, KnownCase, LookedAfterReview, MissingEpisode, Placement
+
+Fact = KnownCase | Episode | LookedAfterReview | MissingEpisode
+FactT = TypeVar("FactT", KnownCase, Episode, LookedAfterReview, MissingEpisode)
+
+
+@dataclass(frozen=True, slots=True)
+class FactLearnt(Unpublished):
+    """What another service or a return says of a case, an episode, a review or a time away."""
+
+    fact: Fact
+
+    def change(self, book: "PlacementBook") -> None:
+        """Keep it."""
+        book.learn(self.fact)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedInReturn(Unpublished):
+    """A child stands in the return of a year."""
+
+    child_id: UUID
+    year: int
+
+    def change(self, book: "PlacementBook") -> None:
+        """Keep the year."""
+        book.return_years.setdefault(self.child_id, set()).add(self.year)
+
+
+@dataclass(frozen=True, slots=True)
+class Worded(Unpublished):
+    """Free text about objectives, by their ids. It stays in the store: no event carries it."""
+
+    objectives: Mapping[UUID, str] = field(default_factory=dict)
+    child: Mapping[UUID, str] = field(default_factory=dict)
+    """What the child said."""
+
+    def change(self, book: "PlacementBook") -> None:
+        """Keep the words."""
+        book.objective_words |= self.objectives
+        book.childs_words |= self.child
 
 
 @dataclass
@@ -14,8 +56,7 @@ class PlacementBook:
     """The kernel's Book of the placement service.
 
     Own events change it through `apply`. What is kept without an event of ours (other services' cases, the
-    codes of a return, free text) is learned by handlers through the `learn` methods, last of all, so that a
-    handler that fails has changed nothing.
+    codes of a return, free text) handlers return as `FactLearnt`, `NamedInReturn` and `Worded`.
     """
 
     cases: dict[UUID, KnownCase] = field(default_factory=dict)
@@ -49,33 +90,22 @@ class PlacementBook:
         """Return a missing episode; an empty one when no return has reported it."""
         return self.missing.get(missing_id) or MissingEpisode(missing_id)
 
-    def learn_case(self, case: KnownCase) -> None:
-        """Keep what another service says about a case."""
-        if self.cases.get(case.case_id) != case:
-            self.cases[case.case_id] = case
-            self.changed.add(case.case_id)
+    def learn(self, fact: Fact) -> None:
+        """Keep what another service or a return says; what was known already changes nothing."""
+        match fact:
+            case KnownCase():
+                self._learn(self.cases, fact.case_id, fact)
+            case Episode():
+                self._learn(self.episodes, fact.episode_id, fact)
+            case LookedAfterReview():
+                self._learn(self.reviews, fact.review_id, fact)
+            case MissingEpisode():
+                self._learn(self.missing, fact.missing_id, fact)
 
-    def learn_episode(self, episode: Episode) -> None:
-        """Keep the codes that a return gives for an episode."""
-        if self.episodes.get(episode.episode_id) != episode:
-            self.episodes[episode.episode_id] = episode
-            self.changed.add(episode.episode_id)
-
-    def learn_review(self, review: LookedAfterReview) -> None:
-        """Keep which return reported a review last."""
-        if self.reviews.get(review.review_id) != review:
-            self.reviews[review.review_id] = review
-            self.changed.add(review.review_id)
-
-    def learn_missing(self, missing: MissingEpisode) -> None:
-        """Keep which return reported a missing episode last."""
-        if self.missing.get(missing.missing_id) != missing:
-            self.missing[missing.missing_id] = missing
-            self.changed.add(missing.missing_id)
-
-    def learn_return_year(self, child_id: UUID, year: int) -> None:
-        """Keep that a return of this year names the child."""
-        self.return_years.setdefault(child_id, set()).add(year)
+    def _learn(self, known: dict[UUID, FactT], identity: UUID, fact: FactT) -> None:
+        if known.get(identity) != fact:
+            known[identity] = fact
+            self.changed.add(identity)
 
     def apply(self, event: e.Event) -> int:
         """Let the aggregate that the event belongs to evolve; return its new version."""

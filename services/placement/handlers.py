@@ -8,7 +8,7 @@ from schemas import events as e
 from schemas.events import Event
 from services.kernel.processing.service import Command, Context, Handler, Produced
 from services.placement import cases, history, policy
-from services.placement.book import PlacementBook
+from services.placement.book import FactLearnt, NamedInReturn, PlacementBook, Worded
 from services.placement.model import (
     CompleteExitInterview,
     EndPlacement,
@@ -21,8 +21,7 @@ from services.placement.pack import PlacementPack
 
 def on_case_event(book: PlacementBook, event: cases.CaseEvent, _context: Context) -> Sequence[Produced]:
     """Keep the case's level and whether it is open; nothing is published."""
-    book.learn_case(cases.learn(book.cases.get(event.case_id), event))
-    return []
+    return [FactLearnt(cases.learn(book.cases.get(event.case_id), event))]
 
 
 def on_deadline_overdue(
@@ -33,11 +32,10 @@ def on_deadline_overdue(
 
 
 def on_child_reported(
-    book: PlacementBook, event: e.LookedAfterChildReported, _context: Context
+    _book: PlacementBook, event: e.LookedAfterChildReported, _context: Context
 ) -> Sequence[Produced]:
     """Keep that the child was looked after in a year; nothing is published."""
-    book.learn_return_year(event.child_id, event.return_year)
-    return []
+    return [NamedInReturn(event.child_id, event.return_year)]
 
 
 def on_episode_reported(
@@ -45,9 +43,7 @@ def on_episode_reported(
 ) -> Sequence[Produced]:
     """Start or end a placement of the past."""
     episode = book.episode(event.episode_id)
-    produced = history.decide_episode(episode, event)
-    book.learn_episode(history.codes_of(episode, event))
-    return produced
+    return [FactLearnt(history.codes_of(episode, event)), *history.decide_episode(episode, event)]
 
 
 def on_review_reported(
@@ -55,9 +51,8 @@ def on_review_reported(
 ) -> Sequence[Produced]:
     """Record a review of the past."""
     review = book.review(event.review_id)
-    produced = history.decide_review(review, event)
-    book.learn_review(replace(review, return_year=max(review.return_year, event.return_year)))
-    return produced
+    reported = replace(review, return_year=max(review.return_year, event.return_year))
+    return [FactLearnt(reported), *history.decide_review(review, event)]
 
 
 def on_missing_reported(
@@ -65,9 +60,8 @@ def on_missing_reported(
 ) -> Sequence[Produced]:
     """Record a missing episode of the past."""
     missing = book.missing_episode(event.missing_id)
-    produced = history.decide_missing(missing, event)
-    book.learn_missing(replace(missing, return_year=max(missing.return_year, event.return_year)))
-    return produced
+    reported = replace(missing, return_year=max(missing.return_year, event.return_year))
+    return [FactLearnt(reported), *history.decide_missing(missing, event)]
 
 
 def request_placement(book: PlacementBook, command: RequestPlacement, context: Context) -> Sequence[Produced]:
@@ -94,9 +88,8 @@ def start_placement(
         now=context.now,
     )
     ids = policy.objective_ids(command.placement_id, len(command.objectives))
-    for objective_id, asked in zip(ids, command.objectives, strict=True):
-        book.objective_words[objective_id] = asked.words
-    return produced
+    asked = (objective.words for objective in command.objectives)
+    return [*produced, Worded(objectives=dict(zip(ids, asked, strict=True)))]
 
 
 def review_placement(
@@ -132,10 +125,12 @@ def complete_exit_interview(
     produced = policy.decide_exit_interview(
         book.placement(command.placement_id), command, calendar=context.calendar, now=context.now
     )
-    for outcome in command.outcomes:
-        if outcome.childs_words is not None:
-            book.childs_words[outcome.objective_id] = outcome.childs_words
-    return produced
+    said = {
+        outcome.objective_id: outcome.childs_words
+        for outcome in command.outcomes
+        if outcome.childs_words is not None
+    }
+    return [*produced, Worded(child=said)]
 
 
 HANDLERS: Mapping[type[Event], Handler] = {

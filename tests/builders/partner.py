@@ -15,6 +15,7 @@ STAY_STARTED_ON = date(2024, 5, 2)
 def referral_made(
     child_id: UUID = CHILD,
     *,
+    agency_id: str = AGENCY,
     agency_reference: str | None = None,
     locality: str = LOCALITY,
 ) -> e.ReferralMade:
@@ -22,7 +23,7 @@ def referral_made(
     return e.ReferralMade(
         child_id=child_id,
         agency=AgencyKind.SCHOOL,
-        agency_id=AGENCY,
+        agency_id=agency_id,
         agency_reference=agency_reference,
         locality=locality,
         concerns=(Concern.FAMILY_DYSFUNCTION,),

@@ -29,7 +29,7 @@ def message(
             source="/partners/housing-1",
             type=wire_type,
             time=datetime(2026, 9, 7, 8, 0, tzinfo=UTC),
-            data=referral_made(child).encode(),
+            data=referral_made(child, agency_id="housing-1").encode(),
             key=str(child),
         )
     )

@@ -7,6 +7,10 @@ from schemas.events.base import Event
 
 DAY_MS = 24 * 60 * 60 * 1000
 
+LARGEST_EVENT_BYTES = 256 * 1024
+"""The largest event that a service publishes, and the largest that one takes unless its settings say so. A
+quarter of what the broker lets through: headers and keys find room, and no reader parks what we publish."""
+
 DEADLINES: tuple[type[Event], ...] = (
     e.DeadlineScheduled,
     e.DeadlineDueSoon,

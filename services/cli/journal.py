@@ -19,7 +19,7 @@ from services.cli.running import answered, current_settings
 from services.cli.stores import store_of
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.connection import Engine
-from services.kernel.store.journal import requeue
+from services.kernel.store.journal import RefusedEvent, list_refused, requeue, send_again
 
 PATIENCE_SECONDS = 10.0
 """A relay that runs moves something within this time."""
@@ -133,6 +133,79 @@ def replay(
         )
         raise typer.Exit(1)
     typer.echo(f"{counted(count, 'event')} on the bus again")
+
+
+@app.command()
+def refused(
+    service: ServiceArgument,
+    limit: Limit = 50,
+    after: Annotated[
+        int, typer.Option(min=0, max=LAST_POSITION, metavar="POSITION", help="Begin after this one.")
+    ] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the events that the broker did not take. Later events of the same children wait behind them.
+
+    Mend what the broker minds, mostly the topic's max.message.bytes; then `leadline journal resend`.
+
+    Example: leadline journal refused referral
+    """
+
+    async def ask() -> list[RefusedEvent]:
+        async with store_of(settings, service) as engine, engine.connect() as connection:
+            return await list_refused(connection, limit=limit + 1, after=after)
+
+    settings = current_settings()
+    found = answered(ask())
+    events = found[:limit]
+    if json:
+        show_json([each._asdict() | {"refused_at": each.refused_at.isoformat()} for each in events])
+    elif not events:
+        typer.echo("no events: the broker has taken all")
+    else:
+        show_rows(
+            ("position", "refused", "type", "child", "reason", "bytes"),
+            [
+                (
+                    event.position,
+                    london(event.refused_at),
+                    event.type,
+                    event.child_id,
+                    event.reason,
+                    event.bytes,
+                )
+                for event in events
+            ],
+            title=f"What the broker did not take of {service} (London time)",
+        )
+    if len(found) > limit:
+        more_rows(after=events[-1].position)
+
+
+@app.command()
+def resend(
+    service: ServiceArgument,
+    position: Annotated[
+        int, typer.Argument(min=1, max=LAST_POSITION, help="As `leadline journal refused` shows it.")
+    ],
+) -> None:
+    """Let a service's relay try an event again that the broker did not take, and what waits behind it.
+
+    Example: leadline journal resend referral 1204
+    """
+
+    async def ask() -> bool:
+        async with store_of(settings, service) as engine, engine.begin() as connection:
+            return await send_again(connection, position)
+
+    settings = current_settings()
+    if not answered(ask()):
+        typer.echo(
+            f"The broker has not refused {position}: `leadline journal refused {service}` lists what it has.",
+            err=True,
+        )
+        raise typer.Exit(1)
+    typer.echo(f"{position} is tried again: look at `leadline journal refused {service}` in a moment")
 
 
 def _check_type(wire_type: str | None, service: ServiceName) -> None:

@@ -70,10 +70,10 @@ def on_referral_accepted(_book: Ledger, event: ReferralAccepted, context: Contex
     if event.indicated_level == 2:
         message = "a mistake in our own code"
         raise LookupError(message)
-    return [reviewed(event.child_id, event.indicated_level, context.now)]
+    return [reviewed(event.child_id, event.indicated_level, context.now, by=event.decided_by)]
 
 
-def reviewed(child_id: UUID, level: int, now: datetime) -> PlanReviewed:
+def reviewed(child_id: UUID, level: int, now: datetime, *, by: str = "W-1") -> PlanReviewed:
     """Return what the ledger publishes."""
     return PlanReviewed(
         case_id=child_id,
@@ -81,7 +81,7 @@ def reviewed(child_id: UUID, level: int, now: datetime) -> PlanReviewed:
         outcome="continue",
         level=level,
         reviewed_at=now,
-        reviewed_by="W-1",
+        reviewed_by=by,
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from services.kernel.messages.faults import Refused
 from services.kernel.postgres.connection import Connection
 from services.kernel.postgres.database import STORE_ERRORS, is_transient
+from services.kernel.processing import publication
 from services.kernel.processing.service import Message
 from services.referral.app import build
 from services.referral.model import DecideReferral, ReceiveReferral
@@ -131,3 +132,14 @@ async def test_events_survive_that_all_connections_are_closed_under_them(referra
     await break_all(referral)
     await referral.deliver(event, referral_made(a_child(2)))
     assert (await referral.journal_types()).count("referral.received.v1") == 2
+
+
+async def test_a_command_that_leads_to_too_large_an_event_is_refused(
+    referral: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is kept; the sentence says what to do."""
+    monkeypatch.setattr(publication, "LARGEST_EVENT_BYTES", 100)
+    with pytest.raises(Refused, match="Send less in one request"):
+        await referral.execute(REFERRAL)
+    assert await referral.rows("SELECT 1 FROM referrals") == []
+    assert await referral.journal_types() == []

@@ -11,6 +11,7 @@ from asyncpg import CannotConnectNowError, UniqueViolationError
 
 from schemas.events import Event, EventParked, PlanReviewed, ReferralAccepted
 from services.kernel.messages.record import Record
+from services.kernel.processing import publication
 from services.kernel.processing.batches import PART, letter_of
 from services.kernel.processing.service import Context, Handler, Produced
 from services.kernel.store import dead_letters
@@ -270,3 +271,15 @@ async def test_nothing_is_left_to_wait_for_a_letter_that_is_being_settled(bench_
 LOCK_IS_WAITED_FOR = """
     SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
+
+
+async def test_an_event_that_is_too_large_for_its_readers_is_never_committed(
+    bench_: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would lead to it is parked, and the rest of the batch is handled; the relay never meets it."""
+    usual = len(ledger.reviewed(UUID(int=1), 1, NOW).encode())
+    monkeypatch.setattr(publication, "LARGEST_EVENT_BYTES", usual + 55)
+    too_much = accepted(2).model_copy(update={"decided_by": "W-" + "9" * 60})
+    await bench_.deliver(accepted(1), too_much, accepted(3))
+    assert await letters(bench_) == [("parked", "too_large")]
+    assert await children_done(bench_) == [1, 3]

@@ -59,7 +59,7 @@ def test_the_commands_that_operators_need_are_there() -> None:
     """A command that is written and not registered is no command."""
     wanted = {
         *(("dead-letters", verb) for verb in ("list", "show", "replay", "discard")),
-        *(("journal", verb) for verb in ("show", "replay")),
+        *(("journal", verb) for verb in ("show", "replay", "refused", "resend")),
         *((name,) for name in ("up", "worker", "web", "deadlines", "doctor", "import-ssda903")),
     }
     assert wanted <= set(commands())

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from schemas.topics import LARGEST_EVENT_BYTES
+
 SERVER = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 """`host:port`; an IPv6 address stands in brackets."""
 
@@ -52,7 +54,7 @@ class Settings(BaseSettings):
 
     batch: int = Field(500, ge=1, le=5000, description="Events per transaction, at the most.")
     max_value_bytes: int = Field(
-        256 * 1024, ge=1, le=64 * 1024 * 1024, description="A larger Kafka value is parked."
+        LARGEST_EVENT_BYTES, ge=1, le=64 * 1024 * 1024, description="A larger Kafka value is parked."
     )
 
     parking_limit: float = Field(

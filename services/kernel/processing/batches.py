@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from schemas.events import EventParked
+from schemas.topics import LARGEST_EVENT_BYTES
 from services.kernel.base import metrics
 from services.kernel.base.clock import Clock
 from services.kernel.deadlines.calendar import WorkingCalendar
@@ -92,7 +93,7 @@ class BatchProcessor(Generic[B]):
         clock: Clock,
         *,
         calendar: WorkingCalendar,
-        max_value_bytes: int = 256 * 1024,
+        max_value_bytes: int = LARGEST_EVENT_BYTES,
         retry_seconds: float = 60.0,
         parking_limit: float = parking.LIMIT,
     ) -> None:

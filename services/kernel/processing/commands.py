@@ -11,7 +11,7 @@ from schemas.events import Event
 from services.kernel.base.clock import Clock
 from services.kernel.deadlines.calendar import WorkingCalendar
 from services.kernel.messages.envelope import MESSAGES
-from services.kernel.messages.faults import Refused
+from services.kernel.messages.faults import InvalidMessage, Refused
 from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Engine
 from services.kernel.postgres.database import is_conflict, is_transient
@@ -60,6 +60,8 @@ class CommandExecutor(Generic[B, S_co]):
                         raise
                     was_away = True
                     continue
+                if isinstance(error, InvalidMessage):  # what follows from the command is too large
+                    raise Refused(f"Send less in one request: {error.words}.") from None
                 # Whatever the reason, it may be that this very request has been executed before.
                 earlier = await self._find_answer(key, fingerprint)
                 if earlier is not None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 from uuid import UUID
 
 from schemas.events import Event
+from schemas.topics import LARGEST_EVENT_BYTES
 from services.kernel.deadlines import policy as deadlines
 from services.kernel.deadlines.policy import (
     Deadline,
@@ -19,6 +20,7 @@ from services.kernel.deadlines.policy import (
     Schedule,
     Waive,
 )
+from services.kernel.messages.faults import InvalidMessage
 from services.kernel.messages.ids import derived
 from services.kernel.postgres.connection import Connection
 from services.kernel.processing.service import B, Book, Context, Produced, Store, Unpublished
@@ -159,8 +161,15 @@ async def write(
 
 
 def entry(event: Event, sequence: int, context: Context) -> JournalEntry:
-    """Return the journal entry of an event. Its id follows from the cause, so a second run makes the same."""
-    subject, wire_type = event.subject, event.wire_type
+    """Return the journal entry of an event. Its id follows from the cause, so a second run makes the same.
+
+    Raises InvalidMessage for an event that is too large for its readers, so that its cause is refused or
+    parked before anything is committed.
+    """
+    subject, wire_type, data = event.subject, event.wire_type, event.encode()
+    if len(data) > LARGEST_EVENT_BYTES:
+        words = f"{wire_type} would have {len(data)} bytes, {LARGEST_EVENT_BYTES} are allowed"
+        raise InvalidMessage("too_large", words)
     return JournalEntry(
         derived(context.cause, f"{wire_type}/{subject}/{sequence}"),
         wire_type,
@@ -169,7 +178,7 @@ def entry(event: Event, sequence: int, context: Context) -> JournalEntry:
         event.child_id,
         context.correlation,
         context.cause,
-        event.encode().decode(),
+        data.decode(),
     )
 
 

@@ -10,9 +10,10 @@ Entry point, also for whoever plants a bug to see whether it is found:
 
 `bug` is called without arguments and returns a context manager that is held while the seed plays; it patches
 attributes of `services.kernel` modules or classes and restores them when left. The kernel runs unchanged:
-`Delivery`, `Intake`, `Relay`, `BusWatch`, `Scanner`, `Publication`, `Replay`, `Engine`, `Relaying` and the
-store modules' Python. What is substituted is the driver below them (asyncpg's connection and pool),
-aiokafka's consumer, and the `Broker`, `Publisher` and `Bus` that a relay and a bus watch are given.
+`BatchProcessor`, `BatchConsumer`, `Relay`, `BusWatch`, `DeadlineScanner`, `Publication`, `Replay`,
+`Engine`, `Relaying` and the store modules' Python. What is substituted is the driver below them (asyncpg's
+connection and pool), aiokafka's consumer, and the `Broker`, `Publisher` and `Bus` that a relay and a bus
+watch are given.
 
 What a bug may use is what the kernel uses: statements by the objects of the store modules (the fake knows
 each by its text; a statement of new text is an error and reported as a finding), `Engine.begin`,

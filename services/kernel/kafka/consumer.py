@@ -1,4 +1,4 @@
-"""The intake: takes whole polls from the bus, hands them over, and only then commits their offsets."""
+"""The batch consumer: takes whole polls, hands them over, and only then commits their offsets."""
 
 import asyncio
 import time
@@ -345,13 +345,13 @@ class BatchConsumer(Service, Generic[P]):
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """Tells the intake which partitions it is about to lose."""
+    """Tells the batch consumer which partitions it is about to lose."""
 
-    def __init__(self, intake: BatchConsumer[Any]) -> None:
-        self._intake = intake
+    def __init__(self, consumer: BatchConsumer[Any]) -> None:
+        self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        await self._intake.hand_back(revoked)
+        await self._consumer.hand_back(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Nothing to prepare: aiokafka goes on at the committed offsets."""

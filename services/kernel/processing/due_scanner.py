@@ -19,7 +19,7 @@ from services.kernel.store import journal
 LIMIT = 500
 """Deadlines of one transaction."""
 
-LANES = 2
+SIDE_BY_SIDE = 2
 """Transactions at a time while there are many; each has a connection of the pool."""
 
 
@@ -79,8 +79,8 @@ class DeadlineScanner(Service):
         """Raise what is due. While there is much, the database works on one transaction, we on another."""
         if await self._scan_once() < LIMIT:
             return
-        lanes = await asyncio.gather(*(self._drain() for _ in range(LANES)), return_exceptions=True)
-        if error := worst(lanes):
+        ended = await asyncio.gather(*(self._drain() for _ in range(SIDE_BY_SIDE)), return_exceptions=True)
+        if error := worst(ended):
             raise error
 
     async def _drain(self) -> None:

@@ -1,4 +1,4 @@
-"""The Faust worker that carries a service's intake, relay and scanner: life cycle, supervision, signals."""
+"""The Faust worker that carries a service's consumer, relay and scanner: life cycle, supervision, signals."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from mode import CrashingSupervisor
 from mode.types import ServiceT
 
 LIBRARIES = ("aiokafka", "kafka")
-"""Log every failed attempt to reach a broker; the intake and the relay report the change, once."""
+"""Log every failed attempt to reach a broker; the consumer and the relay report the change, once."""
 
 
 class _OnlyServices(BootStrategy):

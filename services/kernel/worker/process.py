@@ -1,4 +1,4 @@
-"""A service's worker process: store, relay, scanner, intake and metrics in one Faust worker."""
+"""A service's worker process: store, relay, scanner, consumer and metrics in one Faust worker."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,11 +46,11 @@ class StoreOpened(Part):
 
 
 class LagReported(Part):
-    """Shows as a metric how far behind the intake is."""
+    """Shows as a metric how far behind the consumer is."""
 
-    def __init__(self, intake: BatchConsumer[Any], service: str) -> None:
+    def __init__(self, consumer: BatchConsumer[Any], service: str) -> None:
         super().__init__()
-        self._intake = intake
+        self._consumer = consumer
         self._service = service
 
     @Part.task
@@ -58,7 +58,7 @@ class LagReported(Part):
         await keep_doing(self, self._report, pause_seconds=LAG_SECONDS, waiting=None)
 
     async def _report(self) -> None:
-        for topic, lag in self._intake.lag.items():
+        for topic, lag in self._consumer.lag.items():
             metrics.CONSUMER_LAG.labels(self._service, topic).set(lag)
 
 
@@ -80,7 +80,7 @@ def parts_of(
         max_value_bytes=settings.max_value_bytes,
         parking_limit=settings.parking_limit,
     )
-    intake = BatchConsumer(
+    consumer = BatchConsumer(
         topics=[topic.name for topic in service.reads],
         group=service.name,
         bootstrap=settings.kafka,
@@ -100,9 +100,9 @@ def parts_of(
         Relay(settings, service=service.name),
         scanner,
         *extras,
-        intake,
-        BusWatch(intake, settings),
-        LagReported(intake, service.name),
+        consumer,
+        BusWatch(consumer, settings),
+        LagReported(consumer, service.name),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Notices that another broker answers at the address, so that the intake starts from its first event."""
+"""Notices that another broker answers at the address, so that the consumer starts from its first event."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,11 +26,11 @@ class BusWatch(Service):
     """
 
     def __init__(
-        self, intake: BatchConsumer[Any], settings: Settings, *, bus: Callable[[Settings], Bus] = Bus
+        self, consumer: BatchConsumer[Any], settings: Settings, *, bus: Callable[[Settings], Bus] = Bus
     ) -> None:
         super().__init__()
         self._bus = bus
-        self._intake = intake
+        self._consumer = consumer
         self._settings = settings
         self._known: str | None = None
         self._waiting = Waiting("broker away, nobody watches which one it is", passes=is_away)
@@ -50,5 +50,5 @@ class BusWatch(Service):
     async def _compare(self, now: str) -> None:
         if self._known is not None and self._known != now:
             log.warning("another broker answers: reading it from its first event")
-            await self._intake.rewind()
+            await self._consumer.rewind()
         self._known = now

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from schemas.events import Code, DomainNeed, RuleFired
 from schemas.events.codes import NeedDomain
+from services.kernel.base.examples import example
 from services.kernel.processing.service import Command
 
 Outcome = Literal["continue", "step_up", "step_down", "close"]
@@ -81,6 +82,8 @@ class Findings(Command):
     At least one: an empty list would close the case, and is more likely a form that was sent too soon.
     """
 
+    model_config = example({"needs": [{"domain": "education", "level": 2}], "completed_by": "sw-014"})
+
     needs: Annotated[tuple[DomainNeed, ...], Field(min_length=1, max_length=len(NeedDomain))]
     completed_by: Code
 
@@ -100,6 +103,8 @@ class CompleteAssessment(Findings):
 
 class Review(Command):
     """What a review decided: go on, with more or less help, or end."""
+
+    model_config = example({"outcome": "continue", "reviewed_by": "sw-014"})
 
     outcome: Outcome
     reviewed_by: Code

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.events.base import Code, Day
 from schemas.events.codes import Location, NeedDomain, PlacementKind
+from services.kernel.base.examples import example
 from services.kernel.processing.service import Command
 
 Status = Literal["absent", "requested", "started", "ended"]
@@ -141,6 +142,16 @@ class ObjectiveAnswered(Body):
 class PlacementStart(Body):
     """Where the child lives from now on, and what the placement is for."""
 
+    model_config = example(
+        {
+            "provider_id": "provider-7",
+            "kind": "in_house_foster",
+            "location": "in_county",
+            "objectives": [{"domain": "education", "words": "Is in school every day."}],
+            "started_on": "2026-04-20",
+        }
+    )
+
     provider_id: Code
     kind: PlacementKind
     location: Literal[Location.IN_COUNTY, Location.OUT_OF_COUNTY]
@@ -151,12 +162,16 @@ class PlacementStart(Body):
 class PlacementReview(Body):
     """A review that was held."""
 
+    model_config = example({"reviewed_on": "2026-05-18", "reviewed_by": "iro-3"})
+
     reviewed_on: Day
     reviewed_by: Code
 
 
 class PlacementEnd(Body):
     """The child's last day at the placement, and why it was the last."""
+
+    model_config = example({"ended_on": "2026-09-11", "reason": "planned_move"})
 
     ended_on: Day
     reason: Code
@@ -165,6 +180,14 @@ class PlacementEnd(Body):
 class ExitInterviewAnswers(Body):
     """What came out of the talk with the child who left."""
 
+    model_config = example(
+        {
+            "outcomes": [{"objective_id": "e2b7c9a4-51d0-5e8f-a3c6-7f0d2b94e815", "met": True}],
+            "held_on": "2026-09-15",
+            "held_by": "sw-014",
+        }
+    )
+
     outcomes: tuple[ObjectiveAnswered, ...] = Field(max_length=20)
     held_on: Day
     held_by: Code
@@ -172,6 +195,15 @@ class ExitInterviewAnswers(Body):
 
 class RequestPlacement(Command):
     """Ask for a placement for the child of an open case."""
+
+    model_config = example(
+        {
+            "case_id": "5c1d8e2f-7b3a-5f60-9d24-1e8a6b0c4f97",
+            "kind": "in_house_foster",
+            "need_group": "education",
+            "requested_by": "sw-014",
+        }
+    )
 
     case_id: UUID
     kind: PlacementKind

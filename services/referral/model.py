@@ -10,6 +10,7 @@ from pydantic import BaseModel, model_validator
 from schemas.events import Code, ReferralMade, ReferralReceived
 from schemas.events.base import PlainClasses
 from schemas.events.intake import Referred, StatedConcerns
+from services.kernel.base.examples import example
 from services.kernel.processing.service import Command
 
 Outcome = Literal["accept", "redirect", "close"]
@@ -44,6 +45,17 @@ class Referral:
 
 class ReceiveReferral(Intake, Command):
     """An agency refers a child. Ids and codes only: names are exchanged in the case record, not here."""
+
+    model_config = example(
+        {
+            "child_id": "3d6f4c0e-8a52-4f0b-9c1d-5e7a90b1c2d3",
+            "agency": "school",
+            "agency_id": "ladybrook-primary",
+            "agency_reference": "REF-17",
+            "locality": "huntingdon",
+            "concerns": ["N4"],
+        }
+    )
 
     concerns: StatedConcerns
 

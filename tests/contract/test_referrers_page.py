@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 from uuid import UUID
 
-from services.notify.api.referrers import Cursor, read_cursor
+from services.notify.api.referrers import Cursor, ShownUpdate, read_cursor
 from services.notify.referrers.policy import State, Update
 
 PAGE = Path(__file__).parents[2] / "docs" / "referrers.md"
@@ -34,6 +34,8 @@ def first_column(table: str) -> list[str]:
 def test_the_fields_are_the_ones_that_are_answered() -> None:
     """Each field of an update, in its order, and no other."""
     assert list(UPDATE.shown()) == first_column("fields")
+    assert list(ShownUpdate.model_fields) == first_column("fields")
+    assert ShownUpdate.model_validate(UPDATE.shown()).model_dump(mode="json") == UPDATE.shown()
 
 
 def test_the_states_are_the_ones_that_there_are() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic
 from uuid import UUID
 
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from schemas.events import Event
@@ -25,7 +26,7 @@ ATTEMPTS = 3
 DONE_BEFORE = "This request has been done and its answer was lost: look at what it was about."
 """Said to whoever sends a request again after the store was restored to a moment before it."""
 
-Respond = Callable[[B, Sequence[Event]], dict[str, Any]]
+Respond = Callable[[B, Sequence[Event]], BaseModel | dict[str, Any]]
 """From the book after the command, and the events it produced, to the answer's body."""
 
 

@@ -10,11 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.utils import generate_unique_id
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from services.kernel.base.complaints import complaint
+from services.kernel.base.examples import example
 from services.kernel.messages.faults import Refused, place
 from services.kernel.store.cursors import LONGEST, Cursors, Key, ListPart, WrongCursor
+from services.kernel.web.answers import ItemT, Listed, examples
 
 PROBLEM = "application/problem+json"
 
@@ -22,26 +25,34 @@ NO_OFFSET = (
     "Lists are read by cursor: send cursor=NEXT_CURSOR with the next_cursor of the last answer, no offset."
 )
 
-PROBLEM_SCHEMA: Mapping[str, Any] = {
-    "title": "Problem",
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "mistakes": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "message"],
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
-}
-"""An RFC 9457 problem as the OpenAPI document describes it."""
+
+class Mistake(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem; `detail` says what to do."""
+
+    model_config = example(
+        {
+            "type": "about:blank",
+            "title": "The request has mistakes",
+            "status": 422,
+            "detail": "Correct the fields named below.",
+            "mistakes": [{"field": "concerns", "message": "name at least one"}],
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    mistakes: tuple[Mistake, ...] = ()
+    """Only where the request has any."""
+
 
 MEANINGS: Mapping[int, str] = {
     400: "The body cannot be read.",
@@ -80,14 +91,14 @@ class Page:
         """
         return None if self.cursor is None else read_cursor("cursor", self.cursor, cursors)
 
-    def of(self, part: ListPart[Any], cursors: Cursors) -> dict[str, Any]:
+    def of(self, part: ListPart[ItemT], cursors: Cursors) -> Listed[ItemT]:
         """Return one page of a list as an answer, with the cursor of the next page or None."""
         following = part.following
-        return {
-            "items": list(part.items),
-            "total": part.total,
-            "next_cursor": None if following is None else cursors.write(following),
-        }
+        return Listed(
+            items=part.items,
+            total=part.total,
+            next_cursor=None if following is None else cursors.write(following),
+        )
 
 
 def read_cursor(name: str, text: str, cursors: Cursors) -> Key:
@@ -141,9 +152,15 @@ def describe(app: FastAPI) -> None:
     document = app.openapi
 
     def openapi() -> dict[str, Any]:
-        found = document()
-        found.setdefault("components", {}).setdefault("schemas", {})["Problem"] = dict(PROBLEM_SCHEMA)
-        return found
+        if app.openapi_schema is None:
+            schemas = document().setdefault("components", {}).setdefault("schemas", {})
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= {**problem.pop("$defs"), "Problem": problem}
+            # FastAPI leaves out every null, in examples too, where it is a value that programs will meet.
+            known = examples()
+            for schema in schemas.values():
+                schema.update(known.get(schema.get("title", ""), {}))
+        return document()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to change it
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -13,15 +13,17 @@ from starlette.exceptions import HTTPException
 
 from services.kernel.base import garbage
 from services.kernel.base.clock import clock_of
+from services.kernel.base.examples import example
 from services.kernel.base.settings import Settings
 from services.kernel.postgres.database import STORE_ERRORS, create_engine, is_transient, open_store
 from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Service
 from services.kernel.store.standing import answer
+from services.kernel.web.answers import Shown
 from services.kernel.web.api import describe, install_errors, not_served, operation_id, problem, problems
 from services.kernel.web.pages.routes import shell_routes
 from services.kernel.web.pages.shell import Shell, wants_page
-from services.kernel.web.status import Bridge, look, rested
+from services.kernel.web.status import Bridge, ShownStand, ShownStands, look, rested
 
 Router = Callable[[CommandExecutor[Any, Any]], APIRouter]
 Pages = Callable[[CommandExecutor[Any, Any], Shell], APIRouter]
@@ -35,6 +37,14 @@ class Served:
     router: Router
     pages: Pages | None = None
     """None: the service has no pages."""
+
+
+class Health(Shown):
+    """This process and its stores answer."""
+
+    model_config = example({"status": "ok"})
+
+    status: Literal["ok"]
 
 
 def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
@@ -82,17 +92,18 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
     @app.get(
         "/health",
         tags=["operations"],
+        response_model=Health,
         responses=problems(503),
         summary="Whether this process and its stores answer",
     )
-    async def health() -> Response:
+    async def health() -> Health | Response:
         try:
             for executor in executors:
                 async with executor.engine.connect() as connection:
                     await answer(connection)
         except (OSError, Exception) as error:  # noqa: BLE001 - whatever it is, we are not healthy
             return problem(503, "A store does not answer", type(error).__name__)
-        return Response('{"status":"ok"}', media_type="application/json")
+        return Health(status="ok")
 
     @app.get(
         "/status",
@@ -110,7 +121,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
                 "The list then ends with the first service that still has.",
             ),
         ] = None,
-    ) -> dict[str, Any]:
+    ) -> ShownStands:
         if at_rest_within is None:
             stands = [await look(executor, bridge) for executor in executors]
         elif waiting.locked():
@@ -119,7 +130,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         else:
             async with waiting:
                 stands = await rested(executors, bridge, within_seconds=at_rest_within)
-        return {"services": [stand.shown() for stand in stands]}
+        return ShownStands(services=[stand.shown() for stand in stands])
 
     @app.get(
         "/metrics",
@@ -154,7 +165,7 @@ def _operations(executor: CommandExecutor[Any, Any], bridge: Bridge) -> APIRoute
     routes = APIRouter(tags=["operations"], responses=problems(503))
 
     @routes.get(f"/{name}/status", name=f"status_of_{name}", summary=f"How far the {name} service has come")
-    async def status() -> dict[str, Any]:
+    async def status() -> ShownStand:
         return (await look(executor, bridge)).shown()
 
     return routes

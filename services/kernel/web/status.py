@@ -9,13 +9,28 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from services.kernel.base.examples import example
 from services.kernel.base.settings import Settings
 from services.kernel.kafka.admin import Bus
 from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Service
 from services.kernel.store.standing import StoreStanding, standing
+from services.kernel.web.answers import Shown
 
 _PAUSE_SECONDS = 0.01
+
+STAND: Mapping[str, Any] = {
+    "service": "referral",
+    "now": "2026-03-03T09:00:00Z",
+    "at_rest": True,
+    "lag": {"partner-events": 0},
+    "outbox_pending": 0,
+    "deadlines_due": 0,
+    "due": 0,
+    "parked": 0,
+    "waiting": 0,
+    "events": {"referral.received.v1": 412},
+}
 
 
 class Bridge:
@@ -70,20 +85,52 @@ class Stand:
         read_all = self.lag is not None and not sum(self.lag.values())
         return read_all and not self.left_in_store and not self.moved
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> "ShownStand":
         """Return it as the API shows it."""
-        return {
-            "service": self.service,
-            "now": self.now,
-            "at_rest": self.at_rest,
-            "lag": self.lag,
-            "outbox_pending": self.store.pending,
-            "deadlines_due": self.store.deadlines_due,
-            "due": self.due,
-            "parked": self.store.parked,
-            "waiting": self.store.waiting,
-            "events": self.store.events,
-        }
+        return ShownStand(
+            service=self.service,
+            now=self.now,
+            at_rest=self.at_rest,
+            lag=self.lag,
+            outbox_pending=self.store.pending,
+            deadlines_due=self.store.deadlines_due,
+            due=self.due,
+            parked=self.store.parked,
+            waiting=self.store.waiting,
+            events=self.store.events,
+        )
+
+
+class ShownStand(Shown):
+    """How far one service has come."""
+
+    model_config = example(STAND)
+
+    service: str
+    now: datetime
+    """By the service's clock, which may be simulated."""
+    at_rest: bool
+    """Whether nothing is left to do, in the store or on the bus."""
+    lag: Mapping[str, int] | None
+    """Unread events by topic; null: not known."""
+    outbox_pending: int
+    """Events that are not yet on the bus."""
+    deadlines_due: int
+    due: int
+    """What time brought beside deadlines, and is still to be done."""
+    parked: int
+    waiting: int
+    """Events that wait behind a parked one."""
+    events: Mapping[str, int]
+    """Events that the service has ever published, by wire type."""
+
+
+class ShownStands(Shown):
+    """How far each service has come, in the order of a child's journey."""
+
+    model_config = example({"services": [STAND]})
+
+    services: tuple[ShownStand, ...]
 
 
 async def look(executor: CommandExecutor[Any], bridge: Bridge, *, thorough: bool = True) -> Stand:

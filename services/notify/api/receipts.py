@@ -20,7 +20,13 @@ from services.notify.delivery import receipts
 class NotifyReceipt(BaseModel):
     """What of a receipt is read: the sender's reference, and what became of the message."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        json_schema_extra={
+            "examples": [{"reference": "2f8c1d7a-4b90-5e36-9a0f-3d6e8b5c1f74", "status": "delivered"}]
+        },
+    )
 
     reference: str | None = None
     status: str

@@ -2,20 +2,36 @@
 
 import base64
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
 from schemas.events import Code
+from services.kernel.base.examples import example
 from services.kernel.processing.commands import CommandExecutor
+from services.kernel.web.answers import Shown
 from services.kernel.web.api import problems
 from services.notify.book import NotifyBook
+from services.notify.referrers.policy import State
 from services.notify.referrers.store import updates as agency_updates
 from services.notify.referrers.store.keys import Doorkeeper, KeyTable
 
 CURSOR = re.compile(rb"1:([1-9][0-9]{0,17}):([0-9a-f]{16})")
+
+UPDATE: Mapping[str, Any] = {
+    "update_id": "9e3b7c5d-1f08-5a46-b2d9-8c6e0a4f7d13",
+    "referral_id": "a4c81f3e-6d09-5b7e-8f42-2d95e0b7c613",
+    "agency_reference": "REF-17",
+    "state": "accepted",
+    "occurred_at": "2026-03-03T09:00:00Z",
+    "redirected_to": None,
+    "lead_professional": None,
+}
 
 Bearer = Annotated[
     HTTPAuthorizationCredentials | None,
@@ -40,6 +56,41 @@ class Cursor(NamedTuple):
     def text(self) -> str:
         """Return the cursor as it travels; what is in it is nobody's business."""
         return base64.urlsafe_b64encode(b"1:%d:%016x" % (self.position, self.digest % 2**64)).decode()
+
+
+class ShownLead(Shown):
+    """Who leads a case, as far as the council lets agencies know."""
+
+    model_config = example({"id": "sw-014", "team": "huntingdon-early-help"})
+
+    id: str | None
+    team: str
+
+
+class ShownUpdate(Shown):
+    """One step of one referral. Its fields are those of `Update.shown`."""
+
+    model_config = example(UPDATE)
+
+    update_id: UUID
+    referral_id: UUID
+    agency_reference: str | None
+    state: State
+    occurred_at: datetime
+    redirected_to: str | None
+    lead_professional: ShownLead | None
+
+
+class ShownUpdates(Shown):
+    """What has become of an agency's referrals since it asked last."""
+
+    model_config = example({"items": [UPDATE], "cursor": "MTo0OjZkMmE2YjZjNmYwZTVkMmY=", "more": False})
+
+    items: tuple[ShownUpdate, ...]
+    cursor: str | None
+    """Send it as `after`; null: there has been nothing yet."""
+    more: bool
+    """Whether to ask again at once."""
 
 
 def read_cursor(given: str) -> Cursor | None:
@@ -69,7 +120,7 @@ def add(
         bearer: Bearer,
         after: After = None,
         limit: Annotated[int, Query(ge=1, le=500, description="How many at the most.")] = 100,
-    ) -> dict[str, Any]:
+    ) -> ShownUpdates:
         """Return the updates after a cursor, in an order that never changes, and the cursor to go on with.
 
         Keep the cursor and ask again: nothing is left out and nothing comes twice. `more` says whether to
@@ -91,11 +142,11 @@ def add(
                 position = cursor.position
             found = await agency_updates.after(connection, agency_id, position, limit=limit + 1)
         page = found[:limit]
-        return {
-            "items": [each.update.shown() for each in page],
-            "cursor": Cursor(page[-1].position, page[-1].digest).text() if page else after,
-            "more": len(found) > limit,
-        }
+        return ShownUpdates(
+            items=[each.update.shown() for each in page],
+            cursor=Cursor(page[-1].position, page[-1].digest).text() if page else after,
+            more=len(found) > limit,
+        )
 
 
 async def _admit(keys: Doorkeeper, bearer: HTTPAuthorizationCredentials | None, agency_id: str) -> None:

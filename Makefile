@@ -130,4 +130,4 @@ var/sample-data/cs_demand_model_samples: | $(STAMP)
 	  --target var/sample-data "cs-demand-model==0.5.1"
 
 clean: ## remove the environment, what was built, and all data of embedded engines
-	@rm -rf .venv .venv-3.* var services/kernel/web/pages/static/govuk services/kernel/web/pages/npm/node_modules
+	@rm -rf .venv .venv-3.* var services/kernel/web/pages/static/govuk services/kernel/web/static/swagger services/kernel/web/pages/npm/node_modules

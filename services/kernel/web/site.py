@@ -19,6 +19,7 @@ from services.kernel.postgres.database import STORE_ERRORS, create_engine, is_tr
 from services.kernel.processing.commands import CommandExecutor
 from services.kernel.processing.service import Service
 from services.kernel.store.standing import answer
+from services.kernel.web import docs
 from services.kernel.web.answers import Shown
 from services.kernel.web.api import describe, install_errors, not_served, operation_id, problem, problems
 from services.kernel.web.pages.routes import shell_routes
@@ -73,6 +74,8 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         description="Case coordination for children's services. Every POST takes an Idempotency-Key.",
         lifespan=lifespan,
         generate_unique_id_function=operation_id,
+        docs_url=None,  # FastAPI's pages load their scripts from elsewhere
+        redoc_url=None,
     )
     install_errors(app)
     describe(app)
@@ -81,6 +84,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         app.exception_handler(HTTPException)(_not_served_by(shell))
     for error in (*STORE_ERRORS, OSError):
         app.add_exception_handler(error, _store_away)
+    app.include_router(docs.router())  # first: pages have files under /assets, too
     for item, executor in zip(served, executors, strict=True):
         app.include_router(item.router(executor))
         app.include_router(_operations(executor, bridge))

@@ -1,5 +1,5 @@
 // Builds what browsers get from govuk-frontend into ../static/govuk, which git ignores.
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { compile } from "sass";
 
@@ -22,3 +22,9 @@ const script = await readFile(new URL("dist/govuk/govuk-frontend.min.js", govuk)
 await writeFile(new URL("govuk-frontend.min.js", out), script.replace(/\/\/# sourceMappingURL=.*$/m, ""));
 const { version, license } = JSON.parse(await readFile(new URL("package.json", govuk)));
 await writeFile(new URL("LICENCE.txt", out), `govuk-frontend ${version}, licence ${license}, (c) Crown copyright\n`);
+
+const swagger = new URL("../../static/swagger/", here);
+await mkdir(swagger, { recursive: true });
+for (const name of ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "LICENSE", "NOTICE"]) {
+  await copyFile(new URL(`node_modules/swagger-ui-dist/${name}`, here), new URL(name, swagger));
+}

@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+CLIENTS := tests/clients/node_modules/.package-lock.json
 ASSETS := services/kernel/web/pages/static/govuk/govuk-frontend.css
 ONCE ?=
 QUICK ?=
@@ -22,7 +23,7 @@ PROCESSES ?= 3
 # Containers often forbid it; then every process of the system would compile the project again, for half a second.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up styled test test-browser assets unit versions bench alerts chaos simulate bare lint format schemas sample-data clean
+.PHONY: help setup demo up styled test test-browser assets clients unit versions bench alerts chaos simulate bare lint format schemas sample-data clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -55,7 +56,7 @@ demo: $(STAMP) styled ## play one month of a small county; ONCE=1 exits when don
 up: $(STAMP) ## start engines, workers and pages on this machine; Ctrl-C stops them
 	@$(BIN)/leadline up
 
-test: $(STAMP) styled sample-data ## every test; DURATIONS=20 names the slowest: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
+test: $(STAMP) styled clients sample-data ## every test; DURATIONS=20 names the slowest: unit, contract, flow, connected (real Kafka, PostgreSQL and SMTP)
 	@$(WITH_NODE) $(BIN)/pytest -q -rs $(if $(DURATIONS),--durations=$(DURATIONS)) --numprocesses=$(PROCESSES) --dist=loadscope --no-loadscope-reorder
 
 test-browser: $(STAMP) assets ## the pages in a real Chromium, with axe; pictures in var/screens; CHROMIUM= names the browser
@@ -80,6 +81,15 @@ $(ASSETS): $(wildcard services/kernel/web/pages/npm/package*.json services/kerne
 styled: $(STAMP)
 	@$(MAKE) --question --no-print-directory assets || { $(BUILD_ASSETS); } || \
 	  echo "The pages work and look plain: their style could not be built; \`make assets\` tries again." >&2
+
+# What makes partners' clients of the OpenAPI document; the tests of what cannot be had are left out and say so.
+clients: styled
+	@test $(CLIENTS) -nt tests/clients/package-lock.json || { export $(WITH_NODE); \
+	  cd tests/clients && npm ci --loglevel=error --no-audit --no-fund >/dev/null && touch node_modules/.package-lock.json; } || \
+	  echo "TypeScript clients are not tried: npm could not fetch what makes them; \`make clients\` tries again." >&2
+	@test var/clients/.installed -nt tests/clients/python.txt || { rm -rf var/clients && \
+	  $(PIP) --target var/clients -r tests/clients/python.txt && touch var/clients/.installed; } || \
+	  echo "Python clients are not tried: what makes them could not be fetched; \`make clients\` tries again." >&2
 
 unit: $(STAMP) ## the tests that need no engine
 	@$(BIN)/pytest -q -m "not connected"
@@ -130,4 +140,4 @@ var/sample-data/cs_demand_model_samples: | $(STAMP)
 	  --target var/sample-data "cs-demand-model==0.5.1"
 
 clean: ## remove the environment, what was built, and all data of embedded engines
-	@rm -rf .venv .venv-3.* var services/kernel/web/pages/static/govuk services/kernel/web/static/swagger services/kernel/web/pages/npm/node_modules
+	@rm -rf .venv .venv-3.* var services/kernel/web/pages/static/govuk services/kernel/web/static/swagger services/kernel/web/pages/npm/node_modules tests/clients/node_modules

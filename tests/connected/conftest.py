@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.embedded.engines import Engines
+from deploy.embedded.ports import free_port
 from services.kernel.base.settings import Settings
 from services.kernel.kafka.admin import Bus
 from tests.flow.conftest import bench
@@ -69,6 +71,29 @@ def eventually(condition: Callable[[], bool], what: str, *, within: float = 60.0
         if time.monotonic() > give_up:
             pytest.fail(f"not within {within:.0f} s: {what}")
         time.sleep(0.05)
+
+
+@pytest.fixture
+def site(topics: Engines) -> Iterator[str]:
+    """The referral service's API, as a process of its own."""
+    port = free_port()
+    env = {**os.environ, **topics.env(), "LEADLINE_PORT": str(port), "LEADLINE_LOG_LEVEL": "warning"}
+    command = [sys.executable, "-m", "services.cli.main", "web", "referral"]
+    process = subprocess.Popen(command, cwd=ROOT, env=env)
+    address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{address}/health", timeout=5.0).is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        eventually(answers, "the site answers")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @pytest.fixture(scope="session")

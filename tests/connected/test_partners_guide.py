@@ -6,14 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from deploy.embedded.engines import Engines
-from deploy.embedded.ports import free_port
 from tests.connected.conftest import ROOT, eventually
 
 pytestmark = pytest.mark.connected
@@ -26,29 +24,6 @@ def block(language: str) -> str:
     """Return the guide's one block of code in a language."""
     (found,) = re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.M | re.S)
     return str(found)
-
-
-@pytest.fixture
-def site(topics: Engines) -> Iterator[str]:
-    """The referral service's API, as a process of its own."""
-    port = free_port()
-    env = {**os.environ, **topics.env(), "LEADLINE_PORT": str(port), "LEADLINE_LOG_LEVEL": "warning"}
-    command = [sys.executable, "-m", "services.cli.main", "web", "referral"]
-    process = subprocess.Popen(command, cwd=ROOT, env=env)
-    address = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{address}/health", timeout=5.0).is_success
-        except httpx.TransportError:
-            return False
-
-    try:
-        eventually(answers, "the site answers")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def references(site: str) -> list[str]:

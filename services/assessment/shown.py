@@ -147,7 +147,7 @@ def shown_after(book: CaseBook, events: Sequence[Event]) -> ShownCase:
 
 def shown_with_deadlines(case: Case, deadlines: Sequence[OpenDeadline]) -> ShownCaseWithDeadlines:
     """Return a case and its deadlines as programs see them."""
-    return ShownCaseWithDeadlines(**_fields(case), deadlines=deadlines)
+    return ShownCaseWithDeadlines(**_fields(case), deadlines=ShownCaseDeadline.each(deadlines))
 
 
 def shown_caseload(load: Caseload, leader: Leader | None) -> ShownCaseload:

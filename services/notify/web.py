@@ -26,6 +26,7 @@ from services.notify.api.alerts import (
     ShownAlert,
     ShownAlertFigures,
     ShownAlertInFull,
+    ShownRate,
     ShownRates,
     shown,
     shown_in_full,
@@ -100,7 +101,7 @@ def router(executor: CommandExecutor[NotifyBook, NotifyStore]) -> APIRouter:
             found = await rates.by_worker(
                 connection, since=since, until=now + timedelta(microseconds=1), workers=worker
             )
-        return ShownRates(items=found)
+        return ShownRates(items=ShownRate.each(found))
 
     @routes.get(
         "/alerts/{alert_id}", responses=problems(404), summary="One alert, its cause and its deliveries"

@@ -101,7 +101,7 @@ def shown_with_deadlines(
     referral: Referral, pack: ReferralPack, deadlines: Sequence[OpenDeadline]
 ) -> ShownReferralWithDeadlines:
     """Return a referral and its deadlines as programs see them."""
-    return ShownReferralWithDeadlines(**_fields(referral, pack), deadlines=deadlines)
+    return ShownReferralWithDeadlines(**_fields(referral, pack), deadlines=ShownDeadline.each(deadlines))
 
 
 def shown_after(pack: ReferralPack) -> Callable[[ReferralBook, Sequence[Event]], ShownReferral]:

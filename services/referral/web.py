@@ -90,7 +90,8 @@ def router(executor: CommandExecutor[ReferralBook, ReferralStore]) -> APIRouter:
         async with executor.engine.connect() as connection:
             rows = await store.figures(connection)
         return [
-            ShownReferralFigure(agency=agency, status=status, count=count) for agency, status, count in rows
+            ShownReferralFigure.model_validate({"agency": agency, "status": status, "count": count})
+            for agency, status, count in rows
         ]
 
     @routes.get(

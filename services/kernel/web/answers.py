@@ -1,8 +1,8 @@
 """What the answers of all JSON APIs have in common: frozen models, an example each, lists in pages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
 
 from fastapi.responses import JSONResponse
@@ -26,6 +26,11 @@ class Shown(BaseModel):
     """Something as programs see it. A published answer only ever gains fields."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def each(cls, items: Iterable[object]) -> tuple[Self, ...]:
+        """Return items as programs see them; they have attributes, or keys, of the fields' names."""
+        return tuple(map(cls.model_validate, items))
 
 
 ItemT = TypeVar("ItemT", bound=Shown)

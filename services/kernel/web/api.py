@@ -95,7 +95,7 @@ class Page:
         """Return one page of a list as an answer, with the cursor of the next page or None."""
         following = part.following
         return Listed(
-            items=part.items,
+            items=tuple(part.items),
             total=part.total,
             next_cursor=None if following is None else cursors.write(following),
         )

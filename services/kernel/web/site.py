@@ -134,7 +134,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         else:
             async with waiting:
                 stands = await rested(executors, bridge, within_seconds=at_rest_within)
-        return ShownStands(services=[stand.shown() for stand in stands])
+        return ShownStands(services=tuple(stand.shown() for stand in stands))
 
     @app.get(
         "/metrics",

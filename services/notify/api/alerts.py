@@ -201,7 +201,7 @@ def shown_in_full(alert: Alert, deliveries: Sequence[Mapping[str, Any]]) -> Show
     """Return an alert with its cause and its deliveries as programs see them."""
     facts = alert.facts
     cause = ShownCause(message_id=facts.cause_id, type=facts.kind.partition(":")[0])
-    return ShownAlertInFull(**_fields(alert), cause=cause, deliveries=deliveries)
+    return ShownAlertInFull(**_fields(alert), cause=cause, deliveries=ShownDelivery.each(deliveries))
 
 
 def _fields(alert: Alert) -> dict[str, Any]:

@@ -168,15 +168,16 @@ def add(routes: APIRouter, executor: CommandExecutor[NotifyBook, NotifyStore]) -
         check_practitioner(worker_id, executor.service.store.pack)
         async with executor.engine.connect() as connection:
             known = await preference_store.load(connection, None)
+        hours = known.quiet_hours.get(worker_id)
         return ShownArrangements(
             worker_id=worker_id,
-            preferences=[
-                ShownPreference(kind=kind, channel=channel, choice=choice)
+            preferences=ShownPreference.each(
+                {"kind": kind, "channel": channel, "choice": choice}
                 for (worker, kind, channel), choice in sorted(known.preferences.items())
                 if worker == worker_id
-            ],
-            quiet_hours=known.quiet_hours.get(worker_id),
-            absences=known.delegations.get(worker_id, ()),
+            ),
+            quiet_hours=None if hours is None else ShownQuietHours.model_validate(hours),
+            absences=ShownAbsence.each(known.delegations.get(worker_id, ())),
         )
 
     @routes.post(
@@ -231,4 +232,4 @@ def add(routes: APIRouter, executor: CommandExecutor[NotifyBook, NotifyStore]) -
 
 
 def _done(_book: NotifyBook, events: Sequence[Event]) -> Done:
-    return Done(events=[event.wire_type for event in events])
+    return Done(events=tuple(event.wire_type for event in events))

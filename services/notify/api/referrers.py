@@ -143,7 +143,7 @@ def add(
             found = await agency_updates.after(connection, agency_id, position, limit=limit + 1)
         page = found[:limit]
         return ShownUpdates(
-            items=[each.update.shown() for each in page],
+            items=ShownUpdate.each(each.update.shown() for each in page),
             cursor=Cursor(page[-1].position, page[-1].digest).text() if page else after,
             more=len(found) > limit,
         )

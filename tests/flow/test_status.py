@@ -54,7 +54,7 @@ async def ask(bench: Bench, tmp_path: Path, *services: ServiceName, query: str =
     site = create_site(settings, [served(name, settings) for name in services or (ServiceName.REFERRAL,)])
     async with (
         site.router.lifespan_context(site),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=site), base_url="http://leadline") as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=site), base_url="http://127.0.0.1") as http,
     ):
         shown: list[dict[str, Any]] = (await http.get(f"/status{query}")).json()["services"]
         return shown

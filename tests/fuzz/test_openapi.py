@@ -64,7 +64,7 @@ async def documented(site: Site, engines: Any, monkeypatch: pytest.MonkeyPatch) 
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://leadline") as http,
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
     ):
         document = app.openapi()
         found = openapi.from_dict(dict(document)).get_all_operations()

@@ -98,6 +98,7 @@ def proper(path: tuple[str, ...], directory: Path) -> list[str]:
     examples = {
         "service": "placement",
         "letter": ID,
+        "position": "1204",
         "subscription": ID,
         "agency": "school-0001",
         "key": "3f9ac0d41b7e",

@@ -15,7 +15,7 @@ def visitor(static: Path) -> httpx.AsyncClient:
     app = FastAPI(docs_url=None)
     app.include_router(docs.router(static))
     install_errors(app)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://leadline")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1")
 
 
 @pytest.fixture

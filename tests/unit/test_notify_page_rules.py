@@ -97,6 +97,18 @@ def test_session_is_found_again_until_it_is_over() -> None:
     assert sessions.find(request) is None
 
 
+def test_over_https_the_cookie_has_the_prefix_that_no_neighbour_can_give_it() -> None:
+    """And without the prefix it counts no longer."""
+    sessions = Sessions("a secret of the tests", Clock(), secure=True)
+    session = sessions.start("W-0601")
+    request = kept(sessions, session)
+    (cookie,) = request.cookies.items()
+    assert cookie[0] == f"__Host-{COOKIE}"
+    assert sessions.find(request) == session
+    plain = [(b"cookie", f"{COOKIE}={cookie[1]}".encode())]
+    assert sessions.find(Request({"type": "http", "headers": plain})) is None
+
+
 def test_session_that_another_secret_signed_is_none() -> None:
     """Nor is a cookie that holds anything else."""
     ours, theirs = (Sessions(secret, Clock(), secure=False) for secret in ("one secret", "another secret"))

@@ -36,7 +36,7 @@ def notify() -> Served:
 async def http(notify: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A browser at the site of the notify service alone, whose store is nowhere."""
     transport = httpx.ASGITransport(app=create_site(NOWHERE, [notify]))
-    async with httpx.AsyncClient(transport=transport, base_url="http://leadline") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         yield client
 
 

@@ -75,7 +75,7 @@ async def over_http(
 
     app.include_router(routes)
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://leadline") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         content = json.dumps({**REQUEST, **fields}).encode() if body is None else body
         return await client.post("/asked", content=content, headers={"content-type": kind})
 

@@ -21,7 +21,7 @@ NOWHERE = Settings(
 @pytest.fixture
 def http() -> httpx.AsyncClient:
     app = create_site(NOWHERE, [served(name, NOWHERE) for name in SERVICES])
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://leadline")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1")
 
 
 @pytest.mark.parametrize("path", ["/referrals", "/cases", "/placements", "/alerts", "/referral/status"])

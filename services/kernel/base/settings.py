@@ -120,6 +120,11 @@ class Settings(BaseSettings):
     )
     webhook_http: bool = Field(False, description="Webhooks may be http:// too: only inside one network.")
     site: str = Field("http://127.0.0.1:8000", description="Address of the pages, for links in emails.")
+    hosts: str | None = Field(
+        None,
+        description="Further host names of the site, comma separated. Those of its address and of this"
+        " machine always count; a request under any other is refused.",
+    )
 
     sign_in: Literal["none", "demo"] = Field(
         "none",

@@ -1,4 +1,4 @@
-"""The body of a request, under the rules of a Kafka value: JSON in UTF-8, and never too much of it."""
+"""The body of a request: never too much of it, and JSON in UTF-8 where a program sends it."""
 
 import json
 from codecs import BOM_UTF8
@@ -8,29 +8,33 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 LARGEST_BODY = 1024 * 1024
 """In bytes. What our longest form takes in the longest spelling of JSON is half of it."""
 
 
-class BoundedRequest(Request):
-    """A request whose body is read up to a limit, and as JSON in UTF-8 alone.
+def bounded(receive: Receive) -> Receive:
+    """Return what receives a request, but for a body that is too large: HTTPException 413, at once."""
+    size = 0
+
+    async def receiving() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > LARGEST_BODY:
+            raise HTTPException(413, f"The body has more than {LARGEST_BODY} bytes: send less.")
+        return message
+
+    return receiving
+
+
+class JsonRequest(Request):
+    """A request whose body is read as JSON in UTF-8 alone.
 
     A byte order mark is passed over, as it is on the bus. UTF-16 and UTF-32, which Python would guess, are
     no JSON that systems may exchange (RFC 8259).
     """
-
-    async def body(self) -> bytes:
-        """Return the body. Raises HTTPException 413 as soon as it is too large."""
-        if not hasattr(self, "_body"):
-            parts, size = [], 0
-            async for part in self.stream():
-                size += len(part)
-                if size > LARGEST_BODY:
-                    raise HTTPException(413, f"The body has more than {LARGEST_BODY} bytes: send less.")
-                parts.append(part)
-            self._body = b"".join(parts)
-        return self._body
 
     async def json(self) -> Any:
         """Return what the body says. Raises ValueError when it is no JSON in UTF-8."""
@@ -47,6 +51,6 @@ class BodyRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
-            return await handle(BoundedRequest(request.scope, request.receive))
+            return await handle(JsonRequest(request.scope, bounded(request.receive)))
 
         return answer

@@ -22,6 +22,7 @@ from services.kernel.store.standing import answer
 from services.kernel.web import docs
 from services.kernel.web.answers import Shown
 from services.kernel.web.api import describe, install_errors, not_served, operation_id, problem, problems
+from services.kernel.web.doors import Doors
 from services.kernel.web.pages.routes import shell_routes
 from services.kernel.web.pages.shell import Shell, wants_page
 from services.kernel.web.status import Bridge, ShownStand, ShownStands, look, rested
@@ -77,6 +78,7 @@ def create_site(settings: Settings, served: Sequence[Served]) -> FastAPI:
         docs_url=None,  # FastAPI's pages load their scripts from elsewhere
         redoc_url=None,
     )
+    app.add_middleware(Doors, settings=settings)
     install_errors(app)
     describe(app)
     shell = Shell(settings, clock) if any(item.pages for item in served) else None

@@ -10,6 +10,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     403: {"description": "A page: not for this person, or not from a form of ours.", "content": HTML},
     404: {"description": "A page: there is no such thing.", "content": HTML},
     409: {"description": "A page: not possible now.", "content": HTML},
+    413: {"description": "A page: the form is too large.", "content": HTML},
     422: {"description": "A page that says what to enter instead.", "content": HTML},
     503: {"description": "A page: the store is away, try again in a moment.", "content": HTML},
 }

@@ -11,6 +11,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from services.kernel.base.clock import Clock
 
 COOKIE = "leadline_session"
+"""The cookie's name. Over https it begins with `__Host-`, so that no neighbouring site can set it."""
 LASTS = timedelta(hours=12)
 """After a day's work everybody signs in again."""
 
@@ -38,6 +39,7 @@ class Sessions:
 
     def __init__(self, secret: str | None, clock: Clock, *, secure: bool) -> None:
         key = secret or secrets.token_urlsafe(32)
+        self._cookie = f"__Host-{COOKIE}" if secure else COOKIE
         self._signed = URLSafeSerializer(key, salt="leadline-session")
         self._clock = clock
         self._secure = secure
@@ -48,7 +50,7 @@ class Sessions:
 
     def find(self, request: Request) -> Session | None:
         """Return the browser's session; None when it has none, or one that is over or not ours."""
-        cookie = request.cookies.get(COOKIE)
+        cookie = request.cookies.get(self._cookie)
         if cookie is None:
             return None
         try:
@@ -61,7 +63,7 @@ class Sessions:
     def keep(self, response: Response, session: Session) -> None:
         """Let the browser keep a session."""
         response.set_cookie(
-            COOKIE,
+            self._cookie,
             str(self._signed.dumps([session.person_id, session.token, session.until.timestamp()])),
             max_age=int(LASTS.total_seconds()),
             httponly=True,
@@ -71,4 +73,4 @@ class Sessions:
 
     def end(self, response: Response) -> None:
         """Let the browser forget its session."""
-        response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=self._secure)
+        response.delete_cookie(self._cookie, httponly=True, samesite="lax", secure=self._secure)

@@ -21,6 +21,7 @@ from services.kernel.base.settings import Settings
 from services.kernel.messages.faults import Refused
 from services.kernel.pack.people import Person
 from services.kernel.postgres.database import is_transient
+from services.kernel.web.bodies import bounded
 from services.kernel.web.pages.answers import ANSWERS, Forbidden, NotSignedIn
 from services.kernel.web.pages.assets import Assets
 from services.kernel.web.pages.forms import checked_form
@@ -141,7 +142,8 @@ class Shell:
             if error.status_code == 404:
                 return self.page(visit, "missing.html", status=404, sentence=UNKNOWN_ADDRESS)
             status = error.status_code
-            return self.page(visit, "refused.html", status=status, sentence="The form cannot be read.")
+            sentence = "The form is too large." if status == 413 else "The form cannot be read."
+            return self.page(visit, "refused.html", status=status, sentence=sentence)
         if is_transient(error):
             return self.page(visit, "away.html", status=503)
         log.error("page failed", exc_info=error)
@@ -163,7 +165,7 @@ def _answering_with_pages(shell: Shell) -> type[APIRoute]:
 
             async def answer(request: Request) -> Response:
                 try:
-                    return await handle(request)
+                    return await handle(Request(request.scope, bounded(request.receive)))
                 except Exception as error:  # noqa: BLE001 - a person at a browser gets a page, whatever it is
                     return await shell.trouble(request, error)
 

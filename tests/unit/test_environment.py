@@ -99,4 +99,56 @@ def test_addresses_of_brokers_in_all_their_forms_are_taken(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     """With and without a port, several, and those of IPv6."""
-    assert problems(monkeypatch, kafka=address) == ()
+    assert problems(monkeypatch, kafka=address, kafka_on_this_host="true") == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "begins"),
+    [
+        ({"kafka": "broker-1:9092"}, "LEADLINE_KAFKA names a broker elsewhere"),
+        ({"kafka": "127.0.0.1:9092,10.0.0.7:9092"}, "LEADLINE_KAFKA names a broker elsewhere"),
+        (
+            {
+                "kafka": "broker-1:9092",
+                "kafka_security": "SASL_PLAINTEXT",
+                "kafka_username": "u",
+                "kafka_password": "p",
+            },
+            "LEADLINE_KAFKA names a broker elsewhere",
+        ),
+        (
+            {"database": "postgresql+asyncpg://leadline:leadline@db/leadline_{service}"},
+            "LEADLINE_DATABASE has the password that everybody knows",
+        ),
+        ({"sign_in": "demo", "host": "0.0.0.0"}, "LEADLINE_SIGN_IN=demo lets everybody be anybody"),
+        ({"session_secret": "x" * 31}, "LEADLINE_SESSION_SECRET has fewer than 32 bytes"),
+    ],
+)
+def test_a_process_that_would_be_open_to_strangers_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], begins: str
+) -> None:
+    """The sentence says which setting opens the door, and how to shut it."""
+    (sentence,) = problems(monkeypatch, **given)
+    assert sentence.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kafka": "broker-1:9092", "kafka_security": "SSL"},
+        {"kafka": "kafka:9092", "kafka_on_this_host": "true"},
+        {"kafka": "localhost:9092,[::1]:9092,127.0.0.2"},
+        {"database": "postgresql+asyncpg://leadline:leadline@127.0.0.1/leadline_{service}"},
+        {"database": "postgresql+asyncpg://leadline@/leadline_{service}?host=/run/postgresql"},
+        {"database": "postgresql+asyncpg://leadline:one-of-its-own@db/leadline_{service}"},
+        {"sign_in": "demo", "host": "::1"},
+        {"session_secret": "ü" * 16},
+        {"session_secret": ""},
+    ],
+    ids=str,
+)
+def test_what_only_this_host_reaches_needs_no_lock(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    """A demo on one's own machine starts as before, and so does an installation with locks."""
+    assert problems(monkeypatch, **given) == ()

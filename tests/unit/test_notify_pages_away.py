@@ -16,7 +16,7 @@ from services.kernel.base.settings import Settings
 from services.kernel.web.pages.session import COOKIE, Sessions
 from services.kernel.web.site import Served, create_site
 
-SECRET = "a secret of the tests"
+SECRET = "a secret of the tests, which has 32 bytes"
 NOWHERE = Settings(
     database="postgresql+asyncpg://nobody@127.0.0.1:1/leadline_{service}",
     kafka="127.0.0.1:1",

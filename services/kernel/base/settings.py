@@ -1,6 +1,7 @@
 """Settings of every process, from the environment (`LEADLINE_*`)."""
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -21,6 +22,13 @@ SHORTEST_CLAIM = 90
 """Seconds: a batch of messages begins none after 45, waits 20 for the last one and 15 to record it."""
 
 
+DEFAULT_PASSWORD = "leadline"  # noqa: S105 - refused wherever it could do harm
+"""The password in many an example; a database that is reached over a network needs another."""
+
+SHORTEST_SECRET = 32
+"""Bytes: a signature is no stronger than its key."""
+
+
 class Settings(BaseSettings):
     """What a process needs to know about where it runs. Nothing here is read at import.
 
@@ -39,6 +47,11 @@ class Settings(BaseSettings):
     )
     kafka_replication: int = Field(1, ge=1, le=100, description="Replication factor of the topics we create.")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_on_this_host: bool = Field(
+        False,
+        description="The broker is on this host, or on a network inside it as in `docker-compose.yml`: it may"
+        " be reached without TLS.",
+    )
     kafka_username: str | None = None
     kafka_password: SecretStr | None = None
 
@@ -163,6 +176,11 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return address
 
+    @field_validator("session_secret", mode="before")
+    @classmethod
+    def _empty_is_none(cls, secret: object) -> object:
+        return None if secret == "" else secret
+
     @field_validator("smtp")
     @classmethod
     def _mail_server(cls, address: str | None) -> str | None:
@@ -195,6 +213,46 @@ class Settings(BaseSettings):
     def _signs_in_to_the_broker(self) -> Self:
         if self.kafka_security.startswith("SASL") and not (self.kafka_username and self.kafka_password):
             message = "LEADLINE_KAFKA_SECURITY asks for SASL: set LEADLINE_KAFKA_USERNAME and _PASSWORD, too"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _broker_is_reached_safely(self) -> Self:
+        elsewhere = [each for each in self.kafka.split(",") if not is_this_host(_host_of(each))]
+        if (
+            elsewhere
+            and self.kafka_security in {"PLAINTEXT", "SASL_PLAINTEXT"}
+            and not self.kafka_on_this_host
+        ):
+            message = (
+                "LEADLINE_KAFKA names a broker elsewhere: set LEADLINE_KAFKA_SECURITY to SASL_SSL; only where"
+                " the broker is inside this host set LEADLINE_KAFKA_ON_THIS_HOST=true"
+            )
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _database_has_a_password_of_its_own(self) -> Self:
+        address = make_url(self.database_of("service"))
+        if address.password == DEFAULT_PASSWORD and address.host and not is_this_host(address.host):
+            message = "LEADLINE_DATABASE has the password that everybody knows: choose another"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_else_can_sign_in(self) -> Self:
+        if self.sign_in == "demo" and not is_this_host(self.host):
+            message = (
+                "LEADLINE_SIGN_IN=demo lets everybody be anybody: only with LEADLINE_HOST=127.0.0.1, for a demo"
+                " on your own machine"
+            )
+            raise ValueError(message)
+        secret = self.session_secret
+        if secret is not None and len(secret.get_secret_value().encode()) < SHORTEST_SECRET:
+            message = (
+                f"LEADLINE_SESSION_SECRET has fewer than {SHORTEST_SECRET} bytes: take 32 random ones, for"
+                " example from `openssl rand -base64 32`"
+            )
             raise ValueError(message)
         return self
 
@@ -234,3 +292,19 @@ class Settings(BaseSettings):
 def _is_server(address: str) -> bool:
     match = SERVER.fullmatch(address)
     return match is not None and (match["port"] is None or 1 <= int(match["port"]) <= 65535)
+
+
+def _host_of(server: str) -> str:
+    match = SERVER.fullmatch(server.strip())
+    return "" if match is None else match["host"]
+
+
+def is_this_host(name: str) -> bool:
+    """Return whether a host's name, or its address, is this machine's own loopback."""
+    name = name.strip("[]").lower()
+    if name in {"localhost", ""}:
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -218,12 +218,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _broker_is_reached_safely(self) -> Self:
-        elsewhere = [each for each in self.kafka.split(",") if not is_this_host(_host_of(each))]
-        if (
-            elsewhere
-            and self.kafka_security in {"PLAINTEXT", "SASL_PLAINTEXT"}
-            and not self.kafka_on_this_host
-        ):
+        is_elsewhere = any(not is_this_host(_host_of(each)) for each in self.kafka.split(","))
+        if is_elsewhere and "PLAINTEXT" in self.kafka_security and not self.kafka_on_this_host:
             message = (
                 "LEADLINE_KAFKA names a broker elsewhere: set LEADLINE_KAFKA_SECURITY to SASL_SSL; only where"
                 " the broker is inside this host set LEADLINE_KAFKA_ON_THIS_HOST=true"
@@ -243,8 +239,8 @@ class Settings(BaseSettings):
     def _nobody_else_can_sign_in(self) -> Self:
         if self.sign_in == "demo" and not is_this_host(self.host):
             message = (
-                "LEADLINE_SIGN_IN=demo lets everybody be anybody: only with LEADLINE_HOST=127.0.0.1, for a demo"
-                " on your own machine"
+                "LEADLINE_SIGN_IN=demo lets everybody be anybody: only for a demo on your own machine, with"
+                " LEADLINE_HOST=127.0.0.1"
             )
             raise ValueError(message)
         secret = self.session_secret

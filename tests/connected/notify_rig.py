@@ -117,6 +117,7 @@ def settings_for(
         "govuk_notify_callback_token": SecretStr(TOKEN),
         "webhook_secrets": secrets,
         "webhook_http": True,
+        "webhook_private_hosts": "127.0.0.1",
     }
     return Settings(**values | changes)
 

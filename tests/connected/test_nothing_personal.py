@@ -213,6 +213,7 @@ async def running(home: Path) -> AsyncIterator[Run]:
             "LEADLINE_GOVUK_NOTIFY_TEMPLATES": json.dumps({"sms": SMS_TEMPLATE}),
             "LEADLINE_WEBHOOK_SECRETS": str(secrets),
             "LEADLINE_WEBHOOK_HTTP": "true",
+            "LEADLINE_WEBHOOK_PRIVATE_HOSTS": "127.0.0.1",
         }
         starting = running_system(
             home,

@@ -312,6 +312,7 @@ def lived() -> Iterator[Lived]:
             "LEADLINE_SMTP": smtp,
             "LEADLINE_WEBHOOK_SECRETS": str(secrets),
             "LEADLINE_WEBHOOK_HTTP": "true",
+            "LEADLINE_WEBHOOK_PRIVATE_HOSTS": "127.0.0.1",
             "LEADLINE_PORT": str(port),
             "LEADLINE_LOG_LEVEL": "warning",
         }

@@ -36,7 +36,12 @@ async def address(receiver: Receiver) -> AsyncIterator[str]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     (tmp_path / "school-1").write_text(SECRET)
-    return Settings(webhook_secrets=tmp_path, webhook_http=True, site="https://leadline.example")
+    return Settings(
+        webhook_secrets=tmp_path,
+        webhook_http=True,
+        webhook_private_hosts="127.0.0.1",
+        site="https://leadline.example",
+    )
 
 
 def endpoint(url: str, *, secret: str | None = "school-1", channel: Channel = Channel.WEBHOOK) -> Endpoint:

@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         description="Directory with a file per signing key; without it nothing goes to webhooks and chats.",
     )
     webhook_http: bool = Field(False, description="Webhooks may be http:// too: only inside one network.")
+    webhook_private_hosts: str | None = Field(
+        None,
+        description="Host names inside the council's network that webhooks may go to, comma separated; any"
+        " other address there is refused.",
+    )
     site: str = Field("http://127.0.0.1:8000", description="Address of the pages, for links in emails.")
     hosts: str | None = Field(
         None,

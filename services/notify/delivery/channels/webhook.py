@@ -17,6 +17,7 @@ from services.kernel.base.settings import Settings
 from services.notify.delivery.channels.carrier import Later, Outcome, Rejected, Taken
 from services.notify.delivery.channels.content import body, sentence, where
 from services.notify.delivery.channels.signing import headers, key_of
+from services.notify.delivery.channels.targets import TargetRefused, target_of
 from services.notify.delivery.store.queue import Message
 from services.notify.delivery.store.subscriptions import Endpoint
 
@@ -57,14 +58,21 @@ class _Posting:
     async def _post(self, content: bytes, more: dict[str, str]) -> Outcome:
         if not self._endpoint.active:
             return Rejected("subscription_ended", final=True, kind="no_address")
-        if not _may_go(self._endpoint.url, self._settings):
-            return Rejected("not_https", final=True, kind="no_address")
+        try:
+            target = await target_of(self._endpoint.url, self._settings)
+        except TargetRefused as refused:
+            return Rejected(refused.reason, final=True, kind="no_address")
+        except OSError as error:
+            return Later(type(error).__name__)
         if self._client is None:
             self._client = self._make(self.timeout_seconds)
-        given = {"Content-Type": "application/json", "User-Agent": "Leadline", **more}
+        given = {"Host": target.host, "Content-Type": "application/json", "User-Agent": "Leadline", **more}
+        name = {"sni_hostname": target.name}
         try:
             # The answer's words are not read: nothing of them is kept, and there may be no end of them.
-            async with self._client.stream("POST", self._endpoint.url, content=content, headers=given) as got:
+            async with self._client.stream(
+                "POST", target.url, content=content, headers=given, extensions=name
+            ) as got:
                 return _outcome(got.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return Later(type(error).__name__)
@@ -129,15 +137,6 @@ def _card(message: Message, settings: Settings) -> dict[str, Any]:
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": content}
     return {"type": "message", "text": sentence(message, settings), "attachments": [attachment]}
-
-
-def _may_go(url: str, settings: Settings) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    schemes = {"https", "http"} if settings.webhook_http else {"https"}
-    return parts.scheme in schemes and bool(parts.hostname)
 
 
 def _outcome(status: int) -> Outcome:

@@ -1,1 +1,1 @@
-"""The `leadline` command: run the system, look into it, repair it."""
+"""The `leadline` command: run the system, inspect it, repair it."""

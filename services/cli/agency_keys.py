@@ -1,4 +1,4 @@
-"""`leadline agency-keys`: by which referring agencies' systems read what became of their referrals."""
+"""`leadline agency-keys`: keys with which referring agencies' systems read the outcome of their referrals."""
 
 from typing import Annotated
 
@@ -28,10 +28,10 @@ Agency = Annotated[
 
 @app.command()
 def issue(agency: Agency) -> None:
-    """Make a key for a referring agency and print it once; only its hash is kept.
+    """Create a key for a referring agency and print it once; only its hash is stored.
 
-    With it the agency's system asks GET /referrers/AGENCY/updates. Two keys may be in use at once, so that
-    one can replace the other without a pause.
+    The agency's system sends the key with GET /referrers/AGENCY/updates. Two keys may be in use at once, so
+    that one can replace the other without a gap.
 
     Example: leadline agency-keys issue school-0001
     """
@@ -48,15 +48,15 @@ def issue(agency: Agency) -> None:
 
     key, key_id = answered(work(current_settings()))
     typer.echo(key)
-    typer.echo(f"This is key {key_id} of {agency}. It is shown this once: hand it over safely.", err=True)
+    typer.echo(f"This is key {key_id} of {agency}. It is shown only once: hand it over safely.", err=True)
 
 
 @app.command("list")
 def list_keys(
-    agency: Annotated[str | None, typer.Option(callback=plain, help="Only this agency's.")] = None,
+    agency: Annotated[str | None, typer.Option(callback=plain, help="Only this agency's keys.")] = None,
     json: Json = False,
 ) -> None:
-    """List the agencies' keys by their ids, the oldest first, with those that were revoked.
+    """List the agencies' keys by id, oldest first, including revoked ones.
 
     Example: leadline agency-keys list --agency school-0001
     """
@@ -101,7 +101,7 @@ def list_keys(
 def revoke(
     key: Annotated[str, typer.Argument(metavar="KEY", callback=plain, help="The key's id, from `list`.")],
 ) -> None:
-    """Revoke a key: from now on it opens nothing.
+    """Revoke a key: requests that carry it are refused from now on.
 
     Example: leadline agency-keys revoke 3f9ac0d41b7e
     """
@@ -112,5 +112,5 @@ def revoke(
 
     agency = answered(work(current_settings()))
     if agency is None:
-        fail("No such key is in use: `leadline agency-keys list` shows them.")
-    typer.echo(f"Key {key} of {agency} opens nothing any more.")
+        fail("No such key is in use: `leadline agency-keys list` shows the keys.")
+    typer.echo(f"Key {key} of {agency} no longer works.")

@@ -1,4 +1,4 @@
-"""`leadline audit`: recount what a running system holds, once or again and again."""
+"""`leadline audit`: recount what a running system holds, once or repeatedly."""
 
 import asyncio
 import signal
@@ -29,7 +29,7 @@ Tell = Callable[[Sequence[ReportLine]], None]
 
 def audit(
     service: Annotated[
-        ServiceName | None, typer.Option(help="Only this service: its store, what it sent and received.")
+        ServiceName | None, typer.Option(help="Only this service: its store, and what it sent and received.")
     ] = None,
     grace: Annotated[
         float,
@@ -37,18 +37,18 @@ def audit(
             min=0,
             max=3600,
             callback=finite,
-            help="Seconds in which an event or a deadline may be on its way.",
+            help="Seconds for which an event or a deadline may be in transit.",
         ),
     ] = 60.0,
     since: Annotated[
         int | None,
         typer.Option(
-            min=1, max=LAST_POSITION, help="Only this position of the journal and later ones; with --service."
+            min=1, max=LAST_POSITION, help="Only from this position of the journal on; needs --service."
         ),
     ] = None,
     last: Annotated[
         int | None,
-        typer.Option(min=1, max=LAST_POSITION, help="Only the last so many events of each journal."),
+        typer.Option(min=1, max=LAST_POSITION, help="Only this many latest events of each journal."),
     ] = None,
     every: Annotated[
         float | None,
@@ -56,7 +56,7 @@ def audit(
             min=1,
             max=86_400,
             callback=finite,
-            help="Audit again after so many seconds, until SIGTERM or Ctrl-C.",
+            help="Audit again after this many seconds, until SIGTERM or Ctrl-C.",
         ),
     ] = None,
     metrics_port: Annotated[
@@ -69,24 +69,22 @@ def audit(
 ) -> None:
     """Check that the stores agree with themselves and with each other: nothing lost, stuck or unwatched.
 
-    Within each store: journal, outbox, deadlines, aggregates, dead letters, requests, and whether a child
-    falls through the net. Between stores: whether each event that left a service has arrived at every service
-    that handles it. Changes nothing and may be run in production: it reads in short transactions that cannot
-    write. What is on its way is looked at again for up to --grace seconds before it counts.
+    Within each store it checks the journal, outbox, deadlines, aggregates, dead letters and requests, and
+    whether a child falls through the net. Between stores it checks that each event that left a service has
+    arrived at every service that handles it. It changes nothing and is safe in production: it reads in short,
+    read-only transactions. Events in transit are checked again for up to --grace seconds before they count.
 
-    Exit codes: 0 clean, 1 something was found, 2 nothing was found and something could not be looked at.
-    With --every it is 0 when told to stop: the metrics `leadline_audit_*` have the outcomes.
+    Exit codes: 0 clean, 1 there are findings, 2 no findings but something could not be checked.
+    With --every it is 0 when told to stop; the metrics `leadline_audit_*` hold the outcomes.
 
     Example: leadline audit
     """
     if since is not None and service is None:
-        raise typer.BadParameter("a position is one of one journal: name --service", param_hint="--since")
+        raise typer.BadParameter("a position belongs to one journal: add --service", param_hint="--since")
     if since is not None and last is not None:
         raise typer.BadParameter("give either --since or --last", param_hint="--last")
     if metrics_port is not None and every is None:
-        raise typer.BadParameter(
-            "a single audit ends with its report: add --every", param_hint="--metrics-port"
-        )
+        raise typer.BadParameter("a single audit serves no metrics: add --every", param_hint="--metrics-port")
     settings = current_settings()
     scope = Scope(only=service, since=since, last=last)
 
@@ -112,7 +110,7 @@ async def _once(settings: Settings, scope: Scope, *, grace_seconds: float) -> li
 async def _repeat(
     settings: Settings, scope: Scope, tell: Tell, *, grace_seconds: float, every_seconds: float
 ) -> None:
-    """Audit again and again; return as soon as a signal asks for it, also in the middle of an audit."""
+    """Audit repeatedly; return as soon as a signal asks for it, even in the middle of an audit."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -134,7 +132,7 @@ async def _repeat(
 
 @contextmanager
 def _metrics_at(port: int | None) -> Iterator[None]:
-    """Serve the metrics while the context lasts; end the command when the port is taken."""
+    """Serve the metrics inside the context; end the command when the port is taken."""
     if port is None:
         yield
         return
@@ -160,7 +158,7 @@ def _document(lines: Sequence[ReportLine], grace: float) -> dict[str, object]:
 
 
 def _show(lines: Sequence[ReportLine], *, all_lines: bool) -> None:
-    """Print a table, what to do about each line that is not fine, and a summary."""
+    """Print a table, what to do about each line that is not ok, and a summary."""
     wrong = [line for line in lines if line.outcome != "ok"]
     shown = lines if all_lines else wrong
     if shown:

@@ -1,4 +1,4 @@
-"""What `leadline audit` looks at in each service's own tables, beside what the kernel keeps for all."""
+"""What `leadline audit` checks in each service's own tables, beyond the kernel's tables."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +20,7 @@ from services.placement import queries as placement
 from services.referral.queries import count_net as count_referrals
 
 CONNECTIONS = 1
-"""Of one store, and only while a look lasts: the workers' own connections are never short of one."""
+"""Per store, and only during a check, so that the workers never run short of connections."""
 
 AGGREGATES: Mapping[ServiceName, tuple[Aggregate, ...]] = {
     ServiceName.REFERRAL: (
@@ -69,7 +69,7 @@ COPIES: Mapping[ServiceName, tuple[Copied, ...]] = {
     ),
     ServiceName.NOTIFY: (Copied(ServiceName.ASSESSMENT, "cases", assessment.LED, notify.KNOWN_CASES),),
 }
-"""What a service has learned of another one's things by its events, and decides by."""
+"""What a service has copied from another service's events and bases decisions on."""
 
 CASELOADS = Check(
     "caseloads",
@@ -84,7 +84,7 @@ OWN: Mapping[ServiceName, tuple[Own, ...]] = {
 
 @asynccontextmanager
 async def audited_stores(settings: Settings) -> AsyncIterator[list[Audited]]:
-    """Give every service's store as an audit needs it; connects when first looked at. Raises PackError."""
+    """Yield every service's store as an audit needs it; connects on first use. Raises PackError."""
     async with AsyncExitStack() as stack:
         stores = []
         for name in SERVICES:
@@ -99,7 +99,7 @@ async def audited_stores(settings: Settings) -> AsyncIterator[list[Audited]]:
 
 
 def _net_of(name: ServiceName, service: Service[Any, Any]) -> Net | None:
-    """Return what counts a service's net; None where nothing hangs in one."""
+    """Return the function that counts who falls through a service's net; None where it has no net."""
     match name:
         case ServiceName.REFERRAL:
             return count_referrals

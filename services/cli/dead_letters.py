@@ -1,4 +1,4 @@
-"""`leadline dead-letters`: look at events set aside, handle them again, or give them up."""
+"""`leadline dead-letters`: inspect events set aside, handle them again, or give them up."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ from services.kernel.store.cursors import Cursors
 from services.kernel.store.dead_letters import Letter, State
 
 OUR_HEADERS = frozenset({*REQUIRED, *REQUIRED_OF_SERVICES, "ce_traceparent"})
-"""Headers of the contract; any other came from outside and may say anything."""
+"""Headers of the contract; any other came from outside and may hold anything."""
 
 PAGE = 500
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -48,7 +48,7 @@ app = typer.Typer(no_args_is_help=True, help="Events set aside: list, show, repl
 
 
 class LetterState(StrEnum):
-    """How far a dead letter is."""
+    """The states of a dead letter."""
 
     PARKED = "parked"
     WAITING = "waiting"
@@ -57,7 +57,7 @@ class LetterState(StrEnum):
 
 
 def os_user() -> str:
-    """Return who is signed in to this machine, or `operator` where the system has no name for them."""
+    """Return the user signed in to this machine, or `operator` where the system has no name for them."""
     try:
         return getuser()
     except (OSError, KeyError):
@@ -67,7 +67,7 @@ def os_user() -> str:
 LetterArgument = Annotated[UUID, typer.Argument(metavar="ID", help="The dead letter's id, from `list`.")]
 By = Annotated[
     str,
-    typer.Option("--by", callback=plain, help="Who decides this; kept with it.", show_default="OS user"),
+    typer.Option("--by", callback=plain, help="Who decides this; recorded with it.", show_default="OS user"),
 ]
 
 
@@ -76,13 +76,13 @@ def list_letters(
     service: ServiceOption = None,
     state: Annotated[
         list[LetterState] | None,
-        typer.Option("--state", help="In this state, may be repeated; parked and waiting unless told."),
+        typer.Option("--state", help="Only this state; may be repeated. Default: parked and waiting."),
     ] = None,
     limit: Limit = 50,
     after: After = None,
     json: Json = False,
 ) -> None:
-    """List events set aside, the oldest first: parked ones, and what waits behind them.
+    """List events set aside, oldest first: parked ones, and those that wait behind them.
 
     Example: leadline dead-letters list --service assessment
     """
@@ -90,7 +90,7 @@ def list_letters(
     states: list[State] = [one.value for one in wanted]
     services = [service] if service else list(SERVICES)
     cursors = Cursors.of("dead letters", ["integer"] * len(services), {"of": services, "in": sorted(states)})
-    # A place for each service: how far its letters, in the order of their arrival, were shown before.
+    # A place for each service: how far the earlier lists showed its letters, in order of arrival.
     places = [0] * len(services) if after is None else cast("tuple[int, ...]", key_of(after, cursors))
     seen = dict(zip(services, places, strict=True))
     answers = answered(_listed(current_settings(), seen, states, limit=limit + 1))
@@ -129,14 +129,14 @@ def show(
     value: Annotated[
         bool,
         typer.Option(
-            "--value", help="Also what the sender wrote: value, key and foreign headers as they came."
+            "--value", help="Also show what the sender wrote: value, key and foreign headers as received."
         ),
     ] = False,
     json: Json = False,
 ) -> None:
     """Show one dead letter: where it came from, why it was set aside, and how often it was tried.
 
-    Without --value nothing is shown that a partner agency may have filled with personal data by mistake.
+    Without --value it hides whatever a partner agency may have filled with personal data by mistake.
 
     Example: leadline dead-letters show 0b1f6c1e-8f7c-5d0a-9f52-6a1f0d0c7e11
     """
@@ -160,7 +160,7 @@ def show(
     if value:
         typer.echo(f"value\n{printable(facts['value'])}")
     else:
-        typer.echo("The value is left out: a partner may have put personal data there. --value shows it.")
+        typer.echo("The value is hidden: a partner may have put personal data there. --value shows it.")
 
 
 @app.command()
@@ -169,20 +169,20 @@ def replay(
         UUID | None, typer.Argument(metavar="[ID]", help="The dead letter's id, from `list`.")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every parked event, and what waits for none, the oldest first.")
+        bool, typer.Option("--all", help="Every parked event, and those that wait with none parked before.")
     ] = False,
     service: ServiceOption = None,
     by: By = "",
 ) -> None:
-    """Handle a parked event again and, when it works, what waits behind it, in order.
+    """Handle a parked event again and, if that works, the events that wait behind it, in order.
 
-    An event that fails again stays parked and what follows goes on waiting; the exit code is then 1. An event
-    that waits although nothing parked is before it any more is handled with those behind it.
+    An event that fails again stays parked, later events of its child keep waiting, and the exit code is 1. A
+    waiting event that no longer has a parked one before it is handled together with those behind it.
 
     Example: leadline dead-letters replay --all --service assessment
     """
     if (letter is None) is not every:
-        raise typer.BadParameter("name either an ID or --all")
+        raise typer.BadParameter("give either an ID or --all")
     settings, by = current_settings(), by or os_user()
     if letter is not None:
         settled = answered(_replay_one(settings, letter, service, by=by))
@@ -195,7 +195,7 @@ def replay(
         if alone:
             typer.echo(f"{alone} left alone: an earlier event of the same case failed")
     if failed:
-        typer.echo("What failed stays parked; what waits behind it goes on waiting.", err=True)
+        typer.echo("Events that failed stay parked; those behind them keep waiting.", err=True)
         raise typer.Exit(1)
 
 
@@ -206,7 +206,7 @@ def discard(
     by: By = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Give a parked event up for good and release what waits behind it, in order.
+    """Give a parked event up for good and release the events that wait behind it, in order.
 
     Example: leadline dead-letters discard 0b1f6c1e-8f7c-5d0a-9f52-6a1f0d0c7e11 --by "A. Operator"
     """
@@ -214,7 +214,7 @@ def discard(
     name, found, behind = answered(_shown(settings, letter, service))
     if not yes:
         typer.echo(f"{name}: {found.type or 'unknown type'}, {found.reason}: {printable(found.words)}")
-        typer.echo(f"It will never be handled. {behind} waiting behind it will be handled now.")
+        typer.echo(f"It will never be handled. The {behind} waiting behind it will be handled now.")
         typer.confirm("Discard it?", abort=True)
     settled = answered(_discard(settings, name, letter, by=by or os_user()))
     for one in settled:
@@ -226,7 +226,7 @@ def discard(
 async def _listed(
     settings: Settings, seen: Mapping[ServiceName, int], states: Sequence[State], *, limit: int
 ) -> dict[ServiceName, list[Letter]]:
-    """Return the letters of each service that arrived after what was seen of it."""
+    """Return each service's letters that arrived after its place in `seen`."""
     answers: dict[ServiceName, list[Letter]] = {}
     for name, place in seen.items():
         ask = partial(dead_letters.list_letters, states=states, limit=limit, after=place)
@@ -235,7 +235,7 @@ async def _listed(
 
 
 def _merged(answers: Mapping[ServiceName, Sequence[Letter]]) -> Iterator[tuple[ServiceName, Letter]]:
-    """Yield the letters of all services, the oldest first; those of one service as they arrived."""
+    """Yield the letters of all services, oldest first; those of one service in order of arrival."""
     by_service = [[(name, letter) for letter in letters] for name, letters in answers.items()]
     return merge(*by_service, key=lambda one: one[1].parked_at or NEVER)
 
@@ -273,9 +273,9 @@ async def _discard(settings: Settings, name: ServiceName, letter_id: UUID, *, by
 async def _replay_all(
     settings: Settings, services: Sequence[ServiceName], *, by: str
 ) -> tuple[int, int, int]:
-    """Replay every letter that can be, in order; return how many were tried, failed, left alone.
+    """Replay every letter that can be, in order; return how many were tried, failed and left alone.
 
-    Left alone are later letters of a case of which one has failed: its state must not run ahead.
+    After a failure the later letters of the same case are left alone: its state must not run ahead.
     """
     heads = await ask_each(settings, services, _heads)
     outcomes: Counter[str] = Counter()
@@ -303,7 +303,7 @@ async def _replay_all(
 
 
 async def _again(settling: Replay[Any], letter: Letter, *, by: str) -> list[Settled]:
-    """Replay one letter of a list; nothing when somebody has settled it since it was listed."""
+    """Replay one letter of a list; return nothing if it has been settled since it was listed."""
     try:
         return await settling.replay(letter.dead_letter_id, by=by)
     except Refused:
@@ -336,7 +336,7 @@ def _place(letter: Letter) -> str:
 
 
 def _facts(name: ServiceName, letter: Letter) -> dict[str, Any]:
-    """Return what can be told of a letter without showing what a sender wrote."""
+    """Return the facts about a letter that show nothing a sender wrote."""
     return {
         "id": str(letter.dead_letter_id),
         "service": name.value,
@@ -353,7 +353,7 @@ def _facts(name: ServiceName, letter: Letter) -> dict[str, Any]:
 
 
 def _key(letter: Letter, *, whole: bool) -> str | None:
-    """Return the key. By contract it is a child's id; anything else is left out unless `whole`."""
+    """Return the key. By contract it is a child's id; anything else is hidden unless `whole`."""
     key = letter.record.key
     if key is None:
         return None
@@ -364,7 +364,7 @@ def _key(letter: Letter, *, whole: bool) -> str | None:
 
 
 def _headers(letter: Letter, *, whole: bool) -> list[tuple[str, str]]:
-    """Return the headers; of those that are not in the contract only the size, unless `whole`."""
+    """Return the headers; only the size of those outside the contract, unless `whole`."""
     return [
         (name, _text(value) if whole or name in OUR_HEADERS else f"{len(value or b'')} bytes")
         for name, value in letter.record.headers

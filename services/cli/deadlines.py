@@ -1,4 +1,4 @@
-"""`leadline deadlines`: what must happen next, over all services."""
+"""`leadline deadlines`: what must happen next, across all services."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -33,15 +33,15 @@ class OpenState(StrEnum):
 
 def list_deadlines(
     service: ServiceOption = None,
-    state: Annotated[OpenState | None, typer.Option(help="Only those in this state.")] = None,
+    state: Annotated[OpenState | None, typer.Option(help="Only this state.")] = None,
     kind: Annotated[
-        str | None, typer.Option(callback=plain, help="Only of this kind, as the policy pack names it.")
+        str | None, typer.Option(callback=plain, help="Only this kind, as the policy pack names it.")
     ] = None,
     limit: Limit = 50,
     after: After = None,
     json: Json = False,
 ) -> None:
-    """List open deadlines of all services, the earliest first, in London time.
+    """List open deadlines of all services, earliest first, in London time.
 
     Example: leadline deadlines --state overdue
     """
@@ -54,7 +54,7 @@ def list_deadlines(
 
     settings = current_settings()
     answers = answered(ask_each(settings, services, ask))
-    # A deadline's id is its own in all services, so they share one order.
+    # A deadline's id is unique across services, so they share one order.
     found = sorted(
         (key, name, deadline)
         for name, part in answers.items()
@@ -100,7 +100,7 @@ def list_deadlines(
 
 
 def _refuse_unknown(kind: str, settings: Settings) -> None:
-    """End the command for a kind that the pack does not name. One it no longer names may still be open."""
+    """End the command if the pack does not name the kind. A kind it no longer names may still be open."""
     try:
         known = load_pack(settings.policy, _Kinds).deadlines.by_kind
     except PackError as error:

@@ -1,4 +1,4 @@
-"""The demo: a simulated county lives a month against the running system, and the system says how it went."""
+"""The demo: a simulated county plays a month on the running system, and the system reports its figures."""
 
 import asyncio
 import json
@@ -31,12 +31,12 @@ START = datetime(2026, 9, 7, tzinfo=LONDON)
 """A Monday at the beginning of a school year."""
 
 _LINE_EVERY_DAYS = 5
-"""How often progress is told where there is no terminal to draw on."""
+"""How often progress is printed when there is no terminal to draw on."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """How a demo went: the system's own figures, and where they differ from what was sent."""
+    """How a demo went: the system's own figures, and their differences from what was sent."""
 
     figures: Figures
     differences: tuple[str, ...]
@@ -83,14 +83,14 @@ def run_demo(
     broker: str = "",
     database: str = "",
 ) -> Summary:
-    """Play a simulated county against the system at `site`, show how it goes and return how it went.
+    """Play a simulated county against the system at `site`, show its progress and return its summary.
 
-    The system's processes must read their time from `clock_file` (LEADLINE_CLOCK_FILE) and hold no data of a
-    later moment than `start`. `kafka` is the bootstrap address, `policy` the pack that the system uses.
+    The system's processes must read their time from `clock_file` (LEADLINE_CLOCK_FILE) and hold no data later
+    than `start`. `kafka` is the bootstrap address, `policy` the pack that the system uses.
     `broker` and `database` are names for the summary. With `once` the last line is the summary as JSON.
 
-    Blocks until the month is over; leaves the system running. Raises PlayError when the system refuses what
-    it should take or does not come to rest, PackError for a pack with mistakes.
+    Blocks until the month is over; leaves the system running. Raises PlayError when the system refuses valid
+    input or does not come to rest, PackError for a pack with mistakes.
     """
     pack = load_pack(policy, CountyPack)
     began = time.monotonic()
@@ -123,7 +123,7 @@ def run_demo(
 
 
 def show(summary: Summary, console: Console) -> None:
-    """Print a summary as tables, the differences if there are any, and where to look."""
+    """Print a summary as tables, any differences, and where to look."""
     for table in tables(summary):
         console.print(table)
     for difference in summary.differences:
@@ -220,7 +220,7 @@ def _counts(title: str, counts: Mapping[str, Any]) -> Table:
 
 @contextmanager
 def _progress(console: Console, *, days: int, start: datetime) -> Iterator[Callable[[PlayedMoment], None]]:
-    """Give a function that shows each moment: as a bar on a terminal, as a line every few days elsewhere."""
+    """Yield a function that shows each moment: as a bar on a terminal, elsewhere as a line every few days."""
     if not console.is_terminal:
         yield lambda moment: _tell(console, moment, start=start)
         return

@@ -1,4 +1,4 @@
-"""`leadline doctor`: is everything as it should be, and what to do where it is not."""
+"""`leadline doctor`: check that everything is as it should be, and say what to do where it is not."""
 
 import os
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ def doctor(
 ) -> None:
     """Check this machine, the policy pack and the running system; say what to do about each problem.
 
-    Changes nothing. Without a running system its checks are left out and are no problem. Exits with code 1
-    when there is a problem; warnings alone are code 0.
+    It changes nothing. If no system runs, the checks of the running system are skipped, which is no problem.
+    Exits with code 1 when there is a problem; with warnings alone the code is 0.
 
     Example: leadline doctor
     """

@@ -1,4 +1,4 @@
-"""`leadline import-ssda903`: a council's statutory return on looked-after children, into the system."""
+"""`leadline import-ssda903`: import a council's statutory return on looked-after children."""
 
 import csv
 import json
@@ -32,15 +32,13 @@ def import_ssda903(
             metavar="DIR",
             exists=True,
             file_okay=False,
-            help="Holds the return as CSV files: 2026-header.csv, 2026-episodes.csv, 2026-reviews.csv and"
-            " 2026-missing.csv, or names like SSDA903_2026_episodes.csv.",
+            help="Directory with the return as CSV files: 2026-header.csv, 2026-episodes.csv,"
+            " 2026-reviews.csv and 2026-missing.csv, or names like SSDA903_2026_episodes.csv.",
         ),
     ],
     authority: Annotated[
         str | None,
-        typer.Option(
-            metavar="CODE", callback=plain, help="The council's code; the policy pack's unless told."
-        ),
+        typer.Option(metavar="CODE", callback=plain, help="The council's code. Default: the policy pack's."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
     report: Annotated[
@@ -53,14 +51,14 @@ def import_ssda903(
 ) -> None:
     """Import the statutory return on looked-after children (SSDA903): one year or several.
 
-    Rows that cannot be right are refused with file, line and reason; the others are imported. A file that
-    looks like part of the return and cannot be read (a workbook, XML, a column missing) is named with what to
-    do. It may be run again at any time: the same rows change nothing. When no system runs, one is started for
-    the duration.
+    Rows with mistakes are refused with file, line and reason; the others are imported. A file that looks like
+    part of the return but cannot be read (a workbook, XML, a column missing) is named, with what to do about
+    it. You may run the import again at any time: the same rows change nothing. If no system runs, the command
+    starts one for the duration.
 
-    Exit code 0: every file of the return was read; rows may have been refused. 1: a file was left out, two
-    files are the same part, no row was taken, or not all is handled yet. 2: wrong usage, or no system to
-    speak to.
+    Exit codes: 0 every file of the return was read, though rows may have been refused; 1 a file was left out,
+    two files are the same part, no row was taken, or not every event is handled yet; 2 wrong usage, or no
+    system to speak to.
 
     Example: leadline import-ssda903 returns/ --report refused.csv
     """
@@ -86,14 +84,14 @@ def import_ssda903(
 
 @contextmanager
 def _system() -> Iterator[Settings]:
-    """Give the settings of the running system, or of one that lives as long as this block."""
+    """Yield the settings of the running system, or of one that is started for this block."""
     with ExitStack() as stack:
         try:
             settings = find_settings()
             if settings is None:
                 settings = _started(stack)
             elif settings.clock_file is not None:
-                typer.echo("Time is simulated here: what is imported into a demo ends with it.", err=True)
+                typer.echo("Time is simulated here: what you import into a demo is lost with it.", err=True)
             now_of(settings)
         except (Unable, WrongSettings) as unable:
             fail(str(unable), code=2)
@@ -106,7 +104,7 @@ def _started(stack: ExitStack) -> Settings:
     def say(line: str) -> None:
         typer.echo(line, err=True)
 
-    say("No system runs from this directory: starting the engines and the placement service for this import.")
+    say("No system runs from this directory: starting engines and the placement service for this import.")
     try:
         # Embedded mode is an extra: without it the import itself says what to install.
         from deploy.embedded.supervisor import exit_on_signals  # noqa: PLC0415
@@ -145,17 +143,17 @@ def _import(directory: Path, settings: Settings, authority: str | None) -> Impor
     except PackError as error:
         fail(str(error), code=2)
     except (KafkaError, OSError, UnicodeError) as error:
-        fail(f"The broker did not take the events ({type(error).__name__}): `leadline doctor` tells more.")
+        fail(f"The broker did not accept the events ({type(error).__name__}): `leadline doctor` says more.")
 
 
 def _council(asked: str | None, settings: Settings) -> str:
-    """Return the council's code. One without a pack ends the command: its children would get other ids."""
+    """Return the council's code; end the command if it has no pack: its children would get other ids."""
     own = load_pack(settings.policy, Pack).pack.council
     if asked is None or asked == own:
         return own
     known = {own}
     for file in settings.policy.parent.glob("*.yaml"):
-        with suppress(PackError):  # a pack of another council that is not in use
+        with suppress(PackError):  # another council's pack, which is not in use
             known.add(load_pack(file, Pack).pack.council)
     if asked not in known:
         refuse("council with a policy pack", asked, known)
@@ -172,7 +170,7 @@ def _show(outcome: ImportReport, report: Path | None) -> None:
     for each in outcome.left_out:
         typer.echo(f"{printable(each.file)} was not read: {each.reason}")
     if outcome.not_read:
-        typer.echo(f"other files, not read: {', '.join(map(printable, outcome.not_read))}")
+        typer.echo(f"other files that were not read: {', '.join(map(printable, outcome.not_read))}")
     if len(outcome.reasons) > 1:
         often = sorted(outcome.reasons.items(), key=lambda reason: -reason[1])
         show_rows(("rows", "reason"), [(count, reason) for reason, count in often], title="Reasons")
@@ -192,7 +190,7 @@ def _show(outcome: ImportReport, report: Path | None) -> None:
 
 
 def _problems(outcome: ImportReport) -> Iterator[str]:
-    """Yield a sentence for everything that leaves the return not imported as a whole."""
+    """Yield a sentence for each reason why the return was not imported completely."""
     if not outcome.taken:
         yield "No row could be taken."
     if outcome.left_out:
@@ -200,8 +198,8 @@ def _problems(outcome: ImportReport) -> Iterator[str]:
         yield f"Not read, though they look like part of the return: {names}. Put them right and import again."
     if not outcome.handled:
         yield (
-            "The placement service has not handled all of it yet; what is left waits on the bus."
-            " Is its worker running? `leadline doctor` tells."
+            "The placement service has not handled every event yet; the rest waits on the bus."
+            " Is its worker running? `leadline doctor` says."
         )
 
 
@@ -216,5 +214,5 @@ def _write(outcome: ImportReport, file: Path) -> None:
             writer.writerows((each.file, "", each.reason) for each in outcome.left_out)
             writer.writerows((refusal.file, refusal.line, refusal.reason) for refusal in outcome.refusals)
     except OSError as error:
-        # The import itself is done: the rest of the report must still be shown.
+        # The import itself is done, so the rest of the report must still be shown.
         typer.echo(f"The report could not be written to {file}: {error.strerror}.", err=True)

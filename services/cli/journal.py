@@ -22,11 +22,11 @@ from services.kernel.postgres.connection import Engine
 from services.kernel.store.journal import RefusedEvent, list_refused, requeue, send_again
 
 PATIENCE_SECONDS = 10.0
-"""A relay that runs moves something within this time."""
+"""A running relay publishes something within this time."""
 
 LOOK_SECONDS = 0.1
 
-app = typer.Typer(no_args_is_help=True, help="What a service has published: show it, publish it again.")
+app = typer.Typer(no_args_is_help=True, help="What a service has published: show it, or publish it again.")
 
 ServiceArgument = Annotated[ServiceName, typer.Argument(help="Whose journal.")]
 
@@ -35,12 +35,12 @@ ServiceArgument = Annotated[ServiceName, typer.Argument(help="Whose journal.")]
 def show(
     service: ServiceArgument,
     subject: Annotated[
-        UUID | None, typer.Option(metavar="ID", help="Of one referral, case or placement.")
+        UUID | None, typer.Option(metavar="ID", help="Only events of this referral, case or placement.")
     ] = None,
-    child: Annotated[UUID | None, typer.Option(metavar="ID", help="Of one child.")] = None,
+    child: Annotated[UUID | None, typer.Option(metavar="ID", help="Only events of this child.")] = None,
     wire_type: Annotated[
         str | None,
-        typer.Option("--type", callback=plain, help="Of one type, for example referral.accepted.v1."),
+        typer.Option("--type", callback=plain, help="Only this type, for example referral.accepted.v1."),
     ] = None,
     limit: Limit = 50,
     after: Annotated[
@@ -91,15 +91,15 @@ def replay(
     since: Annotated[
         int,
         typer.Option(
-            min=0, max=LAST_POSITION, metavar="POSITION", help="Begin here; at the first event unless told."
+            min=0, max=LAST_POSITION, metavar="POSITION", help="Begin here. Default: at the first event."
         ),
     ] = 0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Publish a service's journal on the bus again, whole or from a position on.
 
-    Harmless: every consumer's inbox knows what it has handled and drops it; only what a consumer or the bus
-    has lost has an effect. The service's worker does the publishing.
+    This is harmless: every consumer's inbox drops events that it has handled before, so that only events
+    which a consumer or the bus has lost have an effect. The service's worker does the publishing.
 
     Example: leadline journal replay referral --since 1200
     """
@@ -111,7 +111,7 @@ def replay(
     if not yes:
         typer.echo(
             f"{counted(count, 'event')} of the {service} service will go on the bus again."
-            " Consumers' inboxes drop what they have handled."
+            " Consumers' inboxes drop events that they have handled."
         )
         typer.confirm("Publish them again?", abort=True)
     with progress_bar() as progress:
@@ -144,9 +144,9 @@ def refused(
     ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the events that the broker did not take. Later events of the same children wait behind them.
+    """List the events that the broker refused. Later events of the same children wait behind them.
 
-    Mend what the broker minds, mostly the topic's max.message.bytes; then `leadline journal resend`.
+    Correct the cause, usually the topic's max.message.bytes; then run `leadline journal resend`.
 
     Example: leadline journal refused referral
     """
@@ -161,7 +161,7 @@ def refused(
     if json:
         show_json([each._asdict() | {"refused_at": each.refused_at.isoformat()} for each in events])
     elif not events:
-        typer.echo("no events: the broker has taken all")
+        typer.echo("no events: the broker has accepted all")
     else:
         show_rows(
             ("position", "refused", "type", "child", "reason", "bytes"),
@@ -176,7 +176,7 @@ def refused(
                 )
                 for event in events
             ],
-            title=f"What the broker did not take of {service} (London time)",
+            title=f"Events of {service} that the broker refused (London time)",
         )
     if len(found) > limit:
         more_rows(after=events[-1].position)
@@ -189,7 +189,7 @@ def resend(
         int, typer.Argument(min=1, max=LAST_POSITION, help="As `leadline journal refused` shows it.")
     ],
 ) -> None:
-    """Let a service's relay try an event again that the broker did not take, and what waits behind it.
+    """Make a service's relay retry an event that the broker refused, and those that wait behind it.
 
     Example: leadline journal resend referral 1204
     """
@@ -201,11 +201,11 @@ def resend(
     settings = current_settings()
     if not answered(ask()):
         typer.echo(
-            f"The broker has not refused {position}: `leadline journal refused {service}` lists what it has.",
+            f"The broker has not refused {position}: `leadline journal refused {service}` lists what it did.",
             err=True,
         )
         raise typer.Exit(1)
-    typer.echo(f"{position} is tried again: look at `leadline journal refused {service}` in a moment")
+    typer.echo(f"{position} is being retried: check `leadline journal refused {service}` in a moment")
 
 
 def _check_type(wire_type: str | None, service: ServiceName) -> None:
@@ -228,7 +228,7 @@ async def _extent(settings: Settings, service: ServiceName, since: int) -> tuple
 async def _republish(
     settings: Settings, service: ServiceName, *, since: int, last: int, on_left: Callable[[int], None]
 ) -> int:
-    """Requeue the journal and watch the outbox; return how many events are left when nothing moves."""
+    """Requeue the journal and watch the outbox; return how many events are left once nothing moves."""
     async with store_of(settings, service) as engine:
         async with engine.begin() as connection:
             await requeue(connection, since=since)

@@ -1,4 +1,4 @@
-"""Commands that are loaded when somebody asks for them: a process starts with what its own command needs."""
+"""Commands are loaded on first use, so that a process imports only what its own command needs."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -27,24 +27,24 @@ PLACES: Mapping[str, str] = {
     "journal": "journal.app",
     "topics": "topics.app",
 }
-"""Where each command, or group of commands, is in `services/cli`; in the order of `--help`."""
+"""The place of each command, or group of commands, in `services/cli`; in the order of `--help`."""
 
 
 class Loading(Mapping[str, Any]):
-    """The commands by name. Looking at one loads it; asking which there are loads none."""
+    """The commands by name. Looking one up loads it; iterating over the names loads none."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        """Return a command. Raises KeyError when there is none of this name."""
+        """Return a command. Raises KeyError for an unknown name."""
         if name not in self._loaded:
             module, _, attribute = PLACES[name].partition(".")
             self._loaded[name] = _command(name, getattr(import_module(f"services.cli.{module}"), attribute))
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names."""
+        """Iterate over the names."""
         return iter(PLACES)
 
     def __len__(self) -> int:

@@ -16,7 +16,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=MARKUP,
-    help="Case coordination for children's services: no child falls through the net between agencies.",
 )
 
 
@@ -32,7 +31,7 @@ def leadline(
         Started | None,
         typer.Option(
             envvar="LEADLINE_SYSTEM",
-            help="Which system of this directory to speak to, should both run; `up` unless told.",
+            help="Which system to speak to if both run from this directory. Default: `up`.",
         ),
     ] = None,
     _: Annotated[
@@ -40,10 +39,14 @@ def leadline(
         typer.Option("--version", is_eager=True, callback=_tell_version, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Every command tells what it does, with an example, when called with --help.
+    """Run, inspect and repair Leadline: case coordination for children's services.
 
-    Exit codes: 0 done; 1 it failed or found something; 2 wrong usage, wrong settings, or no system to speak
+    Every command explains itself, with an example, when called with --help.
+
+    Exit codes: 0 done; 1 it failed or found a problem; 2 wrong usage, wrong settings, or no system to speak
     to.
+
+    Example: leadline demo
     """
     CHOSEN.set(system)
 

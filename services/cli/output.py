@@ -18,7 +18,7 @@ from services.kernel.store.cursors import Cursors, Key, WrongCursor
 
 
 def show_rows(headers: Sequence[str], rows: Sequence[Sequence[object]], *, title: str) -> None:
-    """Print rows: a table on a terminal, else a line of headers and aligned columns that nothing cuts off."""
+    """Print rows: a table on a terminal, else a line of headers and aligned columns, never truncated."""
     cells = [["" if value is None else printable(str(value)) for value in row] for row in rows]
     console = Console()
     if console.is_terminal:
@@ -36,7 +36,7 @@ def show_rows(headers: Sequence[str], rows: Sequence[Sequence[object]], *, title
 
 
 def show_line(*parts: str) -> None:
-    """Print one line of which each part has the colour of its meaning; colours only on a terminal."""
+    """Print one line, each part in the colour of its meaning; colours only on a terminal."""
     text = Text(" ").join(Text(printable(part), style=style_of(part)) for part in parts)
     Console().print(text, soft_wrap=True)
 
@@ -47,7 +47,7 @@ def show_json(data: Any) -> None:
 
 
 def style_of(cell: str) -> str:
-    """Return the colour of a word that says how things stand."""
+    """Return the colour of a word that states an outcome."""
     word = cell.strip()
     if word in {"problem", "finding", "parked", "failed again"} or word.startswith("OVERDUE"):
         return "bold red"
@@ -62,7 +62,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that cannot steer a terminal: what came from outside may hold escape sequences."""
+    """Return text that cannot control a terminal: outside text may hold escape sequences."""
     return "".join(
         char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
         for char in text
@@ -75,7 +75,7 @@ def london(moment: datetime | None) -> str:
 
 
 def key_of(after: str, cursors: Cursors) -> Key:
-    """Return the key of a cursor. Raises BadParameter when it is of another list."""
+    """Return the key of a cursor. Raises BadParameter for a cursor of another list."""
     try:
         return cursors.read(after)
     except WrongCursor as error:
@@ -83,13 +83,13 @@ def key_of(after: str, cursors: Cursors) -> Key:
 
 
 def more_rows(*, after: str | int) -> None:
-    """Say on standard error that the list goes on, and how to see the rest."""
+    """Say on standard error that there are more rows, and how to see them."""
     typer.echo(f"There are more: add --after {after}, or a larger --limit.", err=True)
 
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """Give a progress bar on standard error; it shows on a terminal only and goes away at the end."""
+    """Yield a progress bar on standard error; it appears on a terminal only and is removed at the end."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),

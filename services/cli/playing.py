@@ -1,4 +1,4 @@
-"""`leadline demo`: a month of a small county on real engines, within a minute."""
+"""`leadline demo`: play a month of a small county on real engines, within a minute."""
 
 import os
 import threading
@@ -19,7 +19,7 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Exit when done; the last line is one JSON object.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Another seed is another county.")] = 42,
+    seed: Annotated[int, typer.Option(help="Which county to draw; a seed always gives the same.")] = 42,
     days: Annotated[int, typer.Option(min=1, max=92, help="Simulated days.")] = 30,
     scale: Annotated[
         float, typer.Option(min=0.1, max=20, callback=finite, help="How busy the county is; 1 is small.")
@@ -27,8 +27,8 @@ def demo(
 ) -> None:
     """Play one month of a small county: partner agencies refer, practitioners act, deadlines pass.
 
-    Starts its own engines and services under var/demo with an accelerated clock, and drives them from
-    outside, over HTTP and Kafka.
+    It starts its own engines and services under var/demo with simulated time, and drives them from outside,
+    over HTTP and Kafka.
 
     Example: leadline demo --once --seed 42
     """
@@ -46,7 +46,7 @@ def demo(
         from deploy.embedded.system import running_system  # noqa: PLC0415
 
         with sole_owner(home):
-            clock.set(START)  # never the clock of a county that still lives here
+            clock.set(START)  # never the clock of a demo that still runs here
         with (
             exit_on_signals(),
             running_system(
@@ -61,7 +61,7 @@ def demo(
         ):
             assert system.site is not None  # noqa: S101 - started with pages
             console.print(
-                f"Look around while the county lives: {system.site}/inbox", highlight=False, soft_wrap=True
+                f"Look around while the month plays: {system.site}/inbox", highlight=False, soft_wrap=True
             )
             summary = run_demo(
                 site=system.site,
@@ -78,7 +78,7 @@ def demo(
             )
             if once:
                 raise typer.Exit(0 if summary.ok else 1)
-            console.print("Everything is still running, look around. Press Ctrl-C to stop.")
+            console.print("Everything is still running: look around. Press Ctrl-C to stop.")
             threading.Event().wait()
     except (EngineError, PackError, PlayError) as error:
         fail(str(error))

@@ -1,4 +1,4 @@
-"""SQL that only people at a command line ask for."""
+"""SQL that only the command line uses."""
 
 from dataclasses import dataclass
 from datetime import datetime

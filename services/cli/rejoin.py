@@ -1,4 +1,4 @@
-"""`leadline rejoin`: a service's store that was restored, or is new, catches up with the others."""
+"""`leadline rejoin`: bring a service's restored or new store back in step with the others."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ RECALLS: Mapping[ServiceName, Callable[[Any], Recall[Any]]] = {
 }
 
 EXAMPLES = 5
-"""Ids that a line shows; --json has them all."""
+"""Ids that a line shows; --json shows them all."""
 
 CONNECTIONS = 2
 
@@ -39,12 +39,13 @@ def rejoin(
 ) -> None:
     """Let a service's restored or empty store catch up from the bus, before its worker starts again.
 
-    Its own events come back as they were published; what it had handled is known again and not decided
-    twice; what it had not handled is decided now. Stop the service's workers and the web process first.
-    May be broken off and run again. docs/backup-and-restore.md has the whole procedure.
+    The store takes back its own events as they were published. It recognises messages that it had handled
+    and does not decide them twice; messages that it had not handled it decides now. Stop the service's
+    workers and the web process first. You may interrupt the command and run it again.
+    docs/backup-and-restore.md has the whole procedure.
 
-    Exit codes: 0 all is back, 1 something could not be brought back and is listed, or nothing could be done
-    and the reason is said.
+    Exit codes: 0 everything is back; 1 some things could not be brought back and are listed, or nothing
+    could be done and the command says why.
 
     Example: leadline rejoin assessment
     """
@@ -62,7 +63,7 @@ async def _rejoin(settings: Settings, name: ServiceName) -> RejoinReport:
     engine = Engine(settings.database_of(name), size=CONNECTIONS, application=APPLICATION)
     async with store_of(settings, name) as store:
         try:
-            await open_store(store, name, patience_seconds=0)  # a person waits: say it at once
+            await open_store(store, name, patience_seconds=0)  # a person is waiting: fail at once
             recall = RECALLS[name](service.store)
             return await Rejoin(service, recall, settings, engine, clock_of(settings)).run()
         finally:

@@ -15,11 +15,11 @@ from services.kernel.base.logs import configure_logs
 from services.kernel.pack.model import PackError
 
 STREAMS_END_SECONDS = 3
-"""How long a stop waits for answers that are on their way: live pages have streams that never end."""
+"""How long shutdown waits for open responses: live pages have streams that never end."""
 
 
 def up(
-    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the data of earlier runs first.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the data of earlier runs first.")] = False,
 ) -> None:
     """Start engines, workers and pages on this machine; stop them with Ctrl-C.
 
@@ -51,7 +51,7 @@ def worker(
 
     Example: leadline worker assessment
     """
-    from services.kernel.worker.process import run_worker  # noqa: PLC0415 - pages start sooner without a worker's parts
+    from services.kernel.worker.process import run_worker  # noqa: PLC0415 - pages start sooner without a worker's modules
 
     settings = own_settings()
     try:
@@ -63,7 +63,7 @@ def worker(
 
 def web(
     services: Annotated[
-        list[ServiceName] | None, typer.Argument(help="Which services; all when none is named.")
+        list[ServiceName] | None, typer.Argument(help="Which services. Default: all.")
     ] = None,
 ) -> None:
     """Serve the APIs and pages of some services, or of all, on one port.
@@ -100,7 +100,7 @@ def web(
 
 
 def _refuse_taken(host: str, port: int) -> None:
-    """End the command when nobody can listen there: the server would say so in its library's words."""
+    """End the command when the address cannot be used: the server's own message would be its library's."""
     try:
         (family, kind, protocol, _, place), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         with socket.socket(family, kind, protocol) as probe:
@@ -108,7 +108,7 @@ def _refuse_taken(host: str, port: int) -> None:
             probe.bind(place)
     except (OSError, UnicodeError):
         fail(
-            f"Nothing can be served at {host}, port {port}: it is taken, or not this machine's."
+            f"Cannot listen at {host}, port {port}: it is taken, or not this machine's."
             " LEADLINE_HOST and LEADLINE_PORT choose another.",
             code=2,
         )

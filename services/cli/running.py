@@ -1,7 +1,7 @@
-"""Which system a command speaks to, and how a command ends when that does not work.
+"""Which system a command speaks to, and how a command ends when it cannot.
 
-Then it says why in one sentence, without a traceback. Exit codes of every command: 0 done, 1 it failed or
-found something, 2 wrong usage, wrong settings or no system to speak to.
+It says why in one sentence, without a traceback. Exit codes of every command: 0 done, 1 it failed or found a
+problem, 2 wrong usage, wrong settings or no system to speak to.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class Started(StrEnum):
-    """What starts a system in this directory; where several run, commands speak to the first of these."""
+    """The commands that start a system; where several run, other commands speak to the first of these."""
 
     UP = "up"
     DEMO = "demo"
@@ -49,7 +49,7 @@ CHOSEN: ContextVar[Started | None] = ContextVar("CHOSEN", default=None)
 
 
 class Unable(Exception):  # noqa: N818 - an answer, not a mistake
-    """What was asked cannot be done now; the text is one sentence for the person who asked."""
+    """The request cannot be carried out now; the text is one sentence for the person who asked."""
 
 
 def fail(sentence: str, *, code: int = 1) -> NoReturn:
@@ -59,22 +59,22 @@ def fail(sentence: str, *, code: int = 1) -> NoReturn:
 
 
 def refuse(what: str, name: str, known: Iterable[str]) -> NoReturn:
-    """End the command with code 2 for a name that there is not; say which there are."""
+    """End the command with code 2 for an unknown name; list the known ones."""
     there = ", ".join(sorted(known)) or "none"
     fail(f"There is no {what} {name!r}. There are: {there}.", code=2)
 
 
 def home_of(system: Started) -> Path:
-    """Return the directory in which a system keeps its data, its logs and where it answers."""
+    """Return the directory in which a system keeps its data, its logs and its address."""
     return VAR if system is Started.UP else VAR / system.value
 
 
 def find_settings() -> Settings | None:
     """Return settings that reach a running system, or None when there is none.
 
-    What CHOSEN picks wins; then `LEADLINE_KAFKA` and `LEADLINE_DATABASE`; then what runs from this directory,
-    `leadline up` before `leadline demo`. This process takes over the environment of what it finds there.
-    Raises Unable when what is picked does not run, and WrongSettings.
+    CHOSEN wins; then `LEADLINE_KAFKA` and `LEADLINE_DATABASE`; then what runs from this directory,
+    `leadline up` before `leadline demo`. This process takes over the environment of the system found there.
+    Raises Unable when the chosen system does not run, and WrongSettings.
     """
     chosen = CHOSEN.get()
     if chosen is None and os.environ.get("LEADLINE_KAFKA") and os.environ.get("LEADLINE_DATABASE"):
@@ -82,7 +82,7 @@ def find_settings() -> Settings | None:
     try:
         from deploy.embedded.running import find_running  # noqa: PLC0415 - embedded mode is an extra
     except (ImportError, EngineError):
-        return None  # without the extra nothing can run from here
+        return None  # without the extra no system can run from here
     found = {
         system: facts
         for system in (Started if chosen is None else [chosen])
@@ -95,7 +95,7 @@ def find_settings() -> Settings | None:
     system, *others = found
     for other in others:
         typer.echo(
-            f"`leadline {system}` and `leadline {other}` both run here; this speaks to `leadline {system}`."
+            f"`leadline {system}` and `leadline {other}` both run here; this command uses the first."
             f" To pick the other: `leadline --system {other} ...`, or set LEADLINE_SYSTEM={other}.",
             err=True,
         )
@@ -128,7 +128,7 @@ def own_settings() -> Settings:
 def settings_to_start() -> Settings:
     """Return the settings under which a system is about to start; end the command with code 2 if it cannot.
 
-    Embedded mode brings its own database and clock, and takes shorter addresses of a database.
+    Embedded mode brings its own database and clock, and accepts shorter database addresses.
     """
     try:
         settings = read_settings(database=Settings.model_fields["database"].default)
@@ -140,16 +140,16 @@ def settings_to_start() -> Settings:
 
 
 def now_of(settings: Settings) -> datetime:
-    """Return the moment in which the services live. Raises Unable when their clock tells none."""
+    """Return the current time of the services. Raises Unable when their clock gives none."""
     try:
         return clock_of(settings).now()
     except (OSError, ValueError, OverflowError):
         name = "LEADLINE_CLOCK_FILE" if settings.clock_file is not None else "LEADLINE_CLOCK_START"
-        raise Unable(f"{name} gives no moment: correct it, or unset it for real time.") from None
+        raise Unable(f"{name} gives no valid time: correct it, or unset it for real time.") from None
 
 
 def quiet_clients() -> None:
-    """Keep the Kafka clients' own log lines off the screen: the command says the same in its sentence."""
+    """Keep the Kafka clients' own log lines off the screen: the command reports the error itself."""
     for name in ("aiokafka", "kafka"):
         logging.getLogger(name).addHandler(logging.NullHandler())
 
@@ -157,7 +157,7 @@ def quiet_clients() -> None:
 def answered(question: Coroutine[Any, Any, T]) -> T:
     """Run a question to the bus or the stores and return the answer.
 
-    Ends the command when there is none: code 1, or 2 when the policy pack cannot be used.
+    Ends the command when there is no answer: code 1, or 2 when the policy pack or a setting is unusable.
     """
     quiet_clients()
     try:
@@ -171,6 +171,6 @@ def answered(question: Coroutine[Any, Any, T]) -> T:
     except TooManyFailed as failed:
         fail(str(failed))
     except BrokerResponseError as error:
-        fail(f"The broker refuses ({type(error).__name__}): `leadline doctor` tells more.")
-    except (KafkaError, OSError, UnicodeError):  # an address that is no host's name is a UnicodeError
+        fail(f"The broker refuses ({type(error).__name__}): `leadline doctor` says more.")
+    except (KafkaError, OSError, UnicodeError):  # an invalid host name is a UnicodeError
         fail(NO_BROKER)

@@ -1,4 +1,4 @@
-"""The services' stores as commands reach them."""
+"""How commands reach the services' stores."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -26,18 +26,18 @@ T = TypeVar("T")
 
 
 class NoStore(Unable):
-    """This service has never run here: its database or its tables are not there."""
+    """This service has never run here: its database or its tables do not exist."""
 
 
 @asynccontextmanager
 async def store_of(settings: Settings, service: ServiceName) -> AsyncIterator[Engine]:
-    """Give a service's store, close it at the end. Raises NoStore or Unable when it cannot answer."""
+    """Yield a service's store and close it at the end. Raises NoStore or Unable when it cannot answer."""
     engine = create_engine(settings, service)
     try:
         yield engine
     except (OSError, SQLAlchemyError, *STORE_ERRORS) as error:
         if _sqlstate(error) in {NO_TABLE, NO_DATABASE}:
-            sentence = f"The {service} service has no store yet: `leadline worker {service}` makes it."
+            sentence = f"The {service} service has no store yet: `leadline worker {service}` creates it."
             raise NoStore(sentence) from error
         raise Unable(
             f"The store of the {service} service does not answer ({type(error).__name__}):"
@@ -52,7 +52,7 @@ async def ask_each(
     services: Sequence[ServiceName],
     ask: Callable[[Connection], Awaitable[T]],
 ) -> dict[ServiceName, T]:
-    """Ask the same of several stores; a service that has none is named on standard error and left out."""
+    """Ask several stores the same; a service without a store is named on standard error and skipped."""
     answers = {}
     for service in services:
         try:
@@ -64,9 +64,9 @@ async def ask_each(
 
 
 async def missing_migrations(engine: Engine, service: ServiceName) -> set[str]:
-    """Return the heads, the kernel's and the service's own, that a store has not reached.
+    """Return the migration heads, the kernel's and the service's own, that a store has not reached.
 
-    Raises Unable when the store has a migration that this program does not know.
+    Raises Unable when the store has a migration unknown to this program.
     """
     kernel = resources.files("services.kernel") / "migrations"
     own = resources.files(f"services.{service}") / "migrations" / "versions"

@@ -1,4 +1,4 @@
-"""`leadline subscriptions`: webhooks and chats that hear what an agency or a duty inbox is told."""
+"""`leadline subscriptions`: webhooks and chats that receive the alerts of an agency or a duty inbox."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -27,11 +27,11 @@ from services.notify.preferences.model import ChosenKind
 CODE: TypeAdapter[str] = TypeAdapter(Code)
 KIND: TypeAdapter[str] = TypeAdapter(ChosenKind)
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks and chats that hear of alerts: add, list, end.")
+app = typer.Typer(no_args_is_help=True, help="Webhooks and chats that receive alerts: add, list, end.")
 
 
 class Where(StrEnum):
-    """What listens at an address."""
+    """What receives alerts at an address."""
 
     WEBHOOK = "webhook"
     CHAT = "chat"
@@ -42,23 +42,23 @@ def add(
     url: Annotated[
         str, typer.Argument(metavar="URL", callback=plain, help="https://, as the other side gave it.")
     ],
-    agency: Annotated[str | None, typer.Option(help="Hears of this agency's own referrals.")] = None,
-    team: Annotated[str | None, typer.Option(help="Hears of what this team's duty inbox is told.")] = None,
+    agency: Annotated[str | None, typer.Option(help="Send alerts about this agency's own referrals.")] = None,
+    team: Annotated[str | None, typer.Option(help="Send the alerts of this team's duty inbox.")] = None,
     to: Annotated[Where, typer.Option(help="A signed webhook, or a chat of Teams or Slack.")] = Where.WEBHOOK,
     key: Annotated[
         str | None,
         typer.Option(callback=plain, help="File with the signing key in LEADLINE_WEBHOOK_SECRETS."),
     ] = None,
     kind: Annotated[
-        list[str] | None, typer.Option(help="Only alerts of this kind; may be repeated. Unless set: all.")
+        list[str] | None, typer.Option(help="Only alerts of this kind; may be repeated. Default: all.")
     ] = None,
 ) -> None:
-    """Subscribe an address; for one that is subscribed already, change its key and kinds.
+    """Subscribe an address to alerts, or change the key and kinds of one that is already subscribed.
 
     Example: leadline subscriptions add https://school.example/hook --agency school-0001 --key school-0001
     """
     if (agency is None) == (team is None):
-        fail("Say whose alerts go there: --agency or --team, one of them.", code=2)
+        fail("Say whose alerts go there: give either --agency or --team.", code=2)
     owner: OwnerKind = "team" if agency is None else "agency"
     kinds = tuple(kind or ["*"])
     try:
@@ -82,12 +82,12 @@ def add(
     settings = current_settings()
     _refuse_unknown(settings, team=team, kinds=kinds, key=key)
     answered(work(settings))
-    typer.echo(f"{identity} hears of {', '.join(kinds)} for the {owner} {owner_id}.")
+    typer.echo(f"{identity} receives {', '.join(kinds)} for the {owner} {owner_id}.")
 
 
 @app.command("list")
 def list_subscriptions(json: Json = False) -> None:
-    """List the subscriptions, the oldest first, with those that have ended; of addresses only the host.
+    """List the subscriptions, oldest first, including ended ones; only the host of each address is shown.
 
     Example: leadline subscriptions list
     """
@@ -96,7 +96,7 @@ def list_subscriptions(json: Json = False) -> None:
         async with store_of(settings, ServiceName.NOTIFY) as engine, engine.connect() as connection:
             return list(await subscription_store.list_all(connection))
 
-    # A chat's address lets everybody write there: it is not shown again.
+    # Anybody who has a chat's address can write there, so it is not shown again.
     rows = [
         {
             "subscription": str(each.subscription_id),
@@ -121,7 +121,7 @@ def list_subscriptions(json: Json = False) -> None:
 def end(
     subscription: Annotated[UUID, typer.Argument(metavar="SUBSCRIPTION", help="Its id, from `list`.")],
 ) -> None:
-    """End a subscription: nothing more goes there, and what is queued for it fails.
+    """End a subscription: nothing more is sent there, and its queued messages fail.
 
     Example: leadline subscriptions end 0b1f6c1e-8f7c-5d0a-9f52-6a1f0d0c7e11
     """
@@ -131,7 +131,7 @@ def end(
             return await subscription_store.end(connection, subscription)
 
     if not answered(work(current_settings())):
-        fail("No such subscription is active: `leadline subscriptions list` shows them.")
+        fail("No such subscription is active: `leadline subscriptions list` shows the subscriptions.")
     typer.echo(f"{subscription} has ended.")
 
 
@@ -139,14 +139,14 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a bracket without its other half, a port that is no number
+    except ValueError:  # an unmatched bracket, or a port that is not a number
         return False
 
 
 def _refuse_unknown(settings: Settings, *, team: str | None, kinds: Iterable[str], key: str | None) -> None:
-    """End the command for a team or a kind that the pack does not know, or a key that is not there.
+    """End the command for a team or a kind that the pack does not name, or a key that does not exist.
 
-    Agencies are not listed anywhere: one is known by its referrals.
+    Agencies cannot be checked: no list of them exists.
     """
     try:
         pack = load_pack(settings.policy, NotifyPack)
@@ -158,7 +158,7 @@ def _refuse_unknown(settings: Settings, *, team: str | None, kinds: Iterable[str
         if kind not in pack.kinds:
             refuse("kind of alert", kind, pack.kinds)
     secrets = settings.webhook_secrets
-    # Where this machine has no keys, the notifier's machine has them.
+    # If this machine has no keys, they are on the notifier's machine.
     if key is not None and secrets is not None and secrets.is_dir():
         there = [file.name for file in secrets.iterdir() if file.is_file()]
         if key not in there:

@@ -1,4 +1,4 @@
-"""`leadline topics`: create, list, lag."""
+"""`leadline topics`: create topics, list them, show the lag."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="The topics on the bus: create, lis
 
 @app.command()
 def apply() -> None:
-    """Create the topics that are missing; existing ones stay as they are.
+    """Create the missing topics; existing ones stay as they are.
 
     Example: leadline topics apply
     """
@@ -28,7 +28,7 @@ def apply() -> None:
 def list_topics() -> None:
     """Show every declared topic: owner, readers, partitions, events the broker holds.
 
-    Exits with code 1 when one is missing or has other partitions than declared.
+    Exits with code 1 when a topic is missing or its number of partitions differs from the declared one.
 
     Example: leadline topics list
     """
@@ -43,7 +43,7 @@ def list_topics() -> None:
         rows.append((state.topic.name, state.topic.owner, readers, shown, state.events))
     show_rows(("topic", "owner", "readers", "partitions", "events"), rows, title="Topics")
     if wrong:
-        typer.echo("Run `leadline topics apply` to create what is missing.", err=True)
+        typer.echo("Run `leadline topics apply` to create missing topics.", err=True)
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""How wrong usage is told: in the project's own words, and with the names that there are."""
+"""Messages about wrong usage: in the project's own words, and with the names that exist."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -11,11 +11,11 @@ from services.cli.loading import Loading
 from services.kernel.base.complaints import complaint
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""What typer raises for all wrong usage; it exports only this child of it."""
+"""The exception that typer raises for all wrong usage; it exports only a subclass."""
 
 
 class Commands(TyperGroup):
-    """The group of all commands. What a command's own parser refuses passes here on its way to the person."""
+    """The group of all commands. It rewords the usage errors of every command's own parser."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -30,7 +30,7 @@ class Commands(TyperGroup):
             raise
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the options that stand before a command's name."""
+        """Read the options before a command's name."""
         try:
             return super().parse_args(ctx, args)
         except UsageError as error:

@@ -234,7 +234,7 @@ def test_metrics_keep_the_last_count_of_what_could_not_be_looked_at() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--since", "5"), "name --service"),
+        (("--since", "5"), "add --service"),
         (("--service", "referral", "--since", "5", "--last", "9"), "either --since or --last"),
         (("--metrics-port", "9105"), "add --every"),
         (("--grace", "-1"), "must be at least 0"),

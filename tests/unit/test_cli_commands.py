@@ -74,8 +74,8 @@ def test_the_version_is_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("dead-letters", "replay"), "name either an ID or --all"),
-        (("dead-letters", "replay", ID, "--all"), "name either an ID or --all"),
+        (("dead-letters", "replay"), "give either an ID or --all"),
+        (("dead-letters", "replay", ID, "--all"), "give either an ID or --all"),
         (("dead-letters", "show", "17"), "must be an id, for example"),
         (("dead-letters", "list", "--state", "lost"), "'lost' is not one of"),
         (("dead-letters", "list", "--service", "billing"), "'billing' is not one of"),

@@ -237,7 +237,7 @@ def test_an_import_without_a_broker_is_told_in_a_sentence(tmp_path: Path) -> Non
     """And nothing but that."""
     done = process(proper(("import-ssda903",), returns(tmp_path)))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("The broker did not take the events")
+    assert done.stderr.startswith("The broker did not accept the events")
     assert A_LIBRARYS.search(done.stderr) is None
     assert done.stderr.count("\n") == 1
 

@@ -50,7 +50,7 @@ def test_where_both_run_commands_speak_to_up_and_say_how_to_pick_the_other(
     start(Started.DEMO, Started.UP)
     assert found() == ADDRESSES[Started.UP]
     told = capsys.readouterr().err
-    assert "this speaks to `leadline up`" in told
+    assert "this command uses the first" in told
     assert "leadline --system demo" in told
     assert "LEADLINE_SYSTEM=demo" in told
 

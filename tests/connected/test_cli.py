@@ -244,7 +244,7 @@ async def test_deadlines_are_listed_page_by_page_while_some_are_met(
     assert shown + json.loads(rest.stdout) == everything
     assert "There are more" not in rest.stderr
     other = await cli("deadlines", "--service", "referral", "--after", cursor[1], code=2)
-    assert "of another list" in " ".join(other.stderr.split())
+    assert "belongs to another list" in " ".join(other.stderr.split())
 
 
 async def test_what_waits_with_reason_is_refused(cli: Cli, assessment: Bench) -> None:

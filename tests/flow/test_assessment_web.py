@@ -239,7 +239,7 @@ async def test_caseloads_are_read_to_their_end_while_one_grows(caller: Caller) -
         seen += [row["practitioner"] for row in page["items"]]
     assert [each for each in seen if each != busier] == [each for each in everybody if each != busier]
     assert elsewhere.status_code == 422
-    assert "of another list" in elsewhere.text
+    assert "belongs to another list" in elsewhere.text
 
 
 async def test_net_counts_open_cases(caller: Caller) -> None:

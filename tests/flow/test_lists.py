@@ -276,11 +276,11 @@ async def test_what_is_no_cursor_of_a_list_is_refused_with_words(
         return str(mistake["message"])
 
     assert await refused(**other, cursor=cursor) == (
-        "this cursor is of another list, filter or order: repeat those that it came with, or begin again"
+        "this cursor belongs to another list, filter or order: use the ones it came with, or start again"
         " without a cursor."
     )
     for spoilt in ("", "Jane", "a\x00b", "é", f"{cursor}A", cursor[:-2], "=" + cursor):
-        sentence = "this is no cursor of ours: send one as it came, or none to begin again."
+        sentence = "this is not a valid cursor: send one exactly as you received it, or none to start again."
         assert await refused(**query, cursor=spoilt) == sentence
     assert "at most 512 characters" in await refused(**query, cursor="x" * 513)
     for offset in ("0", "50", "x"):

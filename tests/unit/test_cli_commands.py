@@ -80,8 +80,8 @@ def test_the_version_is_told() -> None:
         (("dead-letters", "list", "--state", "lost"), "'lost' is not one of"),
         (("dead-letters", "list", "--service", "billing"), "'billing' is not one of"),
         (("deadlines", "--limit", "0"), "must be at least 1"),
-        (("deadlines", "--after", "x"), "This is no cursor of ours: send one as it came"),
-        (("dead-letters", "list", "--after", DEADLINES_CURSOR), "This cursor is of another list"),
+        (("deadlines", "--after", "x"), "This is not a valid cursor: send one exactly as you received it"),
+        (("dead-letters", "list", "--after", DEADLINES_CURSOR), "This cursor belongs to another list"),
         (
             ("journal", "show", "referral", "--type", "referral.acepted.v1"),
             "mean referral.accepted.v1?",

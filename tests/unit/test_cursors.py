@@ -60,7 +60,7 @@ def test_key_comes_back_as_it_went_out(key: Key) -> None:
 )
 def test_cursor_of_another_list_order_or_filter_is_refused(other: Cursors) -> None:
     """The sentence says that it is another's, and how to go on."""
-    with pytest.raises(WrongCursor, match="of another list, filter or order: repeat those"):
+    with pytest.raises(WrongCursor, match="belongs to another list, filter or order: use the ones"):
         other.read(CURSORS.write(KEY))
 
 
@@ -103,7 +103,7 @@ def test_value_of_another_kind_or_beyond_its_range_is_refused(place: int, value:
     """Nothing reaches the database that it could stumble on."""
     assert CURSORS.read(written([1, CURSORS.mark, *PLAIN]))[:4] == KEY[:4]
     plain = [*PLAIN[:place], value, *PLAIN[place + 1 :]]
-    with pytest.raises(WrongCursor, match="no cursor of ours"):
+    with pytest.raises(WrongCursor, match="not a valid cursor"):
         CURSORS.read(written([1, CURSORS.mark, *plain]))
 
 
@@ -141,7 +141,9 @@ def test_text_that_is_no_cursor_is_refused(text: str) -> None:
     """In one sentence that quotes nothing of it."""
     with pytest.raises(WrongCursor) as refused:
         CURSORS.read(text)
-    assert str(refused.value) == "This is no cursor of ours: send one as it came, or none to begin again."
+    assert str(refused.value) == (
+        "This is not a valid cursor: send one exactly as you received it, or none to start again."
+    )
 
 
 @given(

@@ -51,7 +51,7 @@ def test_a_wrong_value_is_never_shown_and_its_variable_is(
         ("sign_in", "everybody", "must be 'none' or 'demo'."),
         ("metrics_port", "70000", "must be at most 65535."),
         ("clock_start", "2026-09-07T09:00", "must be a moment with its distance from UTC"),
-        ("clock_start", "2026", "is wrong: a number is no moment"),
+        ("clock_start", "2026", "is wrong: a number is not a time"),
         ("govuk_notify_templates", "{email}", "must be valid JSON."),
         ("govuk_notify_templates", '{"email": 3}', ", email, must be text."),
         ("kafka", "broker:here", "is wrong: name servers as host:port"),
@@ -60,8 +60,8 @@ def test_a_wrong_value_is_never_shown_and_its_variable_is(
         ("database", "mysql://u@h/leadline_{service}", "is wrong: write it like postgresql+asyncpg://"),
         ("database", "postgresql://u:p@h:port/l_{service}", "is wrong: write it like postgresql+asyncpg://"),
         ("smtp", "mail server", "is wrong: name the mail server as host:port"),
-        ("site", "leadline.example", "is wrong: an address begins with https://"),
-        ("site", "http://[", "is wrong: an address begins with https://"),
+        ("site", "leadline.example", "is wrong: an address must begin with https://"),
+        ("site", "http://[", "is wrong: an address must begin with https://"),
     ],
 )
 def test_the_sentence_says_what_to_write(
@@ -80,7 +80,7 @@ def test_every_wrong_variable_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -
 def test_a_broker_that_asks_for_a_user_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Said when the settings are read, and not by a client later."""
     assert problems(monkeypatch, kafka_security="SASL_SSL") == (
-        "LEADLINE_KAFKA_SECURITY asks for SASL: set LEADLINE_KAFKA_USERNAME and _PASSWORD, too.",
+        "LEADLINE_KAFKA_SECURITY asks for SASL: also set LEADLINE_KAFKA_USERNAME and _PASSWORD.",
     )
     assert problems(monkeypatch, kafka_username="u", kafka_password="p") == ()
 

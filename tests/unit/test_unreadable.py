@@ -195,7 +195,7 @@ def test_a_compression_that_kafka_does_not_have_is_told() -> None:
     records, following = read(with_checksum(bytes(packed)), batch_of(Sent(b"next"), first=3))
     assert following == 4
     assert isinstance(records[0].value, Unreadable)
-    assert "cannot be undone" in records[0].value.words
+    assert "cannot be decompressed" in records[0].value.words
     assert records[-1].value == b"next"
 
 
@@ -237,7 +237,7 @@ def test_a_batch_that_would_fill_the_memory_is_told_and_the_next_is_read(name: s
         tracemalloc.stop()
     assert (values(records), following) == ([bomb, b"next"], 2)
     assert isinstance(records[0].value, Unreadable)
-    assert records[0].value.words == "the batch from offset 0 on holds more than 8 MiB when it is unpacked"
+    assert records[0].value.words == "the batch from offset 0 on holds more than 8 MiB when unpacked"
     assert peak < 4 * UNPACKED_BYTES
 
 

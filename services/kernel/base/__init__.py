@@ -1,1 +1,1 @@
-"""What every process needs first: settings, clock, logs, metrics, and how its parts may end."""
+"""The basics of every process: settings, clock, logs, metrics, and how its parts may end."""

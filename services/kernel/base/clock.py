@@ -1,4 +1,4 @@
-"""The only place that reads the wall clock. Simulated time makes a month pass in a minute."""
+"""The only module that reads the wall clock. With simulated time a month passes in a minute."""
 
 import struct
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from services.kernel.base.settings import Settings
 
 
 class Clock(Protocol):
-    """Tells the time; everything that decides is given a moment from here."""
+    """Tells the time; all decisions receive their moment from here."""
 
     def now(self) -> datetime:
         """Return the current moment, aware, UTC."""
@@ -21,26 +21,26 @@ class SystemClock:
     """Real time."""
 
     def now(self) -> datetime:
-        """Return the wall clock's moment."""
+        """Return the wall clock's time."""
         return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class ScaledClock:
-    """Time that began at `start` when the wall clock showed `epoch`, and runs `speed` times as fast."""
+    """Time that started at `start` when the wall clock showed `epoch`, and runs `speed` times as fast."""
 
     start: datetime
     epoch: datetime
     speed: float
 
     def now(self) -> datetime:
-        """Return the simulated moment."""
+        """Return the simulated time."""
         return (self.start + (datetime.now(UTC) - self.epoch) * self.speed).astimezone(UTC)
 
 
 @dataclass(frozen=True)
 class HeldClock:
-    """Time that stands still until somebody moves it: all processes that share the file share the moment.
+    """Time that stands still until it is moved: all processes that share the file share the time.
 
     The file holds one moment as eight bytes (seconds since 1970), replaced in one write.
     """
@@ -48,7 +48,7 @@ class HeldClock:
     file: Path
 
     def now(self) -> datetime:
-        """Return the held moment; FileNotFoundError when nobody has set one, ValueError for another file."""
+        """Return the held moment. Raises FileNotFoundError if none is set, ValueError for other content."""
         try:
             (seconds,) = struct.unpack("<d", self.file.read_bytes())
             return datetime.fromtimestamp(seconds, UTC)
@@ -57,7 +57,7 @@ class HeldClock:
             raise ValueError(message) from None
 
     def set(self, moment: datetime) -> None:
-        """Move time to `moment`, in one step for every reader."""
+        """Move time to `moment`, atomically for every reader."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".new")
         fresh.write_bytes(struct.pack("<d", moment.timestamp()))
@@ -65,7 +65,7 @@ class HeldClock:
 
 
 def clock_of(settings: Settings) -> Clock:
-    """Return the clock that the settings ask for; real time when they ask for nothing."""
+    """Return the clock that the settings specify; real time by default."""
     if settings.clock_file is not None:
         return HeldClock(settings.clock_file)
     if settings.clock_start is not None:

@@ -1,7 +1,7 @@
-"""What is wrong with a value, in words for the person who can correct it.
+"""Says what is wrong with a value, in words for the person who can correct it.
 
-The validation library's own sentences speak to programmers ("Input should be a valid integer, unable to parse
-string as an integer"); policy packs, settings, commands and HTTP answers say it in these words instead.
+The validation library's own messages address programmers ("Input should be a valid integer, unable to parse
+string as an integer"); policy packs, settings, commands and HTTP answers use these words instead.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails, core_schema
 from schemas.events import Code
 
 LIBRARYS = frozenset(get_args(core_schema.ErrorType)) - {"value_error", "assertion_error"}
-"""The kinds of error that the library words itself; all others carry a sentence of this project."""
+"""The kinds of error with the library's own message; all others carry a message of this project."""
 PREFIXES = ("Value error, ", "Assertion failed, ")
 
 DATE = "must be a date, for example 2026-09-07"
@@ -84,18 +84,18 @@ WORDS: Mapping[str, str] = {
     "uuid_parsing": "must be an id, for example 0b1f6c1e-8f7c-5d0a-9f52-6a1f0d0c7e11",
     "uuid_version": "must be an id of version {expected_version}",
 }
-"""By the library's kind of error; in braces what its context has."""
+"""By the library's kind of error; braces hold values from its context."""
 ELSE = "is not valid"
 
 _CODE = get_args(Code)[1]
 PATTERNS: Mapping[str, str] = {str(_CODE.pattern): "must be a code without spaces, for example school-0001"}
-"""Patterns that have words of their own."""
+"""Patterns with their own words."""
 
 
 def complaint(details: ErrorDetails) -> str:
-    """Return what is wrong, to be read after the field's name: `must be at least 1`.
+    """Return what is wrong, to follow the field's name: `must be at least 1`.
 
-    Quotes no value, unless a validator of this project has put one into its own sentence.
+    Quotes no value, unless a validator of this project has put one into its own message.
     """
     kind, context = details["type"], details.get("ctx", {})
     if kind not in LIBRARYS:
@@ -108,7 +108,7 @@ def complaint(details: ErrorDetails) -> str:
 
 
 def own_words(details: ErrorDetails) -> str:
-    """Return the sentence that a validator of this project has given."""
+    """Return the message of a validator of this project."""
     words = details["msg"]
     for prefix in PREFIXES:
         words = words.removeprefix(prefix)
@@ -116,10 +116,10 @@ def own_words(details: ErrorDetails) -> str:
 
 
 class _Known(dict[str, Any]):
-    """An error's context; what it lacks reads as three dots, for a sentence is better than a KeyError."""
+    """An error's context; missing keys read as three dots, because a sentence is better than a KeyError."""
 
     def __getitem__(self, key: str) -> Any:
-        """Return a bound as people write it: 3600 and not 3600.0."""
+        """Return a limit as people write it: 3600 and not 3600.0."""
         value = super().__getitem__(key)
         return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else value
 

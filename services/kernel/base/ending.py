@@ -1,4 +1,4 @@
-"""How a part of a worker may end: when it is told to, or with a crash that everybody sees."""
+"""How a part of a worker may end: when it is told to, or with a visible crash."""
 
 import asyncio
 import traceback
@@ -11,20 +11,20 @@ from mode import Service
 log = structlog.get_logger()
 
 
-class PartFailed(Exception):  # noqa: N818 - a finding, not a mistake
-    """A part cannot go on and its worker must stop. It names an error's type and quotes no value."""
+class PartFailed(Exception):  # noqa: N818 - a finding, not a fault
+    """A part cannot go on and its worker must stop. Names the error's type and quotes no value."""
 
 
 class CancelledInside(PartFailed):
-    """A task was cancelled by something inside it, and not because its part was told to stop."""
+    """A task was cancelled from inside, not because its part was told to stop."""
 
 
 @contextmanager
 def crash_on_unexpected_end(part: Service) -> Iterator[None]:
-    """Hold a task of a part: whatever ends it before the part is told to stop crashes the worker.
+    """Guard a part's task: any end before the part is told to stop crashes the worker.
 
-    That is an error, told in the log by its type and place; a cancellation, which mode would take for an
-    orderly end; and the end of the task itself. A part that was told to stop ends quietly.
+    Such ends are an error, logged by type and place; a cancellation, which mode would treat as an orderly
+    end; and the return of the task itself. A part that was told to stop ends quietly.
     """
     try:
         yield
@@ -34,8 +34,8 @@ def crash_on_unexpected_end(part: Service) -> Iterator[None]:
         log.error("cancelled from inside: stopping", part=type(part).__name__)
         raise CancelledInside from None
     except PartFailed:
-        raise  # told in the log where it arose
-    except Exception as error:  # noqa: BLE001 - whatever it is, it ends the worker
+        raise  # already logged where it was raised
+    except Exception as error:  # noqa: BLE001 - any error ends the worker
         # Its message could quote the value it failed on, and mode would log it and drop some errors.
         log.error("failed: stopping", part=type(part).__name__, error=kind_of(error), at=place_of(error))
         raise PartFailed(kind_of(error)) from None
@@ -46,12 +46,12 @@ def crash_on_unexpected_end(part: Service) -> Iterator[None]:
 
 
 def kind_of(error: BaseException) -> str:
-    """Return the type of an error, of a group that of its first."""
+    """Return the type of an error; for a group, that of its first error."""
     return type(_first(error)).__qualname__
 
 
 def place_of(error: BaseException) -> str:
-    """Return where an error arose, without its message."""
+    """Return the place where an error was raised, without its message."""
     return "".join(traceback.format_tb(_first(error).__traceback__))
 
 

@@ -1,19 +1,19 @@
-"""How often Python looks for cycles: with its defaults that is a quarter of a worker's time."""
+"""How often Python collects cycles: with its defaults that takes a quarter of a worker's time."""
 
 import gc
 
 YOUNGEST, MIDDLE, OLDEST = 20_000, 20, 100
-"""Objects made before the youngest are looked at; rounds of each generation before the next older one.
+"""New objects before a collection of the youngest generation, then collections of each before the next older.
 
-A batch of 500 events makes some 20,000 objects and nearly no cycles: what it leaves goes by counting
-references. With the defaults (700, 10, 10) it was walked through dozens of times while it grew.
+A batch of 500 events makes some 20,000 objects and nearly no cycles: the rest is freed by reference counting.
+With the defaults (700, 10, 10) the collector walked through it dozens of times while it grew.
 """
 
 
 def look_less_often() -> None:
-    """Leave all that is loaded out of every later search for cycles, and search less often.
+    """Exclude all loaded objects from later cycle collections, and collect less often.
 
-    Call it once, when everything is imported and built. Without effect on what is freed by counting.
+    Call it once, after everything is imported and built. Reference counting is not affected.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, ids and codes only."""
+"""Structured logs: one JSON object per line, ids and codes only."""
 
 import logging
 import sys
@@ -23,7 +23,7 @@ def _without_personal_data(
 def _errors_without_words(
     _logger: object, _method: str, line: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Keep an error's type and place; drop its message, and the sentence of a library that quotes it."""
+    """Keep an error's type and place; drop its message, and any library message that quotes it."""
     error = line.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()
@@ -38,11 +38,11 @@ def _errors_without_words(
 
 
 def configure_logs(settings: Settings, *, service: str, for_good: bool = True) -> None:
-    """Send this process's logs, libraries' included, to standard error in the chosen format.
+    """Send this process's logs, including those of libraries, to standard error in the chosen format.
 
-    Exceptions are logged with their type and place but without their message when it is not ours:
-    a database or validation message can quote the value it complains about. `for_good`: a logger keeps this
-    configuration from its first line on, which is faster.
+    Exceptions are logged with their type and place, but without their message unless it is ours: a database
+    or validation message can quote the rejected value. `for_good`: a logger keeps this configuration from its
+    first line on, which is faster.
     """
     level = getattr(logging, settings.log_level.upper())
     shared: list[structlog.typing.Processor] = [

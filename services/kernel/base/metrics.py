@@ -1,6 +1,6 @@
-"""Every metric of the plumbing, declared once. Units are in the names; labels are few and bounded.
+"""Every metric of the kernel, declared once. Units are in the names; labels are few and bounded.
 
-What a service counts beside is in a `metrics` of its own.
+A service's additional metrics are in its own `metrics` module.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -21,12 +21,12 @@ PUBLISHED = Counter("leadline_published_total", "Events that the broker acknowle
 OUTBOX_PENDING = Gauge("leadline_outbox_pending_events", "Events not yet on the bus.", ["service"])
 OUTBOX_ORPHANS = Gauge(
     "leadline_outbox_orphans",
-    "Positions to be published that the journal does not have; the relay passes them by.",
+    "Outbox positions missing from the journal; the relay skips them.",
     ["service"],
 )
 OUTBOX_REFUSED = Gauge(
     "leadline_outbox_refused_events",
-    "Events that the broker does not take; later ones of their children wait behind them.",
+    "Events that the broker refuses; later ones of their children wait behind them.",
     ["service"],
 )
 DEADLINES_RAISED = Counter("leadline_deadlines_raised_total", "Deadline states raised.", ["service", "state"])
@@ -38,11 +38,11 @@ CONSUMER_LAG = Gauge(
     "leadline_consumer_lag_events", "Events on the bus not yet handled.", ["service", "topic"]
 )
 AUDIT_FINDINGS = Gauge(
-    "leadline_audit_findings", "Things that the last audit found wrong, by check.", ["service", "check"]
+    "leadline_audit_findings", "Findings of the last audit, by check.", ["service", "check"]
 )
 AUDIT_BLIND = Gauge(
     "leadline_audit_could_not_look",
-    "1 where the last audit got no answer, and its findings are those of an earlier one.",
+    "1 if the last audit got no answer; the findings are then those of an earlier audit.",
     ["service", "check"],
 )
 AUDIT_ENDED = Gauge(

@@ -14,12 +14,12 @@ from sqlalchemy.exc import ArgumentError
 from schemas.topics import LARGEST_EVENT_BYTES
 
 SERVER = re.compile(r"(?P<host>[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
-"""`host:port`; an IPv6 address stands in brackets."""
+"""`host:port`; an IPv6 address is in brackets."""
 
 HOUR = 3600
 
 SHORTEST_CLAIM = 90
-"""Seconds: a batch of messages begins none after 45, waits 20 for the last one and 15 to record it."""
+"""Seconds: a batch starts no message after 45, waits 20 for the last one and 15 to record it."""
 
 
 DEFAULT_PASSWORD = "leadline"  # noqa: S105 - refused wherever it could do harm
@@ -30,9 +30,9 @@ SHORTEST_SECRET = 32
 
 
 class Settings(BaseSettings):
-    """What a process needs to know about where it runs. Nothing here is read at import.
+    """The environment that a process runs in. Nothing here is read at import.
 
-    `database` holds `{service}`, so that each service finds its own store.
+    `database` contains `{service}`, so that each service has its own store.
     """
 
     model_config = SettingsConfigDict(env_prefix="LEADLINE_", frozen=True, extra="ignore")
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         Path("deploy/policies/cambridgeshire.yaml"), description="The council's policy pack."
     )
 
-    batch: int = Field(500, ge=1, le=5000, description="Events per transaction, at the most.")
+    batch: int = Field(500, ge=1, le=5000, description="The most events per transaction.")
     max_value_bytes: int = Field(
         LARGEST_EVENT_BYTES, ge=1, le=64 * 1024 * 1024, description="A larger Kafka value is parked."
     )
@@ -79,18 +79,18 @@ class Settings(BaseSettings):
     )
 
     clock_start: AwareDatetime | None = Field(None, description="Simulated time begins here.")
-    clock_epoch: AwareDatetime | None = Field(None, description="The real moment at which it began.")
+    clock_epoch: AwareDatetime | None = Field(None, description="The real time at which it began.")
     clock_speed: float = Field(1.0, gt=0, le=1_000_000, description="Simulated seconds per real second.")
     clock_file: Path | None = Field(
         None, description="Simulated time is held in this file and moved by hand."
     )
 
-    scan_seconds: float = Field(1.0, gt=0, le=HOUR, description="How often deadlines are looked at.")
+    scan_seconds: float = Field(1.0, gt=0, le=HOUR, description="How often deadlines are scanned.")
     commit_seconds: float = Field(
-        1.0, gt=0, le=HOUR, description="Read positions are committed no more often."
+        1.0, gt=0, le=HOUR, description="Offsets are committed no more often than this."
     )
     relay_seconds: float = Field(
-        1.0, gt=0, le=HOUR, description="How often the relay looks, beside being woken."
+        1.0, gt=0, le=HOUR, description="How often the relay polls, besides being woken."
     )
 
     smtp: str | None = Field(None, description="host:port of the mail server; without it no email is sent.")
@@ -104,15 +104,15 @@ class Settings(BaseSettings):
     directory: Path | None = Field(
         None, description="CSV file recipient_id,email,phone of the council's own people; texts need it."
     )
-    send_seconds: float = Field(0.5, gt=0, le=HOUR, description="How often senders look for messages.")
+    send_seconds: float = Field(0.5, gt=0, le=HOUR, description="How often senders poll for messages.")
     claim_seconds: float = Field(
         120.0,
         ge=1,
         le=HOUR,
-        description="After so long a message that is being sent is taken over: its sender has died.",
+        description="After this time another sender takes over a message: its sender has died.",
     )
     govuk_notify_key: SecretStr | None = Field(
-        None, description="API key of GOV.UK Notify; without it nothing goes that way."
+        None, description="API key of GOV.UK Notify; without it nothing is sent that way."
     )
     govuk_notify_url: str = Field(
         "https://api.notifications.service.gov.uk", description="Address of GOV.UK Notify."
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
         {},
         description=(
             'Its template ids as JSON, by channel or channel/template: {"email": "…", "sms": "…",'
-            ' "email/digest": "…"}. A channel named here goes that way.'
+            ' "email/digest": "…"}. A channel named here is sent that way.'
         ),
     )
     govuk_notify_callback_token: SecretStr | None = Field(
@@ -146,10 +146,10 @@ class Settings(BaseSettings):
 
     sign_in: Literal["none", "demo"] = Field(
         "none",
-        description="Sign-in to the pages: `none` shuts them, `demo` lets everybody choose who they are.",
+        description="Sign-in to the pages: `none` shuts them, `demo` lets all visitors choose who they are.",
     )
     session_secret: SecretStr | None = Field(
-        None, description="Signs the pages' cookies; without it everybody signs in again after a restart."
+        None, description="Signs the pages' cookies; without it, users must sign in again after a restart."
     )
 
     host: str = "127.0.0.1"
@@ -202,7 +202,7 @@ class Settings(BaseSettings):
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            message = "an address begins with https:// or http:// and names a host"
+            message = "an address must begin with https:// or http:// and name a host"
             raise ValueError(message)
         return address
 
@@ -210,14 +210,14 @@ class Settings(BaseSettings):
     @classmethod
     def _no_number(cls, moment: object) -> object:
         if isinstance(moment, str) and moment.strip().lstrip("-").replace(".", "", 1).isdigit():
-            message = "a number is no moment: write it like 2026-09-07T09:00:00+01:00"
+            message = "a number is not a time: write it like 2026-09-07T09:00:00+01:00"
             raise ValueError(message)
         return moment
 
     @model_validator(mode="after")
     def _signs_in_to_the_broker(self) -> Self:
         if self.kafka_security.startswith("SASL") and not (self.kafka_username and self.kafka_password):
-            message = "LEADLINE_KAFKA_SECURITY asks for SASL: set LEADLINE_KAFKA_USERNAME and _PASSWORD, too"
+            message = "LEADLINE_KAFKA_SECURITY asks for SASL: also set LEADLINE_KAFKA_USERNAME and _PASSWORD"
             raise ValueError(message)
         return self
 
@@ -272,7 +272,7 @@ class Settings(BaseSettings):
         return self.database.replace("{service}", service)
 
     def kafka_client(self) -> dict[str, object]:
-        """Return the connection arguments that every aiokafka client of this process takes."""
+        """Return the connection arguments for every aiokafka client of this process."""
         arguments: dict[str, object] = {
             "bootstrap_servers": self.kafka,
             "security_protocol": self.kafka_security,

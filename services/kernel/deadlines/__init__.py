@@ -1,1 +1,1 @@
-"""Deadlines: calendar, rules as data, and what follows from the passing of time. Pure."""
+"""Deadlines: calendar, rules as data, and the changes that time brings. Pure."""

@@ -1,4 +1,4 @@
-"""England's working days and London's midnights: what a day is, for every deadline."""
+"""England's working days and London's midnights: the definition of a day for every deadline."""
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class WorkingCalendar:
     """Monday to Friday without the bank holidays of England, and without `extra_holidays`.
 
     `extra_holidays` are one-off days off that the `holidays` library does not know yet. Two calendars with
-    the same extra days are equal and share their tables, which are built once a year; an answer costs about
+    the same extra days are equal and share their tables, which are built once per year; a look-up costs about
     a microsecond.
     """
 
     extra_holidays: frozenset[date] = frozenset()
 
     def is_working_day(self, day: date) -> bool:
-        """Return whether people are at work on `day`."""
+        """Return whether `day` is a working day."""
         return (
             day.weekday() < _SATURDAY
             and day not in _bank_holidays(day.year)
@@ -62,14 +62,14 @@ class WorkingCalendar:
         return day if self.is_working_day(day) else self.add_working_days(day, -1)
 
     def london_date(self, moment: datetime) -> date:
-        """Return the day it is in London at `moment`; ValueError for a moment without an offset."""
+        """Return the London date at `moment`. Raises ValueError for a moment without an offset."""
         if moment.tzinfo is None:
-            message = f"{moment.isoformat()} has no offset: which day it is in London is not known"
+            message = f"{moment.isoformat()} has no offset: its London date is unknown"
             raise ValueError(message)
         return moment.astimezone(LONDON).date()
 
     def start_of_day(self, day: date) -> datetime:
-        """Return the instant (UTC) of London's midnight at which `day` begins."""
+        """Return the instant (UTC) of the London midnight at which `day` begins."""
         return _midnight(day)
 
 

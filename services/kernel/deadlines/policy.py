@@ -1,4 +1,4 @@
-"""Deadlines as events: pure rules from an intent or the passing of time to what is published.
+"""Deadlines as events: pure rules that turn an intent or the passing of time into events.
 
 `scheduled → due soon → due → overdue → met | paused | extended | waived`. A deadline alerts and explains;
 it never blocks work.
@@ -21,7 +21,7 @@ SETTLED: frozenset[str] = frozenset({"absent", "met", "waived"})
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """One deadline and how far it has come. `version` counts its events."""
+    """One deadline and its state. `version` counts its events."""
 
     deadline_id: UUID
     version: int = 0
@@ -36,7 +36,7 @@ class Deadline:
 
     @property
     def next_at(self) -> datetime | None:
-        """Return when time will next change this deadline; None when it will not."""
+        """Return the moment at which time next changes this deadline; None if it never will."""
         if self.dates is None:
             return None
         if self.state == "scheduled":
@@ -60,12 +60,12 @@ class Schedule:
     dates: Dates
     case_id: UUID | None = None
     number: int = 1
-    """Which occurrence: the second review is another deadline than the first."""
+    """The occurrence: the second review has a different deadline from the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meet:
-    """Intent: what was due has happened."""
+    """Intent: the required thing has happened."""
 
     about: UUID
     kind: str
@@ -98,7 +98,7 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Intent: the clock stands still until the deadline is scheduled again."""
+    """Intent: stop the clock until the deadline is scheduled again."""
 
     about: UUID
     kind: str
@@ -128,21 +128,21 @@ STATE_AFTER: Mapping[type[DeadlineEvent], State] = {
     e.DeadlinePaused: "paused",
     e.DeadlineWaived: "waived",
 }
-"""Where each event leaves a deadline."""
+"""The state in which each event leaves a deadline."""
 
 
 def deadline_id(about: UUID, kind: str, number: int = 1) -> UUID:
-    """Return the id of a deadline: the same wherever and whenever it is asked for."""
+    """Return the id of a deadline: always the same for the same arguments."""
     return derived(about, f"deadline/{kind}/{number}")
 
 
 def id_of(intent: Intent) -> UUID:
-    """Return the deadline that an intent speaks of."""
+    """Return the id of the deadline that an intent concerns."""
     return deadline_id(intent.about, intent.kind, intent.number)
 
 
 def decide(deadline: Deadline, intent: Intent, *, now: datetime) -> list[DeadlineEvent]:
-    """Return what an intent makes of a deadline; nothing when it changes nothing."""
+    """Return the events of an intent on a deadline; none when it changes nothing."""
     if isinstance(intent, Schedule):
         return _schedule(deadline, intent)
     if deadline.state in SETTLED:
@@ -175,10 +175,10 @@ def decide(deadline: Deadline, intent: Intent, *, now: datetime) -> list[Deadlin
 
 
 def raise_due(deadline: Deadline, *, now: datetime) -> list[DeadlineEvent]:
-    """Return the states that time has brought.
+    """Return the events for the states that time has brought.
 
-    "Due soon" is left out when the day itself has come: a late warning helps nobody. "Due" and "overdue"
-    are always raised, each once.
+    "Due soon" is left out once the day itself has come: a late warning is useless. "Due" and "overdue" are
+    always raised, each once.
     """
     if deadline.dates is None or deadline.state not in RUNNING:
         return []
@@ -211,7 +211,7 @@ def evolve(deadline: Deadline, event: DeadlineEvent) -> Deadline:
     dates = deadline.dates
     if type(event) is e.DeadlineExtended:
         dates = Dates(event.due_soon_at, event.due_from, event.due_at)
-    # Built once, by position, the state looked up: `replace` and a `match` took five times as long.
+    # Built once, by position, with a table of states: `replace` and a `match` took five times as long.
     return Deadline(
         deadline.deadline_id,
         deadline.version + 1,
@@ -246,7 +246,7 @@ def _schedule(deadline: Deadline, intent: Schedule) -> list[DeadlineEvent]:
 
 
 class _OfDeadline(TypedDict):
-    """What every event of a deadline publishes, whichever it is."""
+    """The fields that every event of a deadline publishes."""
 
     deadline_id: UUID
     about: UUID
@@ -257,10 +257,10 @@ class _OfDeadline(TypedDict):
 
 
 def _common(deadline: Deadline, *, due_at: datetime | None = None) -> _OfDeadline:
-    """Return the fields, with another `due_at` than the deadline's where one is given."""
+    """Return the fields, with the given `due_at`, if any, in place of the deadline's."""
     about, child_id, dates = deadline.about, deadline.child_id, deadline.dates
     if about is None or child_id is None or dates is None:
-        message = f"deadline {deadline.deadline_id} is absent: only its scheduling can be published"
+        message = f"deadline {deadline.deadline_id} does not exist yet: only its scheduling can be published"
         raise ValueError(message)
     return {
         "deadline_id": deadline.deadline_id,

@@ -1,4 +1,4 @@
-"""How long something may take, as data, and the pure arithmetic that turns a trigger into moments."""
+"""Time limits as data, and the pure arithmetic that turns a trigger into moments."""
 
 from calendar import monthrange
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ _ONE_DAY = timedelta(days=1)
 
 
 class DeadlineRule(BaseModel):
-    """One time limit, with where it comes from.
+    """One time limit, with its source.
 
-    - `same_day` counts the day of the trigger as day 1, `next_day` the day after it. A trigger on a day off,
-      counted in working days, has the next working day as day 1 either way.
-    - `roll` moves a last day that is not a working day; it never moves it before the trigger.
-    - Hours run from the moment itself, day and night: they take `count_from: same_day` and no roll.
+    - `same_day` counts the day of the trigger as day 1, `next_day` the day after it. In working days, a
+    trigger on a day off has the next working day as day 1 either way. - `roll` moves a last day that is not a
+    working day; it never moves it before the trigger. - Hours run from the trigger itself, day and night:
+    they take `count_from: same_day` and no roll.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     words: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    """What must happen by then, for example `Decide on the referral`."""
+    """What must happen by the deadline, for example `Decide on the referral`."""
     starts: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    """What starts the clock, in words. It explains the rule; it switches nothing."""
+    """What starts the clock, in words. For explanation only; it has no effect."""
     limit: int = Field(ge=1, le=1000)
     unit: Unit
     count_from: CountFrom
@@ -39,7 +39,7 @@ class DeadlineRule(BaseModel):
     due_soon_before: int = Field(ge=0, le=250)
     """Working days before the last day (hours, when the unit is hours) at which it is due soon."""
     number: int | None = None
-    """Row of the project's list of deadlines; none for a council's own."""
+    """The row of the project's list of deadlines; none for a council's own."""
     source: Annotated[str, StringConstraints(min_length=1)]
     confidence: Literal["H", "M", "L"]
     """H: the primary text was read; M: a secondary source; L: no source at hand, check before use."""
@@ -53,7 +53,7 @@ class DeadlineRule(BaseModel):
 
     @property
     def code(self) -> str:
-        """Return the rule as a code that may travel, for example `1:working_days:next_day`."""
+        """Return the rule as a code for use in events, for example `1:working_days:next_day`."""
         code = f"{self.limit}:{self.unit}:{self.count_from}"
         return code if self.roll == "none" else f"{code}:{self.roll}"
 
@@ -63,18 +63,18 @@ class DeadlineDates:
     """The moments of one deadline, aware, UTC: trigger <= `due_soon_at` <= `due_from` <= `due_at`."""
 
     due_soon_at: datetime
-    """When people hear that it comes near."""
+    """When people are told that it is approaching."""
     due_from: datetime
     """When the last day begins (London); for hours, when the last hour begins."""
     due_at: datetime
-    """The first moment that is late: the end of the last day, which is the next day's London midnight."""
+    """The first moment that is late: London midnight at the end of the last day."""
 
 
 def schedule(rule: DeadlineRule, trigger_at: datetime, calendar: WorkingCalendar) -> DeadlineDates:
     """Return when a deadline that starts at `trigger_at` is due soon, due and late.
 
-    A later trigger never gives an earlier moment. No moment lies before the trigger: one that would is moved
-    to the trigger. ValueError when `trigger_at` has no offset.
+    A later trigger never gives an earlier moment. A moment that would lie before the trigger is moved to the
+    trigger. Raises ValueError when `trigger_at` has no offset.
     """
     start = calendar.london_date(trigger_at)
     trigger = trigger_at.astimezone(UTC)
@@ -89,10 +89,11 @@ def schedule(rule: DeadlineRule, trigger_at: datetime, calendar: WorkingCalendar
 def schedule_to(
     rule: DeadlineRule, last_day: date, not_before: datetime, calendar: WorkingCalendar
 ) -> DeadlineDates:
-    """Return the moments of a deadline whose last day somebody has chosen, for example to give more time.
+    """Return the moments of a deadline with a chosen last day, for example to give more time.
 
     `due_soon_before` of a rule in hours is ignored: such a deadline is due soon when its last day begins. No
-    moment lies before `not_before`, which is aware and on the last day or earlier; ValueError otherwise.
+    moment lies before `not_before`, which is aware and on the last day or earlier. Raises ValueError
+    otherwise.
     """
     floor = not_before.astimezone(UTC)
     if calendar.london_date(not_before) > last_day:
@@ -123,7 +124,7 @@ def _last_day(rule: DeadlineRule, start: date, calendar: WorkingCalendar) -> dat
 
 
 def _months_after(day: date, months: int) -> date:
-    """Return the corresponding date `months` later; the month's last day where it has no such date."""
+    """Return the corresponding date `months` later, or the month's last day if it has no such date."""
     years, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + years, month + 1
     return date(year, month, min(day.day, monthrange(year, month)[1]))

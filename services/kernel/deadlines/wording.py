@@ -1,4 +1,4 @@
-"""Days and moments as people read them: London time, English words."""
+"""Days and moments in words for people: London time, in English."""
 
 from datetime import date, datetime, timedelta
 
@@ -14,12 +14,12 @@ def day_words(day: date) -> str:
 
 
 def last_day(due_at: datetime) -> date:
-    """Return the last London day that is still in time; `due_at` is the first moment that is late."""
+    """Return the last London day that is in time; `due_at` is the first moment that is late."""
     return (due_at - _MOMENT).astimezone(LONDON).date()
 
 
 def due_words(due_at: datetime) -> str:
-    """Return by when, for example `end of 3 March 2027`, or with the time when it is not midnight."""
+    """Return a due moment, for example `end of 3 March 2027`, or with the time when it is not midnight."""
     local = due_at.astimezone(LONDON)
     if local.hour or local.minute:
         return f"{day_words(local.date())}, {local:%H:%M}"
@@ -37,5 +37,5 @@ def moment_words(moment: datetime, *, now: datetime) -> str:
 
 
 def sentence(words: str) -> str:
-    """Return words with a capital at the beginning, and everything else as it is."""
+    """Return words with a capital first letter and the rest unchanged."""
     return words[:1].upper() + words[1:]

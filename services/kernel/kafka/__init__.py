@@ -1,1 +1,1 @@
-"""The bus: clients that publish, consume and ask, and reading what the library cannot read."""
+"""The bus: clients that publish, consume and query, and the handling of unreadable records."""

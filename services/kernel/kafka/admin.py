@@ -1,4 +1,4 @@
-"""What people and programs ask the bus: topics to create, offsets, lag."""
+"""Administration of the bus: creating topics, reading offsets and lag."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from services.kernel.kafka.clients import Clients
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A declared topic as the broker has it; `partitions` is 0 when it is not there."""
+    """A declared topic as the broker has it; `partitions` is 0 when the topic does not exist."""
 
     topic: Topic
     partitions: int
     events: int
-    """Events that the broker holds now."""
+    """Events that the broker currently holds."""
 
 
 class Bus(Clients):
-    """A connection for questions. Reads offsets; consumes nothing and joins no group."""
+    """A connection for queries. Reads offsets; consumes nothing and joins no group."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, metadata_max_age_ms=5000)
 
     async def cluster_id(self) -> str:
-        """Return which cluster this is."""
+        """Return the cluster's id."""
         return str((await self._admin.describe_cluster())["cluster_id"] or "")
 
     async def apply(self, topics: Sequence[Topic] = TOPICS) -> list[str]:
-        """Create the topics that are missing; return their names. Existing ones stay as they are."""
+        """Create missing topics; return their names. Existing topics are not changed."""
         there = set(await self._admin.list_topics())
         missing = [topic for topic in topics if topic.name not in there]
         if missing:
@@ -66,15 +66,15 @@ class Bus(Clients):
     async def lag(self, group: str, topics: Sequence[Topic]) -> dict[str, int]:
         """Return, by topic, how many events a group has not yet committed.
 
-        Partitions of which nothing was ever committed count from the earliest event.
+        Partitions without a committed offset count from the earliest event.
         """
         partitions = [place for topic in topics for place in await self._partitions(topic.name)]
         if not partitions:
             return {topic.name: 0 for topic in topics}
-        # Named partitions: the fallback broker garbles the answer about all of them.
+        # Named partitions: the fallback broker garbles its answer when asked about all of them.
         committed = await self._admin.list_consumer_group_offsets(group, partitions=partitions)
         ends = await self._consumer.end_offsets(partitions)
-        # An empty partition has no lag, wherever it begins: most of a small system's are.
+        # An empty partition has no lag, wherever it begins. Most are empty in a small system.
         fresh = [
             place
             for place in partitions

@@ -1,4 +1,4 @@
-"""What the broker holds of one topic, asked again and again over connections that stay open."""
+"""What the broker holds of one topic, queried repeatedly over connections that stay open."""
 
 from types import TracebackType
 from typing import Self
@@ -27,9 +27,9 @@ from services.kernel.base.settings import Settings
 
 
 class ConnectionLost(KafkaError):  # type: ignore[misc]  # noqa: N818 - aiokafka is untyped; a finding
-    """The connection to the broker is gone: whoever answers the next one may have lost what this one held.
+    """The connection to the broker is lost: the broker behind the next one may have lost the data.
 
-    Never tried again by the client itself, which would do so on whatever connection it gets.
+    The client itself never retries after it, because it would retry on whatever connection it gets.
     """
 
     retriable = False
@@ -52,14 +52,14 @@ MENDED_BY_A_NEW_CLIENT = (
     UnknownProducerId,
     UnrecognizedBrokerVersion,
 )
-"""What a client must not try again as it is, and another one may: the broker came back without its disk, or
-its connection ended before it had said who it is."""
+"""Errors that this client must not retry but a new one may: the broker came back without its disk, or its
+connection ended before it had identified itself."""
 
 
 def is_away(error: BaseException) -> bool:
-    """Return whether connecting again may succeed without anybody's help: the broker is away or was emptied.
+    """Return whether reconnecting may succeed without help: the broker is unavailable or was emptied.
 
-    Missing rights, a version that is too old or a message that is too large stay what they are.
+    Missing rights, a version that is too old or a message that is too large are permanent.
     """
     if isinstance(error, KafkaError):
         return bool(error.retriable) or isinstance(error, MENDED_BY_A_NEW_CLIENT)
@@ -67,7 +67,7 @@ def is_away(error: BaseException) -> bool:
 
 
 class Clients:
-    """A client that asks and one that reads, in no group, connected for as long as the context lasts."""
+    """An admin client and a consumer in no group, connected for as long as the context lasts."""
 
     def __init__(self, settings: Settings, **reading: object) -> None:
         self._settings = settings
@@ -99,19 +99,19 @@ class Clients:
 
 
 class Broker(Clients):
-    """Connections for one question. Connecting anew for each answer took 30 to 60 ms on a busy machine."""
+    """Connections for one repeated query. A new connection per query took 30 to 60 ms on a busy machine."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
         super().__init__(settings)
         self._topic = topic
 
     async def holds(self) -> tuple[str, dict[int, int]]:
-        """Return the cluster's id and the end offset of each partition of the topic, as they are now.
+        """Return the cluster's id and the end offset of each partition of the topic, at present.
 
         Raises KafkaError when the broker does not answer.
         """
         cluster = await self._admin.describe_cluster()
-        await self._consumer._client.force_metadata_update()  # or it would tell of partitions long gone
+        await self._consumer._client.force_metadata_update()  # or it would report deleted partitions
         partitions = self._consumer.partitions_for_topic(self._topic) or set()
         places = [TopicPartition(self._topic, number) for number in partitions]
         ends = await self._consumer.end_offsets(places)

@@ -1,4 +1,4 @@
-"""The batch consumer: takes whole polls, hands them over, and only then commits their offsets."""
+"""The batch consumer: fetches whole polls, delivers them, and only then commits their offsets."""
 
 import asyncio
 import time
@@ -20,19 +20,19 @@ from services.kernel.messages.record import Record
 log = structlog.get_logger()
 
 POLL_MS = 500
-"""How long an empty poll waits for a first record; a record that is there is handed over at once."""
+"""How long an empty poll waits for a first record; available records are delivered at once."""
 
 PROBE_SECONDS = 5.0
-"""How often the broker is asked where our partitions end; also the time it has for an answer."""
+"""How often the broker is asked for our end offsets; also its time limit for an answer."""
 
 MAX_PAUSE_SECONDS = 5.0
-"""Longest pause between two attempts to reach the broker."""
+"""The longest pause between two attempts to reach the broker."""
 
 LARGEST_FETCH_BYTES = 4 * 1024 * 1024
-"""Fetched from one partition at a time; a single value of 2 MB passes."""
+"""The most fetched from one partition at a time; a single value of 2 MB fits."""
 
 METADATA_SECONDS = 10.0
-"""A topic that was created again, or grew a partition, is noticed after this time."""
+"""A re-created topic or an added partition is noticed after this time."""
 
 
 class IntakeFailed(PartFailed):
@@ -45,22 +45,22 @@ P = TypeVar("P")
 class BatchConsumer(Service, Generic[P]):
     """Reads `topics` as a member of the consumer group `group`, inside whatever worker starts it.
 
-    `prepare` gets up to `max_batch` records, those of one partition in order, as soon as there is one, while
-    the batch before is still being delivered; it decodes and changes nothing. `deliver` gets what it made,
-    one batch after the other, and returns only when all of it is committed or parked; the offsets are
-    committed after that, while the next batch is delivered. When either raises, nothing of its batch is
-    acknowledged and the worker crashes.
+    `prepare` gets up to `max_batch` records as soon as one is available, in order within each partition,
+    while the previous batch is still being delivered; it decodes them and changes nothing. `deliver` gets its
+    results, one batch after the other, and returns only when the whole batch is committed or parked; its
+    offsets are committed after that, while the next batch is delivered. When either raises, nothing of its
+    batch is acknowledged and the worker crashes.
 
-    A record of which something cannot be read is handed over with a value of the type Unreadable.
+    An unreadable record is delivered with a value of the type Unreadable.
 
-    Every record is handed over at least once: a crash, a stop or a rebalance in between hands it over again,
-    possibly while another worker is still at it, so `deliver` must recognise what it has seen.
+    Every record is delivered at least once: after a crash, a stop or a rebalance it is delivered again,
+    possibly while another worker is still processing it, so `deliver` must recognise duplicates.
 
-    A broker that is away is waited for and reported once. `grace_seconds` bounds how long a stop or a
-    rebalance waits for the running batch; after a stop's grace the batch is cancelled. `fetch_wait_ms` is how
-    long the broker may hold an empty fetch: the fallback broker answers no sooner. Offsets are committed at
-    most every `commit_pause_seconds`: a crash in between delivers more again. `connection` holds
-    further arguments for aiokafka, such as TLS and SASL; `consumer` makes its client.
+    The consumer waits for an unavailable broker and reports it once. `grace_seconds` limits how long a stop
+    or a rebalance waits for the running batch; after that, a stop cancels the batch. `fetch_wait_ms` is how
+    long the broker may hold an empty fetch: the fallback broker always holds it that long. Offsets are
+    committed at most every `commit_pause_seconds`, so a longer pause means more redelivery after a crash.
+    `connection` holds further arguments for aiokafka, such as TLS and SASL; `consumer` makes its client.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class BatchConsumer(Service, Generic[P]):
         super().__init__()
         read_on()
         self.broker_reachable: bool | None = None
-        """Whether the broker answered last time; None before the first attempt ended."""
+        """Whether the broker answered last time; None until the first attempt has ended."""
         self.last_progress = time.monotonic()
-        """`time.monotonic()` of the last proof of health: a batch delivered, or nothing there to read."""
+        """`time.monotonic()` of the last proof of health: a batch delivered, or nothing to read."""
         self._topics = list(topics)
         self._group = group
         self._prepare = prepare
@@ -100,9 +100,9 @@ class BatchConsumer(Service, Generic[P]):
             "auto_offset_reset": "earliest",
             "session_timeout_ms": int(session_timeout_seconds * 1000),
             "heartbeat_interval_ms": int(session_timeout_seconds * 1000 / 3),
-            # The members of a group wait this long for one that is finishing its batch.
+            # The members of a group wait this long for one of them to finish its batch.
             "rebalance_timeout_ms": int((session_timeout_seconds + grace_seconds) * 1000),
-            # Joining may take that long; a missing topic or a dead broker is reported after this time.
+            # Joining may take this long; a missing topic or a dead broker is reported after this time.
             "request_timeout_ms": int((session_timeout_seconds + grace_seconds) * 1000) + 2000,
             "max_partition_fetch_bytes": LARGEST_FETCH_BYTES,
             "fetch_max_wait_ms": fetch_wait_ms,
@@ -114,12 +114,12 @@ class BatchConsumer(Service, Generic[P]):
         self._idle.set()
         self._running: asyncio.Task[None] | None = None
         self._round = 0
-        """Changes whenever our partitions do: what was read before is not delivered after."""
+        """Changes whenever our partitions do: records read before a change are not delivered after it."""
         self._parted = 0
-        """Changes when our partitions have moved, or their broker has lost them: the offsets of a batch that
-        began before may be another broker's, and are not committed any more."""
+        """Changes when our partitions move or the broker has lost them. The offsets of a batch that began
+        earlier may then belong to another broker, and are no longer committed."""
         self._begun_at = 0
-        """What `_parted` was when the running batch began."""
+        """The value of `_parted` when the running batch began."""
         self._delivered: dict[TopicPartition, int] = {}
         self._to_commit: dict[TopicPartition, int] = {}
         self._commit_due = asyncio.Event()
@@ -128,7 +128,7 @@ class BatchConsumer(Service, Generic[P]):
 
     @property
     def lag(self) -> Mapping[str, int]:
-        """Return, by topic, how many records of our partitions are not yet delivered, as far as is known."""
+        """Return, by topic, how many records of our partitions are known to be undelivered."""
         lag = dict.fromkeys(self._topics, 0)
         if self._consumer is not None:
             for partition in self._consumer.assignment():
@@ -143,21 +143,21 @@ class BatchConsumer(Service, Generic[P]):
                 await self._idle.wait()
                 await self._commit()
         except TimeoutError:
-            log.warning("stopping in the middle of a batch; it will be delivered again", group=self._group)
+            log.warning("stopping in the middle of a batch; it will be redelivered", group=self._group)
 
     async def on_shutdown(self) -> None:
-        """Leave the group, so that others take over at once."""
+        """Leave the group, so that other members take over at once."""
         await self._close()
 
     async def rewind(self) -> None:
-        """Read our partitions from their first event again: the broker has lost what it had.
+        """Read our partitions again from their first event: the broker has lost its data.
 
-        Positions from before would skip what is published again; the inbox drops what we have seen.
+        The old positions would skip republished events; the inbox drops those we have seen.
         """
         self._parted += 1
         if self._consumer is not None and (ours := self._consumer.assignment()):
-            # What was read before is not handed over any more; what is read from here on is, even when a
-            # rebalance ends the seek: nobody would read it again. aiokafka moves before it first waits.
+            # Records read earlier are no longer delivered. Records read from here on are, even if a rebalance
+            # ends the seek, because they would not be read again. aiokafka seeks before its first await.
             self._round += 1
             self._to_commit = {}
             self._delivered = {}
@@ -215,12 +215,12 @@ class BatchConsumer(Service, Generic[P]):
             await self.sleep(1.0)
             return
         if self._running is not None and self._running.done():
-            await self._before()  # a batch that failed ends the worker even when nothing more comes
+            await self._before()  # a failed batch ends the worker even when no further record comes
         if polled and not self.should_stop:
             await self._hand_over(polled)
 
     async def _hand_over(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
-        # No await between the poll and this line: partitions that move from here on are noticed below.
+        # No await between the poll and this line: moves of partitions from here on are noticed below.
         this_round = self._round
         self._reached()
         self._delivered = {place: batch[0].offset for place, batch in polled.items()} | self._delivered
@@ -233,13 +233,13 @@ class BatchConsumer(Service, Generic[P]):
             self._running = asyncio.create_task(self._finish(ready, polled))
 
     async def _before(self) -> None:
-        """Wait for the batch before; raise what it has raised."""
+        """Wait for the previous batch; raise its exception, if any."""
         if self._running is not None:
             await self._running
             self._running = None
 
     async def _end(self) -> None:
-        """Cut the running batch short; it has had its grace."""
+        """Cancel the running batch; its grace is over."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])
@@ -259,13 +259,13 @@ class BatchConsumer(Service, Generic[P]):
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Let an exception end the worker, named by its type alone."""
+        """Let an exception end the worker; log only its type."""
         try:
             yield
         except PartFailed:
-            raise  # told in the log where it arose
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the worker
-            # What a library says can quote the value it failed on: the log gets the type and the place.
+            raise  # already logged where it was raised
+        except Exception as error:  # noqa: BLE001 - any error ends the worker
+            # A library's message can quote the value it failed on, so the log gets only the type and place.
             log.error(
                 "batch neither committed nor parked: stopping",
                 group=self._group,
@@ -275,7 +275,7 @@ class BatchConsumer(Service, Generic[P]):
             raise IntakeFailed(type(error).__qualname__) from None
 
     async def _commit(self) -> None:
-        """Commit the offsets of everything delivered. A rebalance in between makes them void: harmless."""
+        """Commit the offsets of everything delivered. A rebalance in between harmlessly voids them."""
         async with self._commit_lock:
             self._commit_due.clear()
             if self._consumer is None or not self._to_commit:
@@ -289,10 +289,10 @@ class BatchConsumer(Service, Generic[P]):
                 if offsets:
                     await self._consumer.commit(offsets)
             except (CommitFailedError, IllegalStateError):
-                log.info("offsets not committed: partitions have moved meanwhile", group=self._group)
+                log.info("offsets not committed: partitions have moved", group=self._group)
 
     async def _probe(self, consumer: AIOKafkaConsumer) -> None:
-        """Ask where our partitions end: tells an empty topic from a broker or a consumer gone silent."""
+        """Ask for our end offsets: tells an empty topic from a silent broker or consumer."""
         partitions = consumer.assignment()
         try:
             async with asyncio.timeout(PROBE_SECONDS):
@@ -315,11 +315,11 @@ class BatchConsumer(Service, Generic[P]):
         self.broker_reachable = True
 
     def _missed(self, error: KafkaError | TimeoutError) -> None:
-        """Report that the broker is away, once; raise what waiting cannot mend, such as missing rights."""
+        """Report once that the broker is unavailable; raise permanent errors, such as missing rights."""
         if not (isinstance(error, TimeoutError | KafkaTimeoutError) or error.retriable):
             raise error
         if self.broker_reachable is not False:
-            log.warning("broker or topic away, waiting", group=self._group, error=type(error).__name__)
+            log.warning("broker or topic unavailable, waiting", group=self._group, error=type(error).__name__)
         self.broker_reachable = False
 
     async def hand_back(self, revoked: Iterable[TopicPartition]) -> None:
@@ -354,7 +354,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
         await self._consumer.hand_back(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing to prepare: aiokafka goes on at the committed offsets."""
+        """Nothing to prepare: aiokafka continues from the committed offsets."""
 
 
 def _record(read: ConsumerRecord) -> Record:

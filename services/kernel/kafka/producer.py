@@ -1,4 +1,4 @@
-"""Publishes batches of events: whole record batches per partition, not one call of the client per event."""
+"""Publishes batches of events: whole record batches per partition, not one client call per event."""
 
 import asyncio
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ from services.kernel.kafka.clients import ConnectionLost
 from services.kernel.messages.envelope import Message
 
 BATCH_BYTES = 512 * 1024
-"""The largest record batch: half of what the broker lets through, and a quarter of a backlog's read."""
+"""The largest record batch: half of what the broker accepts, and a quarter of a read of a backlog."""
 
 KEYS_REMEMBERED = 4096
-"""Events of one child come together; their partition is worked out once."""
+"""Events of one child come in a row; their partition is computed once."""
 
 MASK = 0xFFFFFFFF
 MULTIPLIER = 0x5BD1E995
@@ -33,7 +33,7 @@ SEED = 0x9747B28C
 
 @lru_cache(KEYS_REMEMBERED)
 def murmur2(key: bytes) -> int:
-    """Return the hash by which Kafka's own clients choose a partition, in any language."""
+    """Return the hash by which Kafka's own clients, in any language, choose a partition."""
     words = len(key) // 4
     found = SEED ^ len(key)
     for word in unpack_from(f"<{words}I", key):
@@ -46,7 +46,7 @@ def murmur2(key: bytes) -> int:
 
 
 def partition_of(key: bytes, count: int) -> int:
-    """Return the partition of a key among so many: the same as any Kafka client's default partitioner."""
+    """Return a key's partition out of `count`, as any Kafka client's default partitioner does."""
     return (murmur2(key) & 0x7FFFFFFF) % count
 
 
@@ -63,9 +63,9 @@ class Receipt:
 class Publisher:
     """Publishes to one topic, in order per key. One caller at a time.
 
-    It publishes over the connections that it has opened at first, and over no others: a broker loses its data
-    only by ending, and then its connections end, too. So what the caller has found out about the broker since
-    then holds for whoever takes the events.
+    It publishes only over the connections that it opened first. A broker loses its data only by ending, and
+    then its connections end too. So the caller's findings about the broker since then hold for the broker
+    that takes the events.
     """
 
     def __init__(self, settings: Settings, topic: str) -> None:
@@ -91,15 +91,15 @@ class Publisher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Send what is under way and disconnect."""
+        """Send what is in flight and disconnect."""
         await self._producer.stop()
 
     async def publish(self, messages: Iterable[Message]) -> list[Receipt]:
-        """Return what the broker acknowledged once it has acknowledged everything.
+        """Return the receipts once the broker has acknowledged everything.
 
-        Raises ConnectionLost when a connection has ended, another KafkaError when the broker refuses: any
-        part may be on the bus then, but of one key only a beginning, because a partition's next record batch
-        is sent after its last one was acknowledged. Publishing all of it again keeps the order.
+        Raises ConnectionLost when a connection has ended, another KafkaError when the broker refuses. Any
+        part may then be on the bus, but for each key only the first events, because a partition's next record
+        batch is sent after the last one was acknowledged. Publishing all events again keeps the order.
         """
         receipts: list[Receipt] = []
         queues = await self._queues(messages)
@@ -117,7 +117,7 @@ class Publisher:
         return receipts
 
     async def _stay_connected(self) -> None:
-        """Connect to every broker of the cluster; let nothing be published over any later connection."""
+        """Connect to every broker of the cluster; forbid publishing over any later connection."""
         client = self._producer.client
         nodes = [broker.nodeId for broker in client.cluster.brokers()]
         if not any([await client.ready(node) for node in nodes]):
@@ -130,7 +130,7 @@ class Publisher:
                 return await send(node, request, **group)
             place = (node, ConnectionGroup.DEFAULT)
             connection = client._conns.get(place)
-            # Where it stands, `send` writes to it before anything else can happen.
+            # If it is connected, `send` writes to it before anything else can happen.
             if place not in first or connection is not first[place] or not connection.connected():
                 raise ConnectionLost
             try:

@@ -1,4 +1,4 @@
-"""Unpacks compressed record batches within a bound of memory, whatever their senders say of their size."""
+"""Unpacks compressed record batches within a memory limit, whatever size their headers claim."""
 
 import struct
 import zlib
@@ -8,24 +8,24 @@ from typing import Any, Final
 import cramjam
 
 UNPACKED_BYTES: Final = 8 * 1024 * 1024
-"""The largest a batch may become: eight times what a partner's topic takes in one piece. A batch of 35 KB
-can hold a gigabyte of zeros."""
+"""The largest unpacked size of a batch: eight times the largest batch that a partner's topic accepts. A batch
+of 35 KB can hold a gigabyte of zeros."""
 
 HEADER = 61
-"""Bytes of a batch of format 2 before its records."""
+"""Bytes before the records in a batch of format 2."""
 ATTRIBUTES_AT = 21
 ATTRIBUTES = struct.Struct(">h")
 CODECS = 0x07
-"""The bits of the attributes that name the compression."""
+"""The bits of the attributes that give the compression."""
 
 XERIAL = b"\x82SNAPPY\x00"
-"""How the framing begins in which Java programs put their blocks of Snappy."""
+"""The first bytes of the framing in which Java programs put Snappy blocks."""
 XERIAL_HEADER = 16
 BLOCK = struct.Struct(">i")
 
 
-class TooLarge(Exception):  # noqa: N818 - a state of the batch, told by the name
-    """A batch holds more than is unpacked."""
+class TooLarge(Exception):  # noqa: N818 - the name describes the batch's state
+    """A batch holds more than the limit for unpacking."""
 
 
 def is_packed(raw: bytes) -> bool:
@@ -34,15 +34,15 @@ def is_packed(raw: bytes) -> bool:
 
 
 def unpacked(raw: bytes) -> bytes:
-    """Return a compressed batch as it would be without compression, but for its checksum.
+    """Return a compressed batch as it would be without compression, except for its checksum.
 
-    Raises TooLarge beyond UNPACKED_BYTES, without using more memory than that, and whatever a codec raises
-    when it cannot be undone; ValueError for a codec that Kafka does not have.
+    Raises TooLarge beyond UNPACKED_BYTES, without using more memory than that; the codec's own error if
+    decompression fails; and ValueError for a codec that Kafka does not have.
     """
     (attributes,) = ATTRIBUTES.unpack_from(raw, ATTRIBUTES_AT)
     undo = UNDO.get(attributes & CODECS)
     if undo is None:
-        message = "no codec of Kafka's"
+        message = "not a Kafka codec"
         raise ValueError(message)
     body = undo(raw[HEADER:])
     header = bytearray(raw[:HEADER])
@@ -52,7 +52,7 @@ def unpacked(raw: bytes) -> bytes:
 
 def _gzip(packed: bytes) -> bytes:
     found = b""
-    while packed:  # a stream may consist of several
+    while packed:  # a stream may consist of several frames
         stream = zlib.decompressobj(wbits=31)
         found += stream.decompress(packed, UNPACKED_BYTES + 1 - len(found))
         if len(found) > UNPACKED_BYTES or stream.unconsumed_tail:
@@ -85,7 +85,7 @@ def _xerial_blocks(packed: bytes) -> list[bytes]:
 
 def _within(codec: Any) -> Callable[[bytes], bytes]:
     def undo(packed: bytes) -> bytes:
-        # Pages of the buffer that nothing is written to take no memory.
+        # Unwritten pages of the buffer take no memory.
         buffer = bytearray(UNPACKED_BYTES)
         try:
             length = codec.decompress_into(packed, buffer)
@@ -104,4 +104,4 @@ UNDO: Mapping[int, Callable[[bytes], bytes]] = {
     3: _within(cramjam.lz4),
     4: _within(cramjam.zstd),
 }
-"""How each compression is undone, by its number in a batch's attributes."""
+"""The decompressor of each codec, by its number in a batch's attributes."""

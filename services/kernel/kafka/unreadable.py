@@ -1,8 +1,8 @@
-"""What aiokafka cannot read is read here, or handed over as a record that says why not; reading goes on.
+"""Reads records that aiokafka cannot read, or delivers them as records that say why; reading goes on.
 
-By itself aiokafka raises in the middle of a poll when a header's name is not UTF-8, when a batch fails its
-checksum, or when its compression is broken, and it unpacks a batch whatever its size. What it had taken from
-other partitions for the same poll is then lost to its caller, and every later poll, in this process and the
+On its own, aiokafka raises in the middle of a poll when a header's name is not UTF-8, when a batch fails its
+checksum, or when its compression is broken, and it unpacks batches of any size. The caller then loses the
+records already taken from other partitions for the same poll, and every later poll, in this process and the
 next, fails at the same record.
 """
 
@@ -20,10 +20,10 @@ from services.kernel.kafka.unpacking import HEADER, UNPACKED_BYTES, TooLarge, is
 from services.kernel.messages.record import Unreadable
 
 LOOKS = 3
-"""So often a batch that fails its checksum is fetched: it may have been damaged on its way only."""
+"""How often a batch that fails its checksum is fetched: it may have been damaged only in transit."""
 
-# A record batch of format 2, the only one that Kafka 4 keeps: where its length, its format and the number of
-# its records stand. Offset and length come before what the length counts.
+# A record batch of format 2, the only one that Kafka 4 keeps: the places of its length, its format and the
+# number of its records. Offset and length come before the bytes that the length counts.
 LENGTH_AT, LENGTH = 8, struct.Struct(">i")
 OFFSET = struct.Struct(">q")
 BEFORE_LENGTH = 12
@@ -31,11 +31,9 @@ FORMAT_AT, FORMAT = 16, 2
 COUNT_AT = 57
 
 DAMAGED = "the broker's copy is damaged, from offset {first} on: it fails its checksum"
-PACKED = "the compression of the batch from offset {first} on cannot be undone"
-LARGE = (
-    f"the batch from offset {{first}} on holds more than {UNPACKED_BYTES // 2**20} MiB when it is unpacked"
-)
-BROKEN = "the record cannot be taken apart: its lengths contradict each other"
+PACKED = "the batch from offset {first} on cannot be decompressed"
+LARGE = f"the batch from offset {{first}} on holds more than {UNPACKED_BYTES // 2**20} MiB when unpacked"
+BROKEN = "the record cannot be parsed: its lengths contradict each other"
 
 Header = tuple[str, bytes | None]
 
@@ -51,13 +49,13 @@ class RecordOfBatch(NamedTuple):
 
 
 def read_on() -> None:
-    """Have every consumer that this process makes from now on read on behind what cannot be read."""
+    """Make every consumer created from now on in this process read on past unreadable records."""
     fetcher.MemoryRecords = Fetched
     fetcher.PartitionRecords = ReadOn
 
 
 class Fetched:
-    """What a fetch brought of one partition, batch by batch."""
+    """One partition's part of a fetch, batch by batch."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -66,16 +64,16 @@ class Fetched:
 
     @property
     def last(self) -> bytes:
-        """Return the batch that was handed out last, as it came."""
+        """Return the raw bytes of the batch returned last."""
         return self._raw[self._begin : self._end]
 
     @property
     def following(self) -> int | None:
-        """Return the first offset of the next batch; None when the fetch ends here."""
+        """Return the first offset of the next batch; None at the end of the fetch."""
         return OFFSET.unpack_from(self._raw, self._end)[0] if self.has_next() else None
 
     def size_in_bytes(self) -> int:
-        """Return how much was fetched."""
+        """Return the size of the fetch in bytes."""
         return int(self._batches.size_in_bytes())
 
     def has_next(self) -> bool:
@@ -92,7 +90,7 @@ class Fetched:
 
 
 class Packed:
-    """A compressed batch, which is unpacked when its records are asked for, and within a bound."""
+    """A compressed batch, unpacked within a limit when its records are read."""
 
     def __init__(self, batch: Any, raw: bytes) -> None:
         self._batch = batch
@@ -106,18 +104,18 @@ class Packed:
 
 
 class ReadOn(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped
-    """The records of one fetch and partition. What is at fault comes as a record with an Unreadable value."""
+    """The records of one fetch and partition. Faulty ones come as records with an Unreadable value."""
 
     next_fetch_offset: int
     _damaged: ClassVar[dict[TopicPartition, tuple[int, int]]] = {}
-    """Where a batch has failed its checksum, and how often."""
+    """The place of a batch that failed its checksum, and how often it did."""
 
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
         while True:
             try:
                 yield from super()._unpack_records()
             except MemoryError:
-                raise  # the fault is this machine's, and not the record's
+                raise  # the fault is this machine's, not the record's
             except Exception as error:
                 raw = self._records.last
                 if len(raw) < HEADER or raw[FORMAT_AT] != FORMAT:
@@ -136,7 +134,7 @@ class ReadOn(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         topic, partition = self._tp
         for read in records:
             if read.offset < self.next_fetch_offset:
-                continue  # handed over before the batch went wrong, or by an earlier poll
+                continue  # delivered before the batch failed, or by an earlier poll
             self.next_fetch_offset = read.offset + 1
             yield ConsumerRecord(
                 topic,
@@ -160,9 +158,9 @@ class ReadOn(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         return looks < LOOKS
 
     def _behind(self, batch: Any, error: Exception) -> int:
-        """Return the first offset behind a damaged batch. Raises `error` where nothing tells it.
+        """Return the first offset after a damaged batch. Raises `error` if nothing gives it.
 
-        Two numbers of its header say it; where they contradict each other the next batch does.
+        Two numbers of its header give it; if they contradict each other, the next batch does.
         """
         (count,) = LENGTH.unpack_from(self._records.last, COUNT_AT)
         if batch.last_offset_delta == count - 1 >= 0:
@@ -173,12 +171,12 @@ class ReadOn(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
 
 
 def _lost(batch: Any, raw: bytes, behind: int) -> Iterator[RecordOfBatch]:
-    """Yield what stands for a damaged batch, at its last offset: those before may have been read already."""
+    """Yield one record for a damaged batch, at its last offset: earlier ones may have been read."""
     yield RecordOfBatch(behind - 1, 0, Unreadable.of(raw, DAMAGED.format(first=batch.base_offset)))
 
 
 def _records(batch: Any, raw: bytes) -> Iterator[RecordOfBatch]:
-    """Yield every record of a batch whose checksum is right, those that can be read and those that cannot."""
+    """Yield every record, readable or not, of a batch whose checksum is right."""
     try:
         body = unpacked(raw) if is_packed(raw) else raw
     except MemoryError:
@@ -194,7 +192,7 @@ def _records(batch: Any, raw: bytes) -> Iterator[RecordOfBatch]:
             length, begin = varint(body, at)
             one = _taken(body, begin, length)
         except (IndexError, ValueError):
-            # Where the next one begins is not known either.
+            # The start of the next record is unknown, too.
             rest = Unreadable.of(bytes(body[at:]), BROKEN)
             yield RecordOfBatch(batch.next_offset - 1, batch.max_timestamp, rest)
             return
@@ -203,8 +201,8 @@ def _records(batch: Any, raw: bytes) -> Iterator[RecordOfBatch]:
 
 
 def _record(batch: Any, number: int, body: bytes) -> RecordOfBatch:
-    """Return the record number so-and-so of a batch, counted from 0. Its offset is its own to tell."""
-    offset, at = batch.base_offset + number, 1  # behind the attributes, of which there are none
+    """Return the record with a given number, counted from 0. The record itself holds its offset."""
+    offset, at = batch.base_offset + number, 1  # after the attributes, which are unused
     try:
         later, at = varint(body, at)
         shift, at = varint(body, at)
@@ -216,7 +214,8 @@ def _record(batch: Any, number: int, body: bytes) -> RecordOfBatch:
         for _ in range(count):
             name, at = _bytes(body, at)
             content, at = _bytes(body, at)
-            # A name that is not UTF-8 is none of ours: shown as well as it can be, it keeps nothing out.
+            # A name that is not UTF-8 is not one of ours: it is decoded as far as possible and blocks
+            # nothing.
             headers.append((_must(name).decode(errors="backslashreplace"), content))
         if at != len(body):
             raise ValueError
@@ -227,13 +226,13 @@ def _record(batch: Any, number: int, body: bytes) -> RecordOfBatch:
 
 
 def _bytes(body: bytes, at: int) -> tuple[bytes | None, int]:
-    """Return a length with the bytes that it counts, or None for a negative one; and where they end."""
+    """Return the bytes after a length, or None for a negative length; and the position where they end."""
     length, at = varint(body, at)
     return (None, at) if length < 0 else (_taken(body, at, length), at + length)
 
 
 def _taken(body: bytes, at: int, length: int) -> bytes:
-    """Return so many bytes. ValueError when there are fewer."""
+    """Return a number of bytes. Raises ValueError when there are fewer."""
     if not 0 <= length <= len(body) - at:
         raise ValueError
     return bytes(body[at : at + length])

@@ -1,1 +1,1 @@
-"""What is said on the bus, and what is wrong with it: records, envelopes, arrivals, faults, ids. Pure."""
+"""Messages on the bus and their faults: records, envelopes, arrivals, faults, ids. Pure."""

@@ -1,4 +1,4 @@
-"""From a Kafka record to what it is for this service: to be handled, skipped, or at fault."""
+"""Classifies Kafka records for this service: to be handled, skipped, or at fault."""
 
 import hashlib
 from codecs import BOM_UTF8
@@ -23,7 +23,7 @@ BY_NAME: Mapping[str, Topic] = {topic.name: topic for topic in TOPICS}
 
 
 class Arrival(NamedTuple):
-    """One record that concerns this service: an event, or the fault that keeps it from being one."""
+    """One record that concerns this service: an event, or the fault that prevents it from being one."""
 
     record: Record
     message_id: UUID
@@ -32,15 +32,15 @@ class Arrival(NamedTuple):
     event: Event | None = None
     fault: InvalidMessage | None = None
     envelope: Envelope | None = None
-    """What stood on the event; None where there is a fault."""
+    """The event's envelope; None if there is a fault."""
 
 
 @dataclass(frozen=True)
 class Subscriber:
     """Knows which records concern a service.
 
-    `types` are the wire types it handles. Of the records that nobody can identify, exactly one service
-    takes care: the first reader of the topic.
+    `types` are the wire types it handles. Exactly one service takes care of unidentifiable records: the first
+    reader of the topic.
     """
 
     service: str
@@ -50,9 +50,9 @@ class Subscriber:
     def receive(self, record: Record) -> Arrival | None:
         """Return the arrival, or None for a record that does not concern this service.
 
-        A type that another service handles is skipped without decoding. On our own topics an unknown
-        type is a newer producer's business and skipped; from partners it is parked, for nobody else
-        will ever look at it. An unknown version of a type we handle is always parked: we are behind.
+        A type that another service handles is skipped without decoding. On our own topics an unknown type
+        comes from a newer producer and is skipped; from partners it is parked, because no other service will
+        look at it. An unknown version of a type we handle is always parked: this service is out of date.
         """
         wire_type = envelopes.wire_type(record)
         event_class = self.types.get(wire_type) if wire_type is not None else None
@@ -98,8 +98,8 @@ class Subscriber:
         try:
             message_id = envelopes.decode(record).message_id
         except InvalidMessage:
-            # No identity of its own: where it stands and what it says are its identity. The offset alone
-            # would not do: a broker that lost its data hands the same offsets out again.
+            # It has no id of its own, so its place and content identify it. The offset alone would not do: a
+            # broker that lost its data assigns the same offsets again.
             digest = hashlib.sha256(record.value or b"").hexdigest()
             where = f"{record.topic}/{record.partition}/{record.offset}/{digest}"
             message_id = ids.derived(MESSAGES, where)
@@ -119,9 +119,9 @@ def _event(event_class: type[Event], envelope: Envelope) -> Event:
 
 
 def _words(mistake: ErrorDetails) -> str:
-    """Return where a mistake is and of what kind, never the value: it may be personal.
+    """Return the place and kind of a mistake, never the value, which may be personal.
 
-    Pydantic's own words may quote it; those of our models never do, and say more than their kind.
+    Pydantic's own messages may quote the value. Those of our models never do, and say more than the kind.
     """
     where = place(mistake["loc"])
     if mistake["type"] == OURS:
@@ -130,7 +130,7 @@ def _words(mistake: ErrorDetails) -> str:
 
 
 def _fault_of(record: Record) -> InvalidMessage:
-    """Return what is wrong with a record that does not say of what type it is."""
+    """Return the fault of a record that does not give its type."""
     try:
         envelopes.decode(record)
     except InvalidMessage as fault:

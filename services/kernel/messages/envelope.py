@@ -12,7 +12,7 @@ from services.kernel.messages.ids import derived
 from services.kernel.messages.record import Record
 
 MESSAGES = UUID("6f1c2f0e-3f6b-5a58-9c53-6f0f7e1f8f10")
-"""Namespace of message ids: a CloudEvent is identified by `source` and `id` together."""
+"""The namespace of message ids: a CloudEvent is identified by `source` and `id` together."""
 
 JSON = "application/json"
 JSON_SUFFIX = re.compile(r"application/[^/\s]+\+json")
@@ -32,7 +32,7 @@ READ = frozenset(
         "ce_traceparent",
     }
 )
-"""The headers that have a meaning to us."""
+"""The headers that we use."""
 
 Headers = list[tuple[str, bytes]]
 
@@ -62,7 +62,7 @@ class Envelope(NamedTuple):
 
     @property
     def message_id(self) -> UUID:
-        """Return the inbox's key: the same for every delivery of this event, from whatever source."""
+        """Return the inbox's key: the same for every delivery of this event, whatever its source."""
         return message_id(self.source, self.id)
 
 
@@ -73,7 +73,7 @@ def message_id(source: str, event_id: str) -> UUID:
 
 def timestamp(moment: datetime) -> str:
     """Return an RFC 3339 time stamp in UTC with microseconds."""
-    # Not strftime: it writes the year 25 with two digits, which nobody reads.
+    # Not strftime: it writes the year 25 with two digits, which no parser accepts.
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
@@ -111,11 +111,11 @@ def wire_type(record: Record) -> str | None:
 def decode(record: Record) -> Envelope:
     """Return the event that a record carries; the data stays undecoded.
 
-    Headers that are not ours stay undecoded, too: whatever is in them keeps no event out. Of two headers
-    with one name the first counts.
+    Other headers stay undecoded, too: their content never blocks an event. If a header occurs twice, the
+    first counts.
 
-    Raises InvalidMessage, with a reason that quotes no value, when a required attribute is missing or
-    malformed, when the value is empty, or when the content is not JSON.
+    Raises InvalidMessage, whose reason quotes no value, when a required attribute is missing or malformed,
+    when the value is empty, or when the content is not JSON.
     """
     try:
         headers = {
@@ -148,7 +148,7 @@ def decode(record: Record) -> Envelope:
         sequence = int(headers["ce_sequence"]) if "ce_sequence" in headers else None
     except ValueError as error:
         raise InvalidMessage("malformed", "ce_sequence is not a number") from error
-    return Envelope(  # by position: by name it takes half a microsecond more, of four for all of this
+    return Envelope(  # by position: by name it takes half a microsecond more, of four in all
         event_id,
         source,
         event_type,
@@ -165,7 +165,7 @@ def decode(record: Record) -> Envelope:
 
 
 def _check_json(content_type: str) -> None:
-    """Check that a media type is one of JSON, by the rule of our HTTP APIs. Raises InvalidMessage."""
+    """Check that a media type is JSON, by the rule of our HTTP APIs. Raises InvalidMessage."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type.startswith("application/cloudevents"):
         raise InvalidMessage("malformed", "this is CloudEvents' structured mode: publish in binary mode")

@@ -1,4 +1,4 @@
-"""Errors by what happens next: park, retry, or tell the caller."""
+"""Errors, classified by what happens next: park, retry, or tell the caller."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ FIELD_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class InvalidMessage(Exception):  # noqa: N818 - the name says what it is
-    """The message can never be handled: park it now. The words quote no value of the message."""
+    """The message can never be handled: park it now. `words` never quote a value of the message."""
 
     def __init__(self, reason: Reason, words: str) -> None:
         super().__init__(words)
@@ -19,9 +19,9 @@ class InvalidMessage(Exception):  # noqa: N818 - the name says what it is
 
 
 class Refused(Exception):  # noqa: N818 - the name says what it is
-    """A command that the rules do not allow; the sentence tells the caller what to do instead.
+    """A command that the rules do not allow; the message tells the caller what to do instead.
 
-    `missing` says that what the command speaks of does not exist.
+    `missing` says that the object of the command does not exist.
     """
 
     def __init__(self, sentence: str, *, missing: bool = False) -> None:
@@ -31,10 +31,10 @@ class Refused(Exception):  # noqa: N818 - the name says what it is
 
 
 def place(steps: Iterable[str | int]) -> str:
-    """Return where in a message a mistake is, its steps joined by dots.
+    """Return the place of a mistake in a message, its steps joined by dots.
 
-    Whoever sends a field that was not agreed chooses its name, too. One that could itself be a value, a
-    person's name for example, is not shown.
+    A sender also chooses the name of an unknown field. A name that could itself be a value, such as a
+    person's name, is not shown.
     """
     shown = (str(step) for step in steps)
     return ".".join(step if FIELD_NAME.fullmatch(step) else "(no field's name)" for step in shown)

@@ -4,7 +4,7 @@ from typing import NamedTuple, Self
 
 
 class Record(NamedTuple):
-    """What the broker handed over, undecoded."""
+    """A record from the broker, undecoded."""
 
     topic: str
     partition: int
@@ -16,16 +16,17 @@ class Record(NamedTuple):
 
 
 class Unreadable(bytes):
-    """The value of a record of which something cannot be read; `words` say what, and quote nothing.
+    """The value of an unreadable record; `words` say what is unreadable and quote nothing.
 
-    A value, so that it passes through the Kafka client as any other. Stored and loaded it is plain bytes.
+    A value, so that it passes through the Kafka client like any other. Once stored and loaded it is plain
+    bytes.
     """
 
     words: str
 
     @classmethod
     def of(cls, value: bytes | None, words: str) -> Self:
-        """Return a value of which, or beside which, something cannot be read."""
+        """Return the value of a record that is unreadable in its value or elsewhere."""
         unreadable = cls(value or b"")
         unreadable.words = words
         return unreadable

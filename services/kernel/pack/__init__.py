@@ -1,1 +1,1 @@
-"""Policy packs: what differs between councils, read and checked."""
+"""Policy packs: the settings that differ between councils, read and checked."""

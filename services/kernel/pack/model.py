@@ -1,6 +1,6 @@
-"""Policy packs: what differs between councils, as YAML that is checked when it is read.
+"""Policy packs: the settings that differ between councils, as YAML that is checked when read.
 
-A pack may extend another file (`extends: base/england.yaml`, relative to itself): mappings are joined, the
+A pack may extend another file (`extends: base/england.yaml`, relative to itself): mappings are merged, the
 pack's own entries win, lists are replaced whole. Every service reads the sections it needs and ignores the
 others; inside a section an unknown field is an error.
 """
@@ -29,16 +29,16 @@ Words = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """A pack's own wording: the same for every child, never a note about one of them."""
 Place = tuple[str, ...]
 Contradiction = tuple[tuple[str | int, ...], str]
-"""Where in the pack, and what is wrong there."""
+"""A place in the pack, and what is wrong there."""
 DEEPEST = 50
-"""Levels of lists and mappings in one another that a pack may have; a council's has six."""
+"""The greatest depth of nested lists and mappings in a pack; a council's has six levels."""
 
 
 class PackError(ValueError):
     """A pack that cannot be used. `problems` has one sentence each: file, line, field, what is wrong."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
-        """Keep the sentences; the error's text is all of them, one a line."""
+        """Keep the sentences; the error's text is all of them, one per line."""
         super().__init__("\n".join(problems))
         self.problems = problems
 
@@ -50,7 +50,7 @@ class Section(BaseModel):
 
 
 class PackHeader(Section):
-    """Which council's pack this is, and which version decisions were taken under."""
+    """Whose pack this is, and the version under which decisions are taken."""
 
     council: Code
     name: Words
@@ -65,19 +65,19 @@ class Labels(Section):
 
 
 class CalendarSection(Section):
-    """Days off that the maintained list of bank holidays does not know."""
+    """Days off that are missing from the maintained list of bank holidays."""
 
     extra_holidays: tuple[date, ...] = ()
 
 
 class Deadlines(BaseModel):
-    """Time limits by kind. A subclass names the kinds that its service must have; all are checked."""
+    """Time limits by kind. A subclass names the kinds that its service requires; all are checked."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, DeadlineRule]
 
     def __getitem__(self, kind: str) -> DeadlineRule:
-        """Return the rule of a kind; KeyError when the pack has none."""
+        """Return the rule of a kind. Raises KeyError when the pack has none."""
         return self.by_kind[kind]
 
     @cached_property
@@ -89,7 +89,7 @@ class Deadlines(BaseModel):
 
 
 class Pack(BaseModel):
-    """What every service reads of a pack. Sections it does not name are other services' and ignored."""
+    """The sections that every service reads. Other sections belong to other services and are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -99,11 +99,11 @@ class Pack(BaseModel):
 
     @cached_property
     def working_calendar(self) -> WorkingCalendar:
-        """The calendar that this council's deadlines are counted on."""
+        """The calendar for this council's deadlines."""
         return WorkingCalendar(frozenset(self.calendar.extra_holidays))
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Yield what the fields, each valid by itself, get wrong together. Subclasses add theirs."""
+        """Yield the contradictions between fields that are each valid alone. Subclasses add theirs."""
         yield from ()
 
     @model_validator(mode="after")
@@ -125,7 +125,7 @@ def repeated(section: str, name: str, values: Iterator[str]) -> Iterator[Contrad
 
 
 def load_pack(path: Path, model: type[M]) -> M:
-    """Return the pack in `path` as `model` reads it; PackError with every problem found."""
+    """Return the pack in `path` as `model` reads it. Raises PackError with every problem found."""
     document = _read(path, ())
     try:
         return model.model_validate(document.data)
@@ -135,14 +135,14 @@ def load_pack(path: Path, model: type[M]) -> M:
 
 @dataclass
 class _Document:
-    """A file's content and where each of its fields stands, as (file, line)."""
+    """A file's content and the place of each of its fields, as (file, line)."""
 
     data: dict[Any, Any]
     lines: dict[Place, tuple[Path, int]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def where(self, place: Place) -> str:
-        """Return file and line of a field, or of the nearest thing around it."""
+        """Return the file and line of a field, or of the nearest enclosing one."""
         while place not in self.lines:
             place = place[:-1]
         file, line = self.lines[place]
@@ -150,18 +150,19 @@ class _Document:
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML without the surprises of its version 1.1: `on` and `no` are words, `1:30` and `010` are text.
+    """YAML without the surprises of version 1.1: `on` and `no` are words, `1:30` and `010` are text.
 
-    The C parser of PyYAML's wheels: a council's pack takes 20 ms to read, with the Python parser 240 ms.
+    Uses the C parser of PyYAML's wheels: it reads a council's pack in 20 ms, the Python parser in 240 ms.
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Return a node's value. What Python cannot make of it is told with its line, like other mistakes."""
+        """Return a node's value. Values that Python rejects are reported by line, like other mistakes."""
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError):
-            # A 30 February, a number of 5,000 digits, a word after !!bool: PyYAML lets Python's errors pass.
-            problem = f"{node.tag.rpartition(':')[2]} cannot be made of this value"
+            # A 30 February, a number of 5,000 digits, a word after !!bool: PyYAML lets Python's errors
+            # through.
+            problem = f"{node.tag.rpartition(':')[2]} cannot be made from this value"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
 
@@ -181,7 +182,7 @@ _Loader.yaml_implicit_resolvers = {
 }
 for _tag, (_pattern, _first) in _PLAIN.items():
     _Loader.add_implicit_resolver(_tag, re.compile(_pattern), list(_first))
-# Decimal also after an explicit !!int: hexadecimal ones may be longer than Python lets anybody print.
+# Decimal also after an explicit !!int: hexadecimal ones may be longer than Python can print.
 _Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 
 
@@ -198,7 +199,7 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> _Document:
     if base is None:
         return document
     if not isinstance(base, str) or "\x00" in base:
-        raise PackError((f"{document.where(('extends',))}: extends is no file's name.",))
+        raise PackError((f"{document.where(('extends',))}: extends is not a file name.",))
     return _joined(_read(path.parent / base, (*extended_by, path.resolve())), document)
 
 
@@ -228,7 +229,7 @@ def _parse(path: Path, text: str) -> _Document:
 
 
 def _survey(node: yaml.Node, place: Place, document: _Document, path: Path, inside: tuple[int, ...]) -> None:
-    """Note the line of every field below `node`, and every key that stands twice."""
+    """Record the line of every field below `node`, and every duplicate key."""
     line = node.start_mark.line + 1
     if len(inside) >= DEEPEST:
         document.problems.append(f"{path}, line {line}: {'.'.join(place[:3])} is nested too deeply.")
@@ -308,7 +309,7 @@ def _complaint(details: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _fields(annotation: Any, steps: tuple[int | str, ...]) -> set[str]:
-    """Return the names that are allowed at the place to which `steps` lead inside a type."""
+    """Return the field names allowed at the place that `steps` lead to inside a type."""
     if get_origin(annotation) in (Annotated, Union, types.UnionType):
         return set().union(*(_fields(option, steps) for option in get_args(annotation)))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -1,4 +1,4 @@
-"""Who works where, as a pack says it. Ids and codes only: a pack names no person."""
+"""Who works where, according to a pack. Ids and codes only: a pack names no person."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +9,7 @@ from services.kernel.pack.model import Contradiction, Section, Words, repeated
 
 
 class Locality(Section):
-    """A part of the county and the team that serves it."""
+    """A part of the county and its team."""
 
     code: Code
     name: Words
@@ -17,7 +17,7 @@ class Locality(Section):
 
 
 class Team(Section):
-    """A team, its manager, and the shared inbox that somebody always watches."""
+    """A team, its manager, and its shared inbox, which is always watched."""
 
     code: Code
     name: Words
@@ -26,32 +26,32 @@ class Team(Section):
 
 
 class Practitioner(Section):
-    """Somebody who works with families, or manages those who do."""
+    """A person who works with families, or manages those who do."""
 
     id: Code
     role: Code
     team: Code | None = None
     """None: works for the whole county."""
     capacity: int = Field(ge=0, le=1000)
-    """Caseload points this person can carry; 0 for somebody who leads no case."""
+    """Caseload points this person can carry; 0 for a person who leads no cases."""
 
 
 class CountyDuty(Section):
-    """Who is told when no team can be named."""
+    """The recipient when no team can be named."""
 
     duty_inbox: Code
     manager: Code
     placements_officer: Code
     operations: Code
     independent_reviewing_officer: Code | None = None
-    """Who answers for reviews before a child's first one; none: the duty inbox."""
+    """Who is responsible for reviews before a child's first one; none: the duty inbox."""
     commissioner: Code | None = None
 
 
 def locality_contradictions(
     localities: tuple[Locality, ...], teams: tuple[Team, ...] | None = None
 ) -> Iterator[Contradiction]:
-    """Yield localities that stand twice and, when `teams` are given, those whose team does not exist."""
+    """Yield duplicate localities and, when `teams` are given, those whose team does not exist."""
     yield from repeated("localities", "code", (locality.code for locality in localities))
     if teams is None:
         return
@@ -64,7 +64,7 @@ def locality_contradictions(
 def staff_contradictions(
     teams: tuple[Team, ...], practitioners: tuple[Practitioner, ...]
 ) -> Iterator[Contradiction]:
-    """Yield teams and practitioners that stand twice or name one another wrongly."""
+    """Yield teams and practitioners that are duplicates or refer to one another wrongly."""
     yield from repeated("teams", "code", (team.code for team in teams))
     yield from repeated("practitioners", "id", (practitioner.id for practitioner in practitioners))
     known_teams = {team.code for team in teams}
@@ -76,7 +76,7 @@ def staff_contradictions(
 
 
 def duty_contradictions(duty: CountyDuty, practitioners: tuple[Practitioner, ...]) -> Iterator[Contradiction]:
-    """Yield county-wide posts that are given to nobody known; inboxes are free codes."""
+    """Yield county-wide posts held by unknown practitioners; inboxes are free codes."""
     yield from _unknown_worker(("county_duty", "manager"), duty.manager, practitioners)
     yield from _unknown_worker(("county_duty", "placements_officer"), duty.placements_officer, practitioners)
     for post in ("independent_reviewing_officer", "commissioner"):

@@ -1,4 +1,4 @@
-"""Who may see what: a person with the inboxes and boards that are theirs, from the policy pack. Pure."""
+"""Who may see what: a person with their inboxes and boards, from the policy pack. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Organisation(Protocol):
 
     @property
     def practitioners(self) -> Sequence[Practitioner]:
-        """Everybody who works with families, or manages those who do."""
+        """All who work with families, or manage those who do."""
         ...
 
     @property
@@ -24,32 +24,32 @@ class Organisation(Protocol):
 
     @property
     def county_duty(self) -> CountyDuty:
-        """Who is told when no team can be named."""
+        """The recipient when no team can be named."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who has signed in. `inboxes` begins with their own."""
+    """A person who has signed in. `inboxes` begins with their own."""
 
     person_id: str
     kind: Kind
     role: str
-    """What they do, as a code of the pack."""
+    """Their role, as a code of the pack."""
     inboxes: tuple[str, ...]
     boards: tuple[str, ...] = ()
     """The teams that they manage."""
 
     @property
     def works_with_children(self) -> bool:
-        """Whether this person can be around a child at all: a referring agency never sees a chronology."""
+        """Whether this person may work with children: a referring agency never sees a chronology."""
         return self.kind in {"practitioner", "shared_inbox"}
 
 
 def find_person(pack: Organisation, person_id: str) -> Person | None:
-    """Return somebody whom the pack names; None for anybody else.
+    """Return a person whom the pack names; None for anyone else.
 
-    Everybody in a team also answers for its shared inbox, and managers for those of their teams.
+    All members of a team also share its inbox, and managers those of their teams.
     """
     for practitioner in pack.practitioners:
         if practitioner.id == person_id:
@@ -62,18 +62,18 @@ def find_person(pack: Organisation, person_id: str) -> Person | None:
 
 
 def agency(agency_id: str) -> Person:
-    """Return a referring agency as a person: it sees what it was told, and nothing else."""
+    """Return a referring agency as a person: it sees the messages to it, and nothing else."""
     return Person(agency_id, "agency", "referrer", (agency_id,))
 
 
 def members_of(pack: Organisation, team: Team) -> tuple[str, ...]:
-    """Return whose work a team's board shows: its people, its manager and its shared inbox."""
+    """Return the owners of the work on a team's board: its people, its manager and its shared inbox."""
     people = [each.id for each in pack.practitioners if each.team == team.code]
     return tuple(dict.fromkeys([*people, team.manager, team.duty_inbox]))
 
 
 def managed_by(pack: Organisation, person: Person) -> frozenset[str]:
-    """Return everybody whose work a manager may look at; nobody for anybody else."""
+    """Return the ids of all whose work a manager may view; empty for anyone else."""
     teams = (team for team in pack.teams if team.code in person.boards)
     return frozenset(member for team in teams for member in members_of(pack, team))
 

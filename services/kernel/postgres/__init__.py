@@ -1,1 +1,1 @@
-"""A service's database: connections, migrations, bulk writes, and which errors pass by themselves."""
+"""A service's database: connections, migrations, bulk writes, and which errors are temporary."""

@@ -1,7 +1,6 @@
-"""Many rows in one statement: each column travels as one array, and `unnest` makes rows of the arrays again.
+"""Many rows in one statement: each column is sent as one array, and `unnest` turns the arrays into rows.
 
-A statement has as many parameters as there are columns, however many rows it writes, so that a connection
-prepares it once.
+A statement has one parameter per column, however many rows it writes, so a connection prepares it once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,16 +17,16 @@ UPSERT = "{insert} ON CONFLICT ({key}) DO UPDATE SET {changes}"
 UPDATE = "UPDATE {table} SET {changes} FROM {fresh} WHERE {table}.{key} = fresh.{key}"
 
 Arrays = dict[str, Sequence[Any]]
-"""The parameters of a statement: the values of each column, by its name."""
+"""The parameters of a statement: the values of each column, by name."""
 
 
 class Columns:
-    """Columns of one table in order, each with PostgreSQL's type; the first is the key. Immutable.
+    """Columns of one table in order, each with its PostgreSQL type; the first is the key. Immutable.
 
-    As text they are a list of names, so that a template of `statements.sql` can take them as a part. The
-    parameter of a column has the column's name. A column of type `json` takes text.
+    `str()` gives the list of names, for use as a part in a template of `statements.sql`. A column's parameter
+    has the column's name. A column of type `json` takes text.
 
-    Make them, and the statements, where a module is imported: names, types and expressions become SQL.
+    Create them, and the statements, at import: names, types and expressions become SQL.
     """
 
     def __init__(self, **types: str) -> None:
@@ -38,19 +37,19 @@ class Columns:
         return iter(self._types)
 
     def __str__(self) -> str:
-        """Return the names as SQL lists them."""
+        """Return the names as a SQL list."""
         return _listed(self)
 
     def __or__(self, others: "Columns") -> "Columns":
-        """Return these columns and then the others."""
+        """Return these columns followed by the others."""
         return Columns(**self._types, **others._types)
 
     def only(self, *names: str) -> "Columns":
-        """Return some of the columns, in the order of `names`. KeyError for a name that is not here."""
+        """Return some of the columns, in the order of `names`. Raises KeyError for an unknown name."""
         return Columns(**{name: self._types[name] for name in names})
 
     def unnest(self, alias: str, *, ordinal: bool = False) -> str:
-        """Return the rows as a part of FROM. `ordinal` adds a column of this name that counts them."""
+        """Return the rows as an item of FROM. `ordinal` adds a column of this name that numbers them."""
         arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in self._types.items())
         if ordinal:
             return f"unnest({arrays}) WITH ORDINALITY AS {alias} ({self}, ordinal)"
@@ -59,8 +58,8 @@ class Columns:
     def insert(self, table: str, *, ordered: bool = False, values: Mapping[str, str] = NOTHING) -> str:
         """Return an INSERT of the rows.
 
-        `values` are columns that an expression fills: others than these, or some of these in another form.
-        `ordered`: the table numbers its rows, and the order in which they are given counts.
+        `values` are columns filled by an expression: additional columns, or some of these in another form.
+        `ordered`: the table numbers its rows, so they are inserted in the given order.
         """
         filled = {name: _quoted(name) for name in self} | dict(values)
         statement = INSERT.format(
@@ -72,7 +71,7 @@ class Columns:
         return f"{statement} ORDER BY ordinal" if ordered else statement
 
     def upsert(self, table: str, *, keep: Sequence[str] = (), values: Mapping[str, str] = NOTHING) -> str:
-        """Return an INSERT of the rows that changes those that are there, except for what is to `keep`."""
+        """Return an INSERT of the rows that updates existing ones, except for the columns to `keep`."""
         key, *others = self
         changed = [_quoted(name) for name in others if name not in keep]
         return UPSERT.format(
@@ -82,9 +81,9 @@ class Columns:
         )
 
     def update(self, table: str, *, values: Mapping[str, str] = NOTHING) -> str:
-        """Return an UPDATE of the rows that have these keys.
+        """Return an UPDATE of the rows with these keys.
 
-        `values` as in an INSERT; there a row is called `fresh`, and the one that it changes by its table.
+        `values` as in an INSERT; in them `fresh` is the new row and the table's name the existing one.
         """
         key, *others = self
         changes = {name: f"fresh.{_quoted(name)}" for name in others} | dict(values)
@@ -96,11 +95,11 @@ class Columns:
         )
 
     def of(self, items: Sequence[object], /, **made: Callable[[Any], object]) -> Arrays:
-        """Return the arrays for items: attributes of the columns' names, or what `made` makes of an item."""
+        """Return the arrays for items: attributes named after the columns, or values that `made` computes."""
         return {name: list(map(made.get(name) or attrgetter(name), items)) for name in self}
 
     def rows(self, rows: Sequence[Sequence[Any]]) -> Arrays:
-        """Return the arrays for rows. ValueError unless each has one value for every column, in order."""
+        """Return the arrays for rows. Raises ValueError unless each has one value per column, in order."""
         columns = zip(*rows, strict=True) if rows else ((),) * len(self._types)
         return dict(zip(self, columns, strict=True))
 
@@ -110,5 +109,5 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _quoted(name: str) -> str:
-    """Return a name as SQL takes it: in quotation marks where it is a word of SQL's own."""
+    """Return a name for use in SQL, quoted if it is a reserved word."""
     return DIALECT.identifier_preparer.quote(name)

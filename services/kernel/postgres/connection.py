@@ -1,7 +1,7 @@
-"""A service's connections to its store: statements are SQLAlchemy's, and the driver executes them itself.
+"""A service's connections to its store: SQLAlchemy statements, executed directly by the driver.
 
-SQLAlchemy's asynchronous execution costs 300 microseconds of CPU a statement, the driver's own 65: of small
-batches it was most of the time (docs/decisions/0013-statements-go-straight-to-the-driver.md).
+SQLAlchemy's asynchronous execution costs 300 microseconds of CPU per statement, the driver's own 65; it took
+most of the time of small batches (docs/decisions/0013-statements-go-straight-to-the-driver.md).
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.engine import make_url
 
 ACQUIRE_SECONDS = 30.0
-"""How long somebody waits for a connection while others have them all."""
+"""How long a caller waits for a connection while all are in use."""
 
 STATEMENTS = 256
-"""Statements that each connection keeps prepared: more than any service has."""
+"""The number of prepared statements that each connection keeps: more than any service has."""
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class Row(asyncpg.Record):
-    """One row. Its columns can be had by name (`row.case_id`), by number, and in order."""
+    """One row. Columns are available by name (`row.case_id`), by number, and in order."""
 
     def __getattr__(self, column: str) -> Any:
-        """Return a column. AttributeError for one that was not asked for."""
+        """Return a column. Raises AttributeError for one that was not selected."""
         try:
             return self[column]
         except KeyError:
@@ -41,26 +41,26 @@ class Row(asyncpg.Record):
 
 
 class Rows(list[Any]):
-    """What a statement returned."""
+    """The rows that a statement returned."""
 
     def one(self) -> Any:
-        """Return the only row. LookupError when there are none or several."""
+        """Return the only row. Raises LookupError when there are none or several."""
         if len(self) != 1:
             message = f"there are {len(self)} rows, not one"
             raise LookupError(message)
         return self[0]
 
     def one_or_none(self) -> Any:
-        """Return the only row, or None when there is none. LookupError when there are several."""
+        """Return the only row, or None when there is none. Raises LookupError when there are several."""
         return self.one() if self else None
 
     def scalar_one(self) -> Any:
-        """Return the only row's first column. LookupError when there are no rows or several."""
+        """Return the only row's first column. Raises LookupError when there are no rows or several."""
         return self.one()[0]
 
 
 class Connection:
-    """One connection for as long as its context lasts. A failed statement raises asyncpg's errors."""
+    """One connection, valid while its context lasts. A failed statement raises asyncpg's errors."""
 
     def __init__(self, driver: "Driver") -> None:
         self._driver = driver
@@ -74,7 +74,7 @@ class Connection:
 class Engine:
     """The pool of connections to one store. Connects when first used; dispose of it when done.
 
-    A connection that the server has closed is replaced when it is next asked for.
+    A connection that the server has closed is replaced on its next use.
     """
 
     def __init__(self, address: str, *, size: int, application: str) -> None:
@@ -87,18 +87,18 @@ class Engine:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Connection]:
-        """Give a transaction: committed when the context ends, rolled back when an exception leaves it."""
+        """Open a transaction: committed when the context ends, rolled back on an exception."""
         async with self._pooled() as driver, driver.transaction():
             yield Connection(driver)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
-        """Give a connection to look with: every statement is a transaction of its own."""
+        """Open a connection for reading: every statement is its own transaction."""
         async with self._pooled() as driver:
             yield Connection(driver)
 
     async def dispose(self) -> None:
-        """Close every connection, as soon as those who have one are done."""
+        """Close every connection as soon as it is released."""
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
@@ -126,11 +126,11 @@ class Engine:
 
 
 async def _as_it_is(_driver: object) -> None:
-    """Take a connection back unchanged: nobody sets anything on one, and a reset is a round trip."""
+    """Take a connection back without a reset: sessions are never altered, and a reset is a round trip."""
 
 
 @lru_cache(maxsize=1024)
 def _compiled(statement: str) -> tuple[str, tuple[str, ...]]:
-    """Return a statement as the driver wants it, and the order of its parameters."""
+    """Return a statement in the driver's form, and the order of its parameters."""
     compiled = TextClause(statement).compile(dialect=DIALECT)
     return str(compiled), tuple(compiled.positiontup or ())

@@ -1,4 +1,4 @@
-"""One service's store: its engine, its migrations, and which of its errors pass by themselves."""
+"""One service's store: its engine, its migrations, and which of its errors are temporary."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,10 +25,10 @@ TRANSIENT_STATES = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock not available."""
 
 TRANSIENT_CLASSES = ("08", "53", "57P", "58")
-"""Connection lost, resources exhausted (connections, disk), shutdowns, errors of the system below."""
+"""Connection lost, resources exhausted (connections, disk), shutdowns, operating system errors."""
 
 STORE_ERRORS = (PostgresError, InterfaceError, InternalClientError)
-"""What a statement can raise, beside OSError and TimeoutError where nobody answers."""
+"""The errors of a statement, besides OSError and TimeoutError when the server does not answer."""
 
 MIGRATION_LOCK = 7_301_944
 
@@ -40,26 +40,25 @@ def create_engine(settings: Settings, service: str) -> Engine:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether trying again may succeed without anybody's help: the database is away or busy."""
+    """Return whether a retry may succeed without help: the database is unavailable or busy."""
     if isinstance(error, PostgresError):
         state = error.sqlstate or ""
         return state in TRANSIENT_STATES or state.startswith(TRANSIENT_CLASSES)
     if isinstance(error, InterfaceError):
-        return not isinstance(error, ValueError)  # a value that no statement takes stays one
-    # The driver's internal error: the server has said goodbye on a connection that nobody used, and the
-    # connection is not closed yet.
+        return not isinstance(error, ValueError)  # an unacceptable value is permanent
+    # The driver's internal error: the server has ended an idle connection that is not yet closed.
     return isinstance(error, (OSError, TimeoutError, InternalClientError))
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Return whether somebody else has meanwhile written what must be unique: looking again shows it."""
+    """Return whether another transaction has meanwhile written the same unique value: a reload shows it."""
     return isinstance(error, UniqueViolationError)
 
 
 async def migrate(engine: Engine, service: str) -> None:
-    """Bring a service's tables up to date: the kernel's branch and the service's own.
+    """Migrate a service's tables: the kernel's branch and the service's own.
 
-    Two processes that start together do not collide: an advisory lock lets one go first.
+    Processes that start together do not collide: an advisory lock lets one go first.
     """
 
     def upgrade(connection: Connection) -> None:
@@ -70,20 +69,20 @@ async def migrate(engine: Engine, service: str) -> None:
 
 
 async def synchronously(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Let `work` use one transaction of SQLAlchemy's own on a store: Alembic knows no other."""
+    """Run `work` in one of SQLAlchemy's own transactions on a store: Alembic supports no other."""
     alone = create_async_engine(engine.address, poolclass=NullPool, hide_parameters=True)
     try:
         async with alone.begin() as connection:
             return await connection.run_sync(work)
     except DBAPIError as error:
-        # Callers know one kind of error: the driver's.
+        # Callers handle one kind of error: the driver's.
         raise (error.orig.__cause__ if error.orig is not None else None) or error from None
     finally:
         await alone.dispose()
 
 
 async def open_store(engine: Engine, service: str, *, patience_seconds: float = 60.0) -> None:
-    """Migrate a store as soon as its database answers; raises its error when the patience is over."""
+    """Migrate a store as soon as its database answers; raise the error if it takes too long."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + patience_seconds
     while True:
@@ -92,7 +91,7 @@ async def open_store(engine: Engine, service: str, *, patience_seconds: float = 
         except Exception as error:
             if not is_transient(error) or loop.time() > give_up:
                 raise
-            log.warning("database away, waiting", error=type(error).__name__)
+            log.warning("database unavailable, waiting", error=type(error).__name__)
             await asyncio.sleep(1.0)
         else:
             return

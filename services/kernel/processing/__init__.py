@@ -1,1 +1,1 @@
-"""From an event or a command to what follows from it: batches, commands, what is due, the relay."""
+"""Handling events and commands, and publishing the results: batches, commands, due deadlines, the relay."""

@@ -1,7 +1,7 @@
 """Delivery: a poll's records become one transaction. At least once in, exactly once in effect.
 
-`deliver` returns when every record is committed or parked; if it can do neither, or if our own code fails on
-too many, it raises, and the worker stops without acknowledging anything.
+`deliver` returns when every record is committed or parked. If it can do neither, or if our own code fails on
+too many records, it raises, and the worker stops without acknowledging anything.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ from services.kernel.store.dead_letters import Letter
 log = structlog.get_logger()
 
 PART = 125
-"""Events of a batch that are decided before their events go to the journal: while the database writes
-these, the next are decided. A batch no larger is written in one piece."""
+"""Events of a batch that are decided before the results go to the journal. The database writes one part while
+the next is being decided. A batch of this size or smaller is written in one piece."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
-"""Between two attempts to reach a database that is away. One worker has one batch: it asks no more often."""
+"""The pause between two attempts to reach an unavailable database. A worker has only one batch to retry."""
 
 
 @dataclass
@@ -51,15 +51,15 @@ class Tally:
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     handled_since: int = 0
-    """Events of our own services that were handled since the last one that failed."""
+    """Events of our own services handled since the last one that failed."""
 
     def add(self, arrival: Arrival, outcome: str) -> None:
-        """Count one record. Types that are not ours are counted together: partners could invent many."""
+        """Count one record. Unknown types are counted together: partners could invent many."""
         known = arrival.type if arrival.event is not None and arrival.type is not None else "other"
         self.counts[known, outcome] += 1
 
     def handled(self, types: Set[str]) -> int:
-        """Return how many events of some wire types were handled."""
+        """Return how many events of the given wire types were handled."""
         return sum(
             count
             for (wire_type, outcome), count in self.counts.items()
@@ -73,7 +73,7 @@ class Tally:
 
 
 class Prepared(NamedTuple):
-    """A poll's records, decoded. `begun` is `time.monotonic()` of when that began."""
+    """A poll's records, decoded. `begun` is the `time.monotonic()` at which decoding began."""
 
     arrivals: Sequence[Arrival]
     skipped: int
@@ -104,29 +104,29 @@ class BatchProcessor(Generic[B]):
         self._retry_seconds = retry_seconds
         self._parking_limit = parking_limit
         self._handled_since = 0
-        """The tally's, of what is committed."""
+        """The tally's count, for committed batches only."""
         self._batch_events = metrics.BATCH_EVENTS.labels(service.name)
         self._batch_seconds = metrics.BATCH_SECONDS.labels(service.name)
         types = {event_class.wire_type: event_class for event_class in service.handlers}
         self._reception = Subscriber(service.name, types, max_value_bytes)
 
     def prepare(self, records: Sequence[Record]) -> Prepared:
-        """Decode records; what does not concern this service is only counted. Changes nothing."""
+        """Decode records. Those that do not concern this service are only counted. Changes nothing."""
         begun = time.monotonic()
         receive = self._reception.receive
         arrivals = [arrival for record in records if (arrival := receive(record)) is not None]
         return Prepared(arrivals, len(records) - len(arrivals), begun)
 
     async def deliver(self, records: Sequence[Record]) -> None:
-        """Bring records into effect, in order: `prepare` and `settle` at once."""
+        """Process records in order: `prepare`, then `settle`."""
         await self.settle(self.prepare(records))
 
     async def settle(self, prepared: Prepared) -> None:
-        """Bring what was decoded into effect, in order. Returns when all is committed or parked.
+        """Process decoded records in order. Returns when all are committed or parked.
 
-        Raises when the database stays away for longer than `retry_seconds`, and TooManyFailed when more is
-        to be parked than may be: what would pass the limit is not parked, for it can be handled as soon as
-        the code is mended.
+        Raises when the database is unavailable for longer than `retry_seconds`, and TooManyFailed when
+        parking would exceed the limit. Events beyond the limit are not parked, because they can be handled as
+        soon as the code is fixed.
         """
         tally = Tally()
         tally.counts["other", "skipped"] = prepared.skipped
@@ -141,16 +141,16 @@ class BatchProcessor(Generic[B]):
         tally.report(self.service.name)
 
     async def _settle(self, arrivals: Sequence[Arrival], tally: Tally, *, again: bool = False) -> None:
-        """Commit the arrivals; when the database refuses them for good, halve until the culprit is alone.
+        """Commit the arrivals. If the database refuses them for good, halve the batch to isolate the culprit.
 
-        Somebody else may meanwhile have written what must be unique: the culprit gets one more look, with
-        that in its book, before it is parked.
+        Another transaction may meanwhile have written the same unique value. The culprit is therefore retried
+        once, with that row in its book, before it is parked.
         """
         try:
             counts = await self._retrying(arrivals)
         except Exception as error:
             if is_transient(error) or isinstance(error, TooManyFailed):
-                raise  # the unknown is parked below, never logged and passed
+                raise  # unknown errors are parked below, never logged and skipped
             if len(arrivals) == 1 and is_conflict(error) and not again:
                 await self._settle(arrivals, tally, again=True)
                 return
@@ -165,7 +165,7 @@ class BatchProcessor(Generic[B]):
             tally.counts.update(counts.counts)
 
     async def _retrying(self, arrivals: Sequence[Arrival]) -> Tally:
-        """Commit the arrivals in one transaction, waiting out a database that is away or busy."""
+        """Commit the arrivals in one transaction, retrying while the database is unavailable or busy."""
         give_up = time.monotonic() + self._retry_seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -175,7 +175,7 @@ class BatchProcessor(Generic[B]):
             except Exception as error:
                 if not is_transient(error) or time.monotonic() > give_up:
                     raise
-                log.warning("database away, trying again", error=type(error).__name__, pause_seconds=pause)
+                log.warning("database unavailable, retrying", error=type(error).__name__, pause_seconds=pause)
             else:
                 self._handled_since = tally.handled_since
                 return tally
@@ -206,7 +206,8 @@ class BatchProcessor(Generic[B]):
             await publication.add(await self._park(connection, letters, now=now))
             await publication.finish()
         if self.service.project is not None:
-            # After all that decisions lock: projections may make one transaction wait for another.
+            # After decisions have taken all their locks: projections may make one transaction wait for
+            # another.
             set_aside = {letter.message_id for letter in letters}
             handled = [arrival for arrival in fresh if arrival.message_id not in set_aside]
             await self.service.project(connection, handled)
@@ -222,7 +223,7 @@ class BatchProcessor(Generic[B]):
         *,
         now: datetime,
     ) -> list[Numbered]:
-        """Decide on each arrival in turn. What fails, and what waits behind it, becomes a letter."""
+        """Decide on each arrival in turn. Failed arrivals and those that wait behind them become letters."""
         produced: list[Numbered] = []
         for arrival in arrivals:
             case = self._case(arrival)
@@ -235,11 +236,11 @@ class BatchProcessor(Generic[B]):
                 context = Context(now, arrival.message_id, arrival.correlation, self._calendar)
                 try:
                     decided = self._decide(book, arrival, context)
-                except Exception as error:  # noqa: BLE001 - the unknown is parked with its traceback
-                    arrival = _at_fault(arrival, error)  # noqa: PLW2901 - the same arrival, now at fault
+                except Exception as error:  # noqa: BLE001 - unknown errors are parked with their traceback
+                    arrival = _at_fault(arrival, error)  # noqa: PLW2901 - the same arrival, now with a fault
                     fault = arrival.fault
                 else:
-                    # Outside the try: a book that fails half-way is useless, and the batch is halved.
+                    # Outside the try: a book that fails half-way is unusable, so the batch is halved.
                     produced.extend(number(book, decided, context))
             tally.add(arrival, "handled" if fault is None else "parked")
             if fault is not None:
@@ -257,7 +258,7 @@ class BatchProcessor(Generic[B]):
         *,
         now: datetime,
     ) -> list[Letter]:
-        """Return the letters as they are to be parked. Raises TooManyFailed where that would be too many."""
+        """Return the letters to park. Raises TooManyFailed if they exceed the limit."""
         if not any(map(parking.counts, letters)):
             tally.handled_since = self._handled_since + tally.handled(parking.OUR_TYPES)
             return letters
@@ -275,7 +276,7 @@ class BatchProcessor(Generic[B]):
     async def _park(
         self, connection: Connection, letters: Sequence[Letter], *, now: datetime
     ) -> list[Numbered]:
-        """Set letters aside; return the alarms for those that were not there before."""
+        """Park letters; return the alarms for the new ones."""
         parked = await dead_letters.park(connection, letters, now=now)
         return [
             self._alarm(letter, now)
@@ -295,11 +296,11 @@ class BatchProcessor(Generic[B]):
         return fresh
 
     def _case(self, arrival: Arrival) -> bytes | None:
-        """Return the key behind which later events wait; None where they pass."""
+        """Return the key behind which later events wait; None if they do not wait."""
         return None if arrival.record.topic in self.service.lets_pass else arrival.record.key
 
     def _decide(self, book: B, arrival: Arrival, context: Context) -> Sequence[Produced]:
-        assert arrival.event is not None  # noqa: S101 - an arrival without a fault is an event
+        assert arrival.event is not None  # noqa: S101 - an arrival without a fault has an event
         return self.service.handlers[type(arrival.event)](book, arrival.event, context)
 
     def _alarm(self, letter: Letter, now: datetime) -> Numbered:
@@ -317,7 +318,7 @@ class BatchProcessor(Generic[B]):
 
 
 def letter_of(arrival: Arrival, *, state: dead_letters.State) -> Letter:
-    """Return the dead letter of an arrival; it has a fault, or waits behind one."""
+    """Return the dead letter of an arrival that has a fault or waits behind one."""
     cause = arrival.fault.__cause__ if arrival.fault is not None else None
     return Letter(
         dead_letter_id=derived(arrival.message_id, "dead letter"),
@@ -332,14 +333,14 @@ def letter_of(arrival: Arrival, *, state: dead_letters.State) -> Letter:
 
 
 def frames(error: BaseException) -> str:
-    """Return where an error arose, without its message, which could quote a value."""
+    """Return the frames of an error without its message, which could quote a value."""
     return "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__
 
 
 def parked_event(letter: Letter, *, service: str, now: datetime) -> EventParked:
-    """Return the alarm for a dead letter that is parked; one that only waits is not announced."""
+    """Return the alarm for a parked dead letter; a waiting one is not announced."""
     if letter.reason == "waiting":
-        message = f"dead letter {letter.dead_letter_id} only waits: there is nothing to announce"
+        message = f"dead letter {letter.dead_letter_id} is only waiting: there is nothing to announce"
         raise ValueError(message)
     try:
         child_id = UUID((letter.record.key or b"").decode())
@@ -358,7 +359,7 @@ def parked_event(letter: Letter, *, service: str, now: datetime) -> EventParked:
 
 
 def raises_alarm(letter: Letter) -> bool:
-    """Return whether a dead letter is announced; an announcement that fails is not announced again."""
+    """Return whether a dead letter is announced. A failed announcement is not itself announced."""
     return letter.type is None or not letter.type.startswith(EventParked.name)
 
 

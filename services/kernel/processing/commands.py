@@ -1,4 +1,4 @@
-"""Commands from people and programs, through the same decide, apply and publish as events."""
+"""Commands from people and programs: decided, applied and published in the same way as events."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ from services.kernel.store.requests import Answer
 
 ATTEMPTS = 3
 
-DONE_BEFORE = "This request has been done and its answer was lost: look at what it was about."
-"""Said to whoever sends a request again after the store was restored to a moment before it."""
+DONE_BEFORE = "This request was carried out, but its answer was lost: check its result."
+"""Sent to a caller who repeats a request after the store was restored to a time before it."""
 
 Respond = Callable[[B, Sequence[Event]], BaseModel | dict[str, Any]]
-"""From the book after the command, and the events it produced, to the answer's body."""
+"""Makes the answer's body from the book after the command and the events it produced."""
 
 
 class CommandExecutor(Generic[B, S_co]):
@@ -44,11 +44,11 @@ class CommandExecutor(Generic[B, S_co]):
     async def execute(self, command: Command, *, key: str, respond: Respond[B]) -> dict[str, Any]:
         """Execute a command once per Idempotency-Key and return the answer.
 
-        The same key with the same command returns the first answer again and changes nothing; with
-        another command it is refused. Raises Refused when the rules do not allow the command; a refusal
-        is not kept, so that the caller may try again when things have changed. Two commands that meet are
-        taken one after the other: the later one looks again and decides on what it then sees. A connection
-        that breaks is replaced and the command executed again, once: the key tells whether it was before.
+        The same key with the same command returns the first answer again and changes nothing; with another
+        command it is refused. Raises Refused when the rules do not allow the command. A refusal is not
+        stored, so the caller may try again when things have changed. Concurrent commands on the same data run
+        one after the other: the later one reloads and decides on the new state. If the connection breaks, the
+        command is executed once more on a new one; the key shows whether it was executed before.
         """
         fingerprint = _fingerprint(command)
         was_away = False
@@ -61,15 +61,15 @@ class CommandExecutor(Generic[B, S_co]):
                         raise
                     was_away = True
                     continue
-                if isinstance(error, InvalidMessage):  # what follows from the command is too large
+                if isinstance(error, InvalidMessage):  # an event of the command is too large
                     raise Refused(f"Send less in one request: {error.words}.") from None
-                # Whatever the reason, it may be that this very request has been executed before.
+                # Whatever the reason, this same request may already have been executed.
                 earlier = await self._find_answer(key, fingerprint)
                 if earlier is not None:
                     return earlier
                 if not is_conflict(error):
                     raise
-        raise Refused("Others are changing this at the same moment: look again, then try again.")
+        raise Refused("Someone else is changing this at the same time: reload it, then try again.")
 
     async def _execute(
         self, command: Command, *, key: str, fingerprint: str, respond: Respond[B]
@@ -83,15 +83,15 @@ class CommandExecutor(Generic[B, S_co]):
             produced = number(book, handler(book, command, context), context)
             events = await write(connection, self.service.store, book, produced, now=now)
             body: dict[str, Any] = to_jsonable_python(respond(book, events))
-            # Last, not first: one statement both claims the key and keeps the answer. Where the key is
-            # taken it fails, and everything above with it.
+            # Last, not first: one statement both claims the key and stores the answer. If the key is taken,
+            # it fails and everything above is rolled back.
             answer = Answer(fingerprint, 200, body)
             if not await requests.keep(connection, key, answer, cause=cause, now=now):
                 raise Refused(DONE_BEFORE)
             return body
 
     async def _find_answer(self, key: str, fingerprint: str) -> dict[str, Any] | None:
-        """Return the answer that this request has had before; Refused when the key was another one's."""
+        """Return the earlier answer to this request. Raises Refused if the key belongs to another request."""
         async with self.engine.connect() as connection:
             earlier = await requests.find(connection, key)
         if earlier is None:
@@ -106,5 +106,5 @@ def _fingerprint(command: Command) -> str:
 
 
 def request_id(service: str, key: str) -> UUID:
-    """Return the message id of a request: what its decision creates is derived from it."""
+    """Return the message id of a request. The ids that its decision creates are derived from it."""
     return derived(MESSAGES, f"/leadline/{service}/requests\n{key}")

@@ -1,4 +1,4 @@
-"""The due-scanner: raises each state of each deadline once, however many scanners run."""
+"""The due scanner: raises each state of each deadline once, however many scanners run."""
 
 import asyncio
 from collections import Counter
@@ -17,16 +17,16 @@ from services.kernel.store import deadlines as deadline_store
 from services.kernel.store import journal
 
 LIMIT = 500
-"""Deadlines of one transaction."""
+"""Deadlines per transaction."""
 
 SIDE_BY_SIDE = 2
-"""Transactions at a time while there are many; each has a connection of the pool."""
+"""Concurrent transactions while many deadlines are due; each uses a connection from the pool."""
 
 
 async def scan_once(
     engine: Engine, clock: Clock, *, service: str, calendar: WorkingCalendar, limit: int = LIMIT
 ) -> int:
-    """Raise the due states of up to `limit` deadlines in one transaction; return how many there were.
+    """Raise the due states of up to `limit` deadlines in one transaction; return how many deadlines were due.
 
     Rows are claimed with SKIP LOCKED, so that two scanners share the work and never raise one twice.
     """
@@ -35,7 +35,7 @@ async def scan_once(
         claimed = await deadline_store.claim_due(connection, now=now, limit=limit)
         raised, changed, entries = [], [], []
         for deadline in claimed:
-            # The cause of a raised state is the deadline itself: a second run makes the same id.
+            # The cause of a raised state is the deadline itself, so a second run makes the same id.
             context = Context(now, deadline.deadline_id, deadline.deadline_id, calendar)
             events = deadlines.raise_due(deadline, now=now)
             after, fresh = deadline_entries(deadline, events, context)
@@ -50,7 +50,7 @@ async def scan_once(
 
 
 class DeadlineScanner(Service):
-    """Looks at the deadlines every `interval_seconds` of real time, without pause while there are many."""
+    """Scans the deadlines every `interval_seconds` of real time, without a pause while many are due."""
 
     def __init__(
         self,
@@ -70,13 +70,13 @@ class DeadlineScanner(Service):
 
     @Service.task
     async def _scan(self) -> None:
-        waiting = Waiting("database away, deadlines wait")
+        waiting = Waiting("database unavailable, deadlines wait")
         await keep_doing(
             self, self._raise_all, pause_seconds=self._interval, waiting=waiting, clock=self._clock
         )
 
     async def _raise_all(self) -> None:
-        """Raise what is due. While there is much, the database works on one transaction, we on another."""
+        """Raise what is due. The database works on one transaction while we prepare another."""
         if await self._scan_once() < LIMIT:
             return
         ended = await asyncio.gather(*(self._drain() for _ in range(SIDE_BY_SIDE)), return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The one way in which a worker's parts do something again and again."""
+"""The loop in which a worker's parts repeat their work."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from services.kernel.postgres.database import is_transient
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.02
-"""How often a loop looks at a held clock: it costs the reading of eight bytes."""
+"""How often a loop reads a held clock; each read costs eight bytes."""
 
 
 def _type(error: BaseException) -> str:
@@ -23,9 +23,9 @@ def _type(error: BaseException) -> str:
 
 
 class Waiting:
-    """What a loop waits for when a store, the broker or somebody else is away, told in the log once.
+    """The state of a loop that waits for an unavailable store, broker or other system; logged once.
 
-    `words` say who waits. `passes` knows which errors pass by themselves; any other is raised. `named` gives
+    `words` say who waits. `passes` tells which errors are temporary; any other error is raised. `named` gives
     the code under which an error is logged.
     """
 
@@ -42,7 +42,7 @@ class Waiting:
         self._waits = False
 
     def begin(self, error: BaseException) -> None:
-        """Take an error for a reason to wait, or raise it; reported unless that is known already."""
+        """Wait because of a temporary error, reporting it the first time; raise any other error."""
         if not self._passes(error):
             raise error
         if not self._waits:
@@ -50,7 +50,7 @@ class Waiting:
         self._waits = True
 
     def end(self) -> None:
-        """Note that all is well: the next trouble is reported again."""
+        """Record that the work succeeded: the next error is reported again."""
         if self._waits:
             log.info("goes on", after=self._words)
         self._waits = False
@@ -64,12 +64,12 @@ async def keep_doing(
     waiting: Waiting | None,
     clock: Clock | None = None,
 ) -> None:
-    """Do a part's work again and again, with a pause in between, until the part is told to stop.
+    """Repeat a part's work, with a pause in between, until the part is told to stop.
 
-    What passes by itself is waited for. Any other error crashes the worker, and so does a cancellation that
-    is not the end of the part. Work that goes on for long calls `waiting.end` once it is well. `waiting` is
-    None where nothing outside this process is needed. Work that time brings names its `clock`: it is done at
-    once when somebody moves a held clock.
+    Temporary errors are waited out. Any other error crashes the worker, and so does a cancellation before the
+    part is told to stop. Long-running work calls `waiting.end` once it runs without errors. `waiting` is None
+    where the work needs nothing outside this process. Work that depends on time passes its `clock`: it runs
+    at once when a held clock is moved.
     """
     held = clock if isinstance(clock, HeldClock) else None
     with crash_on_unexpected_end(part):
@@ -93,13 +93,13 @@ async def keep_doing(
 async def _until_moved(
     part: Service, clock: HeldClock, *, since: datetime | None, within_seconds: float
 ) -> None:
-    """Return when the clock shows another moment, when the time is up or when the part is to stop."""
+    """Return when the clock has changed, the time is up or the part is told to stop."""
     give_up = time.monotonic() + within_seconds
     while time.monotonic() < give_up and not part.should_stop and clock.now() == since:  # noqa: ASYNC110
-        await asyncio.sleep(min(LOOK_SECONDS, within_seconds))  # a file tells nobody that it has changed
+        await asyncio.sleep(min(LOOK_SECONDS, within_seconds))  # a file sends no notice of its changes
 
 
 def worst(errors: Iterable[BaseException | None]) -> BaseException | None:
-    """Return what matters most of the errors that tasks side by side have ended with: what does not pass."""
+    """Return the most serious error of several concurrent tasks: a lasting one, if any."""
     found = [error for error in errors if error is not None]
     return next((error for error in found if not is_transient(error)), found[0] if found else None)

@@ -1,4 +1,4 @@
-"""What a service says on the bus: the Kafka record of a journal entry, made straight from its row."""
+"""What a service publishes: the Kafka record of a journal entry, made straight from its row."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,19 +12,19 @@ from services.kernel.store.journal import JournalEntry
 from services.kernel.store.relaying import Pending
 
 NOBODY = UUID(int=0)
-"""The child of an event that is about none."""
+"""The child id of an event that is about no child."""
 
 REFUSALS = "refused by the broker"
-"""Names what is derived from an event that the broker does not take."""
+"""The name for ids derived from an event that the broker refuses."""
 
 FIRST: Headers = [("content-type", b"application/json"), ("ce_specversion", b"1.0")]
 
 
 class Encoder:
-    """Encodes one service's events: byte for byte what `envelope.encode` makes of them, at a fraction of it.
+    """Encodes one service's events: the same bytes as `envelope.encode`, at a fraction of the cost.
 
-    A relay does this for every event of a backlog, in the thread that also decides. So what is the same
-    for a type is encoded once, and so is the time, which all events of one transaction share.
+    A relay does this for every event of a backlog, in the thread that also decides. So the parts common to a
+    type are encoded once, and so is the time, which all events of one transaction share.
     """
 
     def __init__(self, source: str) -> None:
@@ -63,10 +63,10 @@ class Encoder:
 
 
 def refusal_of(event: Pending, reason: Reason, *, service: str, topic: str, now: datetime) -> JournalEntry:
-    """Return the announcement that an event was set aside because the broker does not take it.
+    """Return the announcement that an event was set aside because the broker refuses it.
 
-    Its `offset` is the event's position in the journal, by which operators name it. It names no child: what
-    is said of the child waits.
+    Its `offset` is the event's position in the journal, by which operators name it. It names no child,
+    because the child's own events wait.
     """
     cause = UUID(event.event_id)
     parked = EventParked(

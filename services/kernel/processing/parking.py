@@ -1,7 +1,7 @@
-"""The limit on parking: when so much fails that our own code must be at fault, as after a bad deploy. Pure.
+"""The limit on parking: so many failures that our own code must be at fault, as after a bad deploy. Pure.
 
-Only events of our own services count, of which each was published because a rule of ours said so, and only
-those on which our code failed. What partners send never stops a worker.
+Only events of our own services count, each published under one of our rules, and only those on which our code
+failed. Partners' events never stop a worker.
 """
 
 from collections import Counter
@@ -19,13 +19,13 @@ LIMIT = 0.2
 """The share that may fail, unless the setting says otherwise."""
 
 CHILDREN = 10
-"""Nobody judges by fewer: what fails for one child alone may be in that child's data."""
+"""The least number of children to judge by: a failure for one child alone may lie in that child's data."""
 
 RECENT = timedelta(days=1)
-"""What failed longer ago says nothing about the code of today."""
+"""Older failures say nothing about today's code."""
 
 LOOK = 500
-"""Failures that are looked at, at the most: one child's may be many."""
+"""The most failures that are considered: one child may have many."""
 
 OUR_TOPICS = frozenset(topic.name for topic in TOPICS if topic.owner != PARTNER.owner)
 OUR_TYPES = frozenset(wire_type for topic in TOPICS if topic.name in OUR_TOPICS for wire_type in topic.types)
@@ -37,26 +37,26 @@ class Failure(NamedTuple):
     topic: str
     key: bytes | None
     error: str
-    """The type of what was raised."""
+    """The type of the exception raised."""
     handled_before: int
-    """How many events of our own services were handled since the failure before it, as far as is known."""
+    """How many events of our own services were handled since the previous failure, as far as is known."""
 
 
 class TooManyFailed(PartFailed):
-    """So much fails that the worker must stop. Says in one sentence what, how much, and what to do."""
+    """Too many events fail: the worker must stop. The message says what fails, how often, and what to do."""
 
 
 def counts(letter: Letter) -> bool:
-    """Return whether a letter is there because our code failed on an event of our own services."""
+    """Return whether a letter exists because our code failed on an event of our own services."""
     return letter.state == "parked" and letter.reason == "failed" and letter.record.topic in OUR_TOPICS
 
 
 def numbered(
     messages: Iterable[tuple[UUID, str]], letters: Sequence[Letter], *, before: int
 ) -> tuple[list[Letter], int]:
-    """Return a batch's letters, those that count with what was handled before each, and what was after all.
+    """Return a batch's letters, each that counts with the number handled before it, and the number after all.
 
-    `messages` are the ids and topics of the batch in order; `before` is what was handled since the last
+    `messages` are the ids and topics of the batch in order; `before` is the number handled since the last
     failure of an earlier batch.
     """
     letter_of = {letter.message_id: letter for letter in letters}
@@ -83,8 +83,8 @@ def failures_of(letters: Sequence[Letter]) -> list[Failure]:
 def judge(failures: Iterable[Failure], *, handled_after: int, limit: float, service: str) -> None:
     """Raise TooManyFailed when more than the share `limit` of the latest events failed.
 
-    `failures` are given the latest first; `handled_after` were handled after it. The latest events are those
-    back to the one that failed for the last of `CHILDREN` children; a child counts once.
+    `failures` come latest first; `handled_after` is the number handled after the latest. The events judged go
+    back to the failure for the last of `CHILDREN` different children; a child counts once.
     """
     events = handled_after
     children: set[bytes | None] = set()

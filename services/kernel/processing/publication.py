@@ -1,4 +1,4 @@
-"""From what handlers produced to journal entries: numbers, ids and deadlines, in one transaction."""
+"""Turns the results of handlers into journal entries: numbers, ids and deadlines, in one transaction."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,11 +29,11 @@ from services.kernel.store import journal
 from services.kernel.store.journal import JournalEntry
 
 INTENTS = (Schedule, Meet, Waive, Extend, Pause)
-"""For `isinstance`: far cheaper than asking whether something is an Event, which pydantic answers."""
+"""For `isinstance`: far cheaper than `isinstance` with Event, which pydantic evaluates."""
 
 
 class Numbered(NamedTuple):
-    """An event with its aggregate's version, or an intent, and the context that it was decided in."""
+    """An event with its aggregate's version, or an intent, with the context in which it was decided."""
 
     item: Event | Intent
     sequence: int
@@ -41,7 +41,7 @@ class Numbered(NamedTuple):
 
 
 def number(book: Book, produced: Sequence[Produced], context: Context) -> list[Numbered]:
-    """Apply what a handler produced to the book; return what is to be published, its events numbered."""
+    """Apply a handler's results to the book; return those to publish, with events numbered."""
     numbered = []
     for item in produced:
         if isinstance(item, INTENTS):
@@ -56,7 +56,7 @@ def number(book: Book, produced: Sequence[Produced], context: Context) -> list[N
 class Publication:
     """What one transaction publishes. The database writes one part while the next is being decided.
 
-    A context: whatever leaves it, no statement of its own is still under way. Call `finish` at its end.
+    A context manager: however it exits, none of its statements is still running. Call `finish` at its end.
     """
 
     def __init__(self, connection: Connection, *, now: datetime) -> None:
@@ -75,10 +75,10 @@ class Publication:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for the statement under way: its connection cannot roll back before."""
+        """Wait for the running statement: the connection cannot roll back before it ends."""
         if self._writing is not None:
             self._writing.cancel()
-            # What it may have raised as well is not what ended the transaction.
+            # Its own exception, if any, is not what ended the transaction.
             await asyncio.gather(self._writing, return_exceptions=True)
 
     async def add(self, produced: Sequence[Numbered]) -> list[Event]:
@@ -99,28 +99,28 @@ class Publication:
         return events
 
     async def write(self) -> None:
-        """Send what was added to the journal; return while the database is still at it."""
+        """Send what was added to the journal; return while the database is still writing."""
         await self.written()
         entries, self._entries = self._entries, []
         self._writing = asyncio.create_task(journal.append(self._connection, entries, now=self._now))
         await asyncio.sleep(0)  # the task sends its statement now, not after the caller's next decisions
 
     async def written(self) -> None:
-        """Return when the connection is free again. Raises what the statement under way has raised."""
+        """Return when the connection is free again. Raises the running statement's exception, if any."""
         if self._writing is not None:
             await self._writing
             self._writing = None
 
     async def finish(self) -> None:
-        """Write the deadlines and what is left for the journal."""
+        """Write the deadlines and the remaining journal entries."""
         await self.written()
         await deadline_store.save(self._connection, list(self._changed.values()))
         await journal.append(self._connection, self._entries, now=self._now)
 
     async def _deadlines_of(self, produced: Sequence[Numbered]) -> Iterator[UUID]:
-        """Know every deadline that the intents speak of; return their ids, in order."""
-        # A deadline of an aggregate that begins here cannot be there yet: nobody is asked for it. Were it
-        # there all the same, the journal would refuse a second first event, and with it the transaction.
+        """Load every deadline that the intents concern; return their ids, in order."""
+        # A new aggregate cannot have deadlines yet, so they are not queried. If one existed all the same, the
+        # journal would refuse a second first event, and so the transaction.
         self._begun |= {item.subject for item, sequence, _ in produced if sequence == 1}  # type: ignore[union-attr]
         intents = [item for item, _, _ in produced if isinstance(item, INTENTS)]
         ids = [deadlines.id_of(intent) for intent in intents]
@@ -152,19 +152,19 @@ async def publish(connection: Connection, produced: Sequence[Numbered], *, now: 
 async def write(
     connection: Connection, store: Store[B], book: B, produced: Sequence[Numbered], *, now: datetime
 ) -> list[Event]:
-    """Write what was decided, as one unit of work: what the book now holds, then the events of it.
+    """Write a decision as one unit of work: the book's new state, then its events.
 
-    Returns the events as they were appended. The caller's transaction makes it last.
+    Returns the events as they were appended. The caller commits.
     """
     await store.save(connection, book)
     return await publish(connection, produced, now=now)
 
 
 def entry(event: Event, sequence: int, context: Context) -> JournalEntry:
-    """Return the journal entry of an event. Its id follows from the cause, so a second run makes the same.
+    """Return the journal entry of an event. Its id is derived from the cause, so a second run makes the same.
 
-    Raises InvalidMessage for an event that is too large for its readers, so that its cause is refused or
-    parked before anything is committed.
+    Raises InvalidMessage for an event too large for its readers, so that its cause is refused or parked
+    before anything is committed.
     """
     subject, wire_type, data = event.subject, event.wire_type, event.encode()
     if len(data) > LARGEST_EVENT_BYTES:

@@ -30,21 +30,21 @@ log = structlog.get_logger()
 
 BATCH = 1000
 CHECK_SECONDS = 5.0
-"""How often an idle relay compares the broker with what it had acknowledged."""
+"""How often an idle relay compares the broker's offsets with those it acknowledged."""
 
 RETRY_SECONDS = 1.0
 
 
-class BusLost(Exception):  # noqa: N818 - a finding, not a mistake
-    """The broker holds less than it had acknowledged."""
+class BusLost(Exception):  # noqa: N818 - a finding, not a fault
+    """The broker holds less than it acknowledged."""
 
 
-class Narrowed(Exception):  # noqa: N818 - a step on the way, not a mistake
-    """The broker has refused one of some events: the next attempt is made with fewer."""
+class Narrowed(Exception):  # noqa: N818 - an intermediate step, not a fault
+    """The broker has refused one of several events: the next attempt sends fewer."""
 
 
 def lost(marks: Mapping[int, Mark], ends: Mapping[int, int], *, cluster_id: str) -> bool:
-    """Return whether the broker came back empty, shorter or as another one."""
+    """Return whether the broker came back empty, with fewer events or as another cluster."""
     return any(
         mark.cluster_id != cluster_id or ends.get(partition, 0) < mark.end_offset
         for partition, mark in marks.items()
@@ -53,7 +53,7 @@ def lost(marks: Mapping[int, Mark], ends: Mapping[int, int], *, cluster_id: str)
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 REFUSED = (*TOO_LARGE, InvalidTimestampError, PolicyViolationError)
-"""The broker does not take an event, whatever is tried: it is set aside, and all others go on."""
+"""The broker refuses an event on every attempt: it is set aside, and all others go on."""
 
 
 def _passes(error: BaseException) -> bool:
@@ -61,12 +61,12 @@ def _passes(error: BaseException) -> bool:
 
 
 class Relay(Service):
-    """Publishes one service's outbox. Of several processes one relays; another takes over when it dies.
+    """Publishes one service's outbox. Only one of several processes relays; another takes over when it dies.
 
     An event leaves the outbox only after the broker has acknowledged it, so a crash in between publishes
     it twice and never loses it. Within a key events go out in the order in which they were written.
 
-    `relaying`, `broker` and `publisher` make the connections, each time anew.
+    `relaying`, `broker` and `publisher` each open a new connection on every call.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Relay(Service):
         self._encoder = Encoder(f"/leadline/{service}")
         self._woken = asyncio.Event()
         self._limit = BATCH
-        """How many events are sent together: fewer while one is looked for that the broker refuses."""
+        """How many events are sent together: fewer while it looks for one that the broker refuses."""
         self._cluster_id = ""
         self._ends: dict[int, int] = {}
         self._orphans = 0
@@ -114,13 +114,13 @@ class Relay(Service):
             if self.should_stop:
                 return
         await relaying.listen(self._woken.set)
-        await relaying.count_held_up()  # what was held up before is passed by from the first read on
+        await relaying.count_held_up()  # events held up earlier are skipped from the first read on
         while not self.should_stop:
             with suppress(Narrowed):
                 await self._publish(relaying)
 
     async def _publish(self, relaying: Relaying) -> None:
-        """Publish over the connections of one producer: after a refusal an idempotent one is of no use."""
+        """Publish through one producer: after a refusal an idempotent producer is unusable."""
         async with (
             self._broker(self._settings, self._topic) as broker,
             self._publisher(self._settings, self._topic) as publisher,
@@ -133,8 +133,8 @@ class Relay(Service):
         loop = asyncio.get_running_loop()
         checked_at = loop.time()
         while not self.should_stop:
-            # Cleared before the read: whoever commits after it, wakes us. So a read that was not full has
-            # seen everything unless we were woken meanwhile, and needs no second, empty one to prove it.
+            # Cleared before the read: any later commit wakes us. So a read that was not full has seen
+            # everything unless we were woken meanwhile, and no second, empty read is needed.
             self._woken.clear()
             limit = self._limit
             pending = await relaying.pending(limit)
@@ -152,7 +152,7 @@ class Relay(Service):
                 await asyncio.wait_for(self._woken.wait(), self._settings.relay_seconds)
 
     async def _send(self, relaying: Relaying, publisher: Publisher, pending: Sequence[Pending]) -> None:
-        """Publish events. Raises Narrowed when the broker refuses one: fewer are tried until it is alone."""
+        """Publish events. Raises Narrowed when the broker refuses one; the batch then shrinks to that one."""
         try:
             await self._send_whole(relaying, publisher, pending)
         except REFUSED as error:
@@ -163,7 +163,7 @@ class Relay(Service):
         self._limit = min(BATCH, self._limit * 2)
 
     async def _set_aside(self, relaying: Relaying, event: Pending, error: KafkaError) -> None:
-        """Keep an event until somebody has mended what the broker minds, and say so on the bus, once."""
+        """Keep an event until an operator has fixed the cause; announce this on the bus, once."""
         now = self._clock.now()
         reason: Reason = "too_large" if isinstance(error, TOO_LARGE) else "rejected"
         announcement = refusal_of(event, reason, service=self._service, topic=self._topic, now=now)
@@ -171,12 +171,12 @@ class Relay(Service):
         log.error("the broker refuses an event", position=event.position, reason=reason)
 
     async def _send_whole(self, relaying: Relaying, publisher: Publisher, pending: Sequence[Pending]) -> None:
-        # All or none: an event that failed must not be overtaken by a later one of its key, so nothing of
-        # this batch leaves the outbox and all of it is sent again, in order; inboxes drop the duplicates.
+        # All or none: no later event of a key may overtake one that failed, so the whole batch stays in the
+        # outbox and is sent again, in order; inboxes drop the duplicates.
         receipts = await publisher.publish(map(self._encoder.encode, pending))
         if any(receipt.begin < self._ends.get(receipt.partition, 0) for receipt in receipts):
-            await self._republish(relaying)  # offsets that were handed out before: the broker was emptied
-        ends = {receipt.partition: receipt.end for receipt in receipts}  # a partition's last is its highest
+            await self._republish(relaying)  # these offsets were already used: the broker was emptied
+        ends = {receipt.partition: receipt.end for receipt in receipts}  # the last one is the highest
         await relaying.sent([row.position for row in pending], ends, cluster_id=self._cluster_id)
         self._ends |= ends
         metrics.PUBLISHED.labels(self._service).inc(len(pending))
@@ -189,21 +189,21 @@ class Relay(Service):
         self._ends = {partition: mark.end_offset for partition, mark in marks.items()}
 
     async def _find_held_up(self, relaying: Relaying) -> bool:
-        """Count the positions that the journal does not have; return whether there are more than before.
+        """Count outbox positions missing from the journal; return whether there are more than before.
 
-        Asked when a read finds nothing, so that nothing else has to be counted. Reads then pass them by.
-        They are told of once, and stay in the metrics and for `leadline audit`.
+        Called when a read finds nothing, so that no other read pays for the count. Later reads skip them.
+        They are logged once, and stay in the metrics and for `leadline audit`.
         """
         before, (self._orphans, refused) = self._orphans, await relaying.count_held_up()
         metrics.OUTBOX_ORPHANS.labels(self._service).set(self._orphans)
         metrics.OUTBOX_REFUSED.labels(self._service).set(refused)
         if self._orphans > before:
-            log.error("the journal lacks events that are to be published", orphans=self._orphans)
+            log.error("the journal lacks events that the outbox holds", orphans=self._orphans)
         return self._orphans > before
 
     async def _republish(self, relaying: Relaying) -> None:
         count = await relaying.requeue_all()
         metrics.REPUBLISHED.labels(self._service).inc(count)
         log.warning("the broker has lost events, publishing the journal again", events=count)
-        message = "the broker holds less than it had acknowledged"
+        message = "the broker holds less than it acknowledged"
         raise BusLost(message)

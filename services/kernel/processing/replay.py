@@ -1,4 +1,4 @@
-"""What people do with dead letters: replay or discard, and release what waits behind, in order."""
+"""How operators settle dead letters: replay or discard them, and release the events behind them, in order."""
 
 from dataclasses import dataclass
 from typing import Generic, Literal
@@ -36,16 +36,16 @@ class Replay(Generic[B]):
         self._clock = clock
         self._calendar = calendar
         types = {event_class.wire_type: event_class for event_class in service.handlers}
-        # Size was a reason to look first, not a reason never to handle: a replay lets any size pass.
+        # Size was a reason to check an event first, not to refuse it for good: a replay accepts any size.
         self._reception = Subscriber(service.name, types, max_value_bytes=2**31)
 
     async def replay(self, dead_letter_id: UUID, *, by: str) -> list[Settled]:
-        """Handle a parked event again and, if it works, everything that waits behind it, in order.
+        """Handle a parked event again and, if it succeeds, everything that waits behind it, in order.
 
-        A waiting event that no parked one is before, as after a release that was broken off, is handled
-        with all of its case that wait like it, in order. Stops at the first event that fails again; it
-        stays parked and what follows goes on waiting. Raises Refused for an unknown or already settled
-        letter, and for one that waits with reason.
+        A waiting event with no parked one before it, as after an interrupted release, is handled with the
+        other such events of its case, in order. Stops at the first event that fails again; it stays parked
+        and later ones go on waiting. Raises Refused for an unknown or already settled letter, and for one
+        that still waits behind a parked one.
         """
         stranded = await self._find_stranded(dead_letter_id)
         if stranded is not None:
@@ -56,7 +56,7 @@ class Replay(Generic[B]):
         return settled
 
     async def discard(self, dead_letter_id: UUID, *, by: str) -> list[Settled]:
-        """Give a parked event up for good and release what waits behind it, in order.
+        """Discard a parked event for good and release what waits behind it, in order.
 
         Raises Refused for an unknown letter or one that is not parked.
         """
@@ -68,7 +68,7 @@ class Replay(Generic[B]):
         return [Settled(letter, "discarded"), *await self._release(letter, by=by)]
 
     async def _find_stranded(self, dead_letter_id: UUID) -> Letter | None:
-        """Return a letter that waits although nothing parked is before it."""
+        """Return the letter if it waits with no parked one before it; else None."""
         async with self._engine.begin() as connection:
             letter = await dead_letters.get(connection, dead_letter_id)
             if letter is None or letter.state != "waiting" or letter.record.key is None:
@@ -101,7 +101,7 @@ class Replay(Generic[B]):
             return Settled(letter, "replayed")
         except Refused:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the letter stays parked with it
+        except Exception as error:  # noqa: BLE001 - whatever the error, the letter stays parked with it
             fault = error if isinstance(error, InvalidMessage) else None
             async with self._engine.begin() as connection:
                 letter = await self._open(connection, dead_letter_id, waiting=waiting)

@@ -1,4 +1,4 @@
-"""What a service brings: which event leads to which decision, and a store. The kernel does the rest."""
+"""What a service provides: a handler for each event and command, and a store. The kernel does the rest."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,21 +20,21 @@ from services.kernel.postgres.connection import Connection
 
 
 class Command(BaseModel, metaclass=PlainClasses):
-    """What somebody asks a service to do; imperative, for example `DecideReferral`."""
+    """What a caller asks a service to do; imperative, for example `DecideReferral`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Unpublished:
-    """What follows from a decision for the service's own store alone: nobody publishes it.
+    """A result of a decision for the service's own store alone; it is not published.
 
-    A subclass is frozen and says what becomes of the book.
+    A subclass is frozen and implements the change to the book.
     """
 
     __slots__ = ()
 
     def change(self, book: Any) -> None:
-        """Let the book know; called once, in its place among what the decision produced. It cannot fail."""
+        """Change the book; called once, in the order of the decision's results. Must not raise."""
         raise NotImplementedError
 
 
@@ -44,7 +44,7 @@ Produced = Event | Intent | Unpublished
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The circumstances of one decision: when, and because of which message.
+    """The circumstances of one decision: when it was made, and because of which message.
 
     Ids are derived from the cause, so that deciding twice makes the same ids.
     """
@@ -60,13 +60,13 @@ class Context:
 
 
 class Book(Protocol):
-    """Everything that one batch may look at: the aggregates its messages touch, and what rules need beside.
+    """Everything that one batch may read: the aggregates its messages touch, and other data the rules need.
 
-    Handlers read it; the kernel changes it, by what they return.
+    Handlers read it; the kernel changes it by applying what they return.
     """
 
     def apply(self, event: Event) -> int:
-        """Let the aggregate that the event belongs to evolve; return its new version."""
+        """Evolve the aggregate that the event belongs to; return its new version."""
         ...
 
 
@@ -86,28 +86,28 @@ class Store(Protocol[B]):
 
 
 S_co = TypeVarWithDefault("S_co", bound=Store[Any], default=Store[B], covariant=True)
-"""A service's own store. Left out where the kernel's methods are all that is needed."""
+"""A service's own store. Omitted where the kernel's methods are enough."""
 
 Handler = Callable[[Any, Any, Context], Sequence[Produced]]
-"""`handler(book, message, context)` returns what happens: pure, and it changes nothing itself. The kernel
-applies what it returned to the book, in order, before the next message is decided on.
+"""`handler(book, message, context)` returns what happens. It is pure and changes nothing itself. The kernel
+applies the results to the book, in order, before it decides the next message.
 
-An exception from an event's handler parks the event; from a command's, `Refused` answers the caller.
+An exception from an event handler parks the event; `Refused` from a command handler answers the caller.
 """
 
 Projection = Callable[[Connection, Sequence[Arrival]], Awaitable[None]]
-"""Writes what follows from events into tables for reading: events of one transaction, each with its envelope.
+"""Projects the events of one transaction, each with its envelope, into read tables.
 
-Called once in it, last, with what was handled and not set aside; in order.
+Called once, last in the transaction, with the events that were handled and not set aside, in order.
 """
 
 CountDue = Callable[[Connection, datetime], Awaitable[int]]
-"""Returns how much of what time brings is still to be done at a moment."""
+"""Returns how much time-driven work is still due at a moment."""
 
 
 @dataclass(frozen=True)
 class Service(Generic[B, S_co]):
-    """One service's table of contents. `handlers` shows all it reacts to."""
+    """One service's table of contents. `handlers` lists everything it reacts to."""
 
     name: str
     store: S_co
@@ -116,11 +116,11 @@ class Service(Generic[B, S_co]):
     calendar: WorkingCalendar = field(default_factory=WorkingCalendar)
     """The council's working days."""
     lets_pass: frozenset[str] = frozenset()
-    """Topics whose later events pass a parked one of the same case instead of waiting behind it."""
+    """Topics whose later events overtake a parked one of the same case instead of waiting behind it."""
     project: Projection | None = None
-    """Keeps tables that follow from the events read; None: there are none."""
+    """Maintains read tables from the events read; None if the service has none."""
     count_due: CountDue | None = None
-    """Counts what is due beside deadlines; None: nothing ever is."""
+    """Counts due work other than deadlines; None if there is none."""
 
     @property
     def reads(self) -> tuple[Topic, ...]:

@@ -1,1 +1,1 @@
-"""How a store that was restored, or lost, finds its way back among the others."""
+"""How a store that was restored or lost catches up with the other services."""

@@ -35,9 +35,9 @@ PARK = sql(
     ),
 )
 
-# By digests of keys, as the index has them: an entry of an index holds no key of any length.
-# Locked, so that nobody settles the last letter of a case between this look and the commit of what waits
-# behind it: that would wait for nothing. Whoever is settling one now is waited for.
+# By digests of keys, as in the index: an index entry cannot hold keys of unlimited length. The rows are
+# locked, so that the last letter of a case is not settled between this read and the commit of an event that
+# waits behind it; that event would wait for nothing. The lock waits for a settlement in progress.
 BLOCKED = text("""
     SELECT key FROM dead_letters
     WHERE state IN ('parked', 'waiting')
@@ -59,7 +59,7 @@ LIST = sql(
     fields=FIELDS,
 )
 
-# A waiting letter is the head of its case when nothing open is before it: what it waited for is settled.
+# A waiting letter is the head of its case when no open one precedes it: what it waited for is settled.
 HEADS = sql(
     """
     SELECT {fields} FROM dead_letters AS letter
@@ -97,7 +97,7 @@ FAILED_AGAIN = text("""
     WHERE dead_letter_id = :id
 """)
 
-# A replay that failed for another reason is none of ours any more.
+# A letter whose replay failed for another reason no longer counts.
 FAILED_SINCE = text("""
     SELECT topic, key, words, handled_before FROM dead_letters
     WHERE state = 'parked' AND reason = 'failed' AND handled_before IS NOT NULL AND parked_at > :since
@@ -113,7 +113,7 @@ State = Literal["parked", "waiting", "replayed", "discarded"]
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One record set aside. `words` quote no value of the message."""
+    """One record set aside. `words` never quote a value of the message."""
 
     dead_letter_id: UUID
     state: State
@@ -132,7 +132,7 @@ class Letter:
 
 
 async def park(connection: Connection, letters: Sequence[Letter], *, now: datetime) -> set[UUID]:
-    """Set records aside; return the ids of those that were not already there."""
+    """Set records aside; return the ids of the new ones."""
     if not letters:
         return set()
     records = [letter.record for letter in letters]
@@ -142,9 +142,9 @@ async def park(connection: Connection, letters: Sequence[Letter], *, now: dateti
 
 
 async def blocked(connection: Connection, keys: Iterable[bytes]) -> set[bytes]:
-    """Return those of the keys that have an event set aside, so that later events must wait.
+    """Return the keys that have an event set aside, so that later events must wait.
 
-    Until this transaction ends nobody can settle those events.
+    Those events cannot be settled until this transaction ends.
     """
     wanted = list(set(keys))
     if not wanted:
@@ -155,9 +155,9 @@ async def blocked(connection: Connection, keys: Iterable[bytes]) -> set[bytes]:
 async def list_letters(
     connection: Connection, *, states: Sequence[State] | None = None, limit: int = 50, after: int = 0
 ) -> list[Letter]:
-    """Return dead letters in the order of their arrival; all states when none is named.
+    """Return dead letters in order of arrival; all states when none is given.
 
-    Go on after the last one's `arrived`: whatever is settled meanwhile, no other is passed over.
+    Continue after the last one's `arrived`: no letter is skipped, even if others are settled meanwhile.
     """
     rows = await connection.execute(
         LIST, {"states": list(states) if states else None, "limit": limit, "after": after}
@@ -166,10 +166,10 @@ async def list_letters(
 
 
 async def list_heads(connection: Connection, *, limit: int = 50, after: int = 0) -> list[Letter]:
-    """Return what can be replayed, in the order of arrival: parked events, and waiting ones without a reason.
+    """Return replayable letters in order of arrival: parked ones, and waiting ones with none before them.
 
-    Of a case that waits for nothing only its first event is returned: the others follow it. Go on after the
-    last one's `arrived`.
+    Of a case's waiting events at most the first is returned: the others follow it. Continue after the last
+    one's `arrived`.
     """
     return [_letter(row) for row in await connection.execute(HEADS, {"limit": limit, "after": after})]
 
@@ -181,7 +181,7 @@ async def get(connection: Connection, dead_letter_id: UUID) -> Letter | None:
 
 
 async def waiting_behind(connection: Connection, key: bytes) -> list[Letter]:
-    """Return the waiting events of a case that no parked event holds up any longer, locked, in order."""
+    """Return the waiting events of a case that no parked event holds up, locked, in order."""
     return [_letter(row) for row in await connection.execute(BEHIND, {"key": key})]
 
 
@@ -200,7 +200,7 @@ async def settle(
 async def failed_again(
     connection: Connection, dead_letter_id: UUID, *, reason: str, words: str, traceback: str | None
 ) -> None:
-    """Record that a replay failed: the letter stays parked, with the fresh reason."""
+    """Record that a replay failed: the letter stays parked, with the new reason."""
     await connection.execute(
         FAILED_AGAIN, {"id": dead_letter_id, "reason": reason, "words": words, "traceback": traceback}
     )
@@ -209,16 +209,16 @@ async def failed_again(
 async def failed_since(
     connection: Connection, since: datetime, *, limit: int
 ) -> list[tuple[str, bytes | None, str, int]]:
-    """Return the failures that the limit on parking counts, the latest first, unless somebody settled them.
+    """Return the unsettled failures that the limit on parking counts, the latest first.
 
-    Each is its topic, key, kind of error, and how much was handled before it.
+    Each has its topic, key, kind of error, and the number of events handled before it.
     """
     rows = await connection.execute(FAILED_SINCE, {"since": since, "limit": limit})
     return [(row.topic, row.key, row.words, row.handled_before) for row in rows]
 
 
 async def count(connection: Connection) -> dict[tuple[str, str], int]:
-    """Return how many dead letters there are by state and reason."""
+    """Return the number of dead letters by state and reason."""
     return {(row[0], row[1]): row[2] for row in await connection.execute(COUNT)}
 
 

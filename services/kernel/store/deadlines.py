@@ -92,12 +92,12 @@ async def load(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Deadli
 
 
 async def claim_due(connection: Connection, *, now: datetime, limit: int) -> list[Deadline]:
-    """Lock and return deadlines that time has changed; rows another scanner holds are passed over."""
+    """Lock and return deadlines that have become due; rows locked by another scanner are skipped."""
     return list(map(_deadline, await connection.execute(CLAIM_DUE, {"now": now, "limit": limit})))
 
 
 async def count_due(connection: Connection, *, now: datetime) -> int:
-    """Return how many deadlines wait for the scanner."""
+    """Return the number of deadlines that wait for the scanner."""
     return int((await connection.execute(COUNT_DUE, {"now": now})).scalar_one())
 
 
@@ -110,7 +110,7 @@ async def save(connection: Connection, deadlines: Sequence[Deadline]) -> None:
 
 
 async def save_raised(connection: Connection, deadlines: Sequence[Deadline]) -> None:
-    """Write how far claimed deadlines have come. What never moves by time alone is left as it is."""
+    """Write the progress of claimed deadlines. Columns that time alone never changes are not written."""
     if deadlines:
         await connection.execute(SAVE_RAISED, RAISED.of(deadlines))
 
@@ -125,15 +125,15 @@ async def list_open(
 ) -> ListPart[OpenDeadline]:
     """Return one page of open deadlines, the earliest first.
 
-    Following it shows every deadline once that is open throughout and keeps its day; one that is moved
-    meanwhile may be shown twice or not at all.
+    Paging through shows each deadline once if it stays open and keeps its day; one that is moved meanwhile
+    may be shown twice or not at all.
     """
     part = await OPEN.part(connection, {"state": state, "kind": kind}, limit=limit, after=after)
     return part.map(lambda row: OpenDeadline(row.about, row.kind, row.state, row.due_at))
 
 
 async def list_about(connection: Connection, *abouts: UUID) -> list[OpenDeadline]:
-    """Return every deadline of aggregates, met ones included, the earliest first."""
+    """Return every deadline of the given aggregates, met ones included, the earliest first."""
     rows = await connection.execute(LIST_ABOUT, {"abouts": list(abouts)})
     return [OpenDeadline(row.about, row.kind, row.state, row.due_at) for row in rows]
 
@@ -146,7 +146,7 @@ def _dates(deadline: Deadline) -> Dates:
 
 
 def _deadline(row: Sequence[Any]) -> Deadline:
-    # In the order of COLUMNS: a field by its name costs a look-up in each row.
+    # In the order of COLUMNS: access by name costs a look-up in each row.
     identity, version, state, about, child_id, case_id, kind, rule, trigger_at, *moments = row
     return Deadline(
         identity, version, state, about, child_id, case_id, kind, rule, trigger_at, Dates(*moments)

@@ -1,4 +1,4 @@
-"""The inbox: which messages this service has already had in effect."""
+"""The inbox: the messages that this service has already processed."""
 
 from collections.abc import Sequence
 from datetime import datetime

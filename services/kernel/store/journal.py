@@ -1,4 +1,4 @@
-"""The journal (every event this service ever published) and the outbox (those not yet on the bus)."""
+"""The journal (every event this service has ever published) and the outbox (those not yet on the bus)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -62,7 +62,7 @@ SEND_AGAIN = text("""
 
 
 class RefusedEvent(NamedTuple):
-    """An event that the broker did not take. `type` and `bytes` are None where the journal has lost it."""
+    """An event that the broker refused. `type` and `bytes` are None if the journal has lost it."""
 
     position: int
     type: str | None
@@ -73,7 +73,7 @@ class RefusedEvent(NamedTuple):
 
 
 class JournalEntry(NamedTuple):
-    """One event to be published, as `COLUMNS` has it. `data` is its JSON."""
+    """One event to be published, in the order of `COLUMNS`. `data` is its JSON."""
 
     event_id: UUID
     type: str
@@ -88,7 +88,7 @@ class JournalEntry(NamedTuple):
 async def append(connection: Connection, entries: Sequence[JournalEntry], *, now: datetime) -> None:
     """Write events into the journal, in order, mark them as not yet published and wake the relay at commit.
 
-    Raises IntegrityError when an aggregate already has an event of the same number: somebody else has
+    Raises IntegrityError when an aggregate already has an event of the same number: another transaction has
     written in between.
     """
     if entries:
@@ -101,11 +101,11 @@ async def requeue(connection: Connection, *, since: int = 0) -> int:
 
 
 async def list_refused(connection: Connection, *, limit: int = 50, after: int = 0) -> list[RefusedEvent]:
-    """Return the events that the broker did not take, in the order in which they were written."""
+    """Return the events that the broker refused, in the order in which they were written."""
     rows = await connection.execute(REFUSED, {"limit": limit, "after": after})
     return [RefusedEvent._make(row) for row in rows]
 
 
 async def send_again(connection: Connection, position: int) -> bool:
-    """Let the relay try an event again, and what waits behind it; False when it was not refused."""
+    """Let the relay retry an event and those that wait behind it; False when it was not refused."""
     return bool((await connection.execute(SEND_AGAIN, {"position": position})).one()[0])

@@ -1,4 +1,4 @@
-"""The SQL of lists that are read part by part, by key; what that promises is said in `cursors`."""
+"""The SQL of lists that are read part by part, by key; `cursors` states the guarantees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TYPES: Mapping[Kind, str] = {
     "uuid": "uuid",
     "moment": "timestamptz",
 }
-"""PostgreSQL's type of each kind of value."""
+"""The PostgreSQL type of each kind of value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Column:
 
 
 class Listing:
-    """One list in one order, of which the last column is unique.
+    """One list in one order; the last column of the order is unique.
 
-    `source` is everything from FROM to the last condition of a WHERE. All of it is ours: nothing of the
-    statements comes from outside.
+    `source` is everything from FROM to the last condition of a WHERE. It is always our own code: no part of
+    the statements comes from outside.
     """
 
     def __init__(self, name: str, columns: Columns | str, source: str, *order: Column) -> None:
@@ -53,7 +53,7 @@ class Listing:
         self._passed = text(f"SELECT count(*) {source} AND {backwards}")
 
     def cursors(self, chosen: Mapping[str, Any]) -> Cursors:
-        """Return the cursors of this list as far as `chosen` narrows it."""
+        """Return the cursors of this list, filtered by `chosen`."""
         return Cursors.of(self._name, self._kinds, chosen)
 
     async def part(
@@ -68,9 +68,9 @@ class Listing:
     ) -> ListPart[Row]:
         """Return at most `limit` rows: those after a key, those before one, or the first ones.
 
-        Where fewer than `limit` rows are before a key it is the first ones. `numbered` also counts the rows
-        that came before the part. The statements look one after the other: what happens between them may
-        show in one count and not in the other.
+        If fewer than `limit` rows precede a key, the first rows are returned. `numbered` also counts the rows
+        before the part. The statements run one after the other, so a change between them may show in one
+        count and not in the other.
         """
         part = await self._part(connection, parameters, limit, after, before)
         total = (await connection.execute(self._count, parameters)).scalar_one()
@@ -113,7 +113,7 @@ def _by(order: tuple[Column, ...], *, backwards: bool = False) -> str:
 
 
 def _beyond(order: tuple[Column, ...], *, backwards: bool = False) -> str:
-    """Return the condition that a row comes after the key, or before it, in a form that an index serves."""
+    """Return the condition that a row comes after the key, or before it, in a form that can use an index."""
     columns = [
         (
             column.expression,
@@ -125,7 +125,7 @@ def _beyond(order: tuple[Column, ...], *, backwards: bool = False) -> str:
     alike = [direction for _, direction, _ in reversed(columns)]
     count = len(list(takewhile(lambda direction: direction == alike[0], alike)))
     leading, last = columns[:-count], columns[-count:]
-    # Rows are compared as they are in order, as long as all columns go the same way.
+    # Row comparison follows the order as long as all columns sort in the same direction.
     ours = ", ".join(expression for expression, _, _ in last)
     given = ", ".join(value for _, _, value in last)
     condition = f"({ours}) {alike[0]} ({given})"
@@ -133,6 +133,6 @@ def _beyond(order: tuple[Column, ...], *, backwards: bool = False) -> str:
         return condition
     for expression, direction, value in reversed(leading):
         condition = f"({expression} {direction} {value} OR ({expression} = {value} AND {condition}))"
-    # With what an index begins; the rest then looks at the rows from there on.
+    # This bound lets the index find the first row; the rest filters the rows from there on.
     expression, direction, value = leading[0]
     return f"{expression} {direction}= {value} AND {condition}"

@@ -13,9 +13,9 @@ from services.kernel.store.journal import JournalEntry
 
 RELAY_LOCK = 7_301_945
 
-# An array and not a join: with a long journal the planner may merge-join, which reads the journal from its
-# first entry for every batch. Ids as text: that is how they travel, and the driver's UUID objects cost
-# more than everything else about a row.
+# An array and not a join: with a long journal the planner may choose a merge join, which reads the journal
+# from its first entry for every batch. Ids as text: they are sent as text, and the driver's UUID objects cost
+# more than everything else in a row.
 OLDEST = """
     SELECT position, event_id::text, type, subject::text, sequence, key::text, time, correlation_id::text,
            causation_id::text, data
@@ -25,8 +25,8 @@ OLDEST = """
 """
 PENDING = OLDEST.format(that="")
 
-# A subquery and not a join, for the reason above. It costs each read a look into the journal per position,
-# so it is left out while nothing is held up. For an orphan it finds nothing, which is not true either.
+# A subquery and not a join, for the reason above. It costs each read one journal look-up per position, so it
+# is left out while nothing is held up. For an orphan the subquery is NULL, so the orphan is excluded too.
 PENDING_PAST_HELD_UP = OLDEST.format(
     that="""
         WHERE (SELECT journal.key <> ALL (ARRAY(SELECT key FROM refused_events)) FROM journal
@@ -61,7 +61,7 @@ SENT = """
 
 
 class Pending(NamedTuple):
-    """One event of the journal that is not yet on the bus; ids are text, as they travel."""
+    """One event of the journal that is not yet on the bus; ids are text, as sent."""
 
     position: int
     event_id: str
@@ -76,18 +76,18 @@ class Pending(NamedTuple):
 
 
 class HeldUp(NamedTuple):
-    """What the outbox holds that cannot go out."""
+    """The outbox entries that cannot be published."""
 
     orphans: int
-    """Positions that the journal does not have, as when it was damaged. They stay where they are: they go out
-    as soon as somebody has brought the journal's entries back."""
+    """Positions missing from the journal, for example after damage. They stay in the outbox and are published
+    as soon as the journal's entries have been restored."""
     refused: int
     """Events that the broker has refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far the broker had acknowledged one partition, and which broker that was."""
+    """The end offset that a broker had acknowledged for one partition, and which broker that was."""
 
     cluster_id: str
     end_offset: int
@@ -96,15 +96,15 @@ class Mark:
 SESSION = {
     "application_name": "leadline-relay",
     "TimeZone": "UTC",
-    # A removal need not wait for the disk: if the database crashes before it is written, the events are
-    # still pending, the marks are as old as they, and the events go out twice. What a service commits is
-    # on the disk before the relay can see it.
+    # A removal need not wait for the disk: if the database crashes before it is written, the events and their
+    # old marks remain, and the events are published twice. A service's commits are on disk before the relay
+    # can see them.
     "synchronous_commit": "off",
 }
 
 
 class Relaying:
-    """One connection that relays. Leaving the context closes it and so gives up the lock."""
+    """One connection that relays. Leaving the context closes it and so releases the lock."""
 
     def __init__(self, address: str, topic: str) -> None:
         url = make_url(address).set(drivername="postgresql")
@@ -121,7 +121,7 @@ class Relaying:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Disconnect, at once when something has gone wrong."""
+        """Disconnect; at once after an error."""
         if error is not None:
             self._connection.terminate()
         else:
@@ -138,23 +138,23 @@ class Relaying:
     async def pending(self, limit: int) -> list[Pending]:
         """Return the oldest events that are not yet on the bus, in order.
 
-        What `count_held_up` has found is passed by: a thousand orphans would hide all others. So are events
-        of a child of whom one was refused.
+        Skips what `count_held_up` has found, because a thousand orphans would hide all other events. Also
+        skips events of a child with a refused event.
         """
         statement = PENDING_PAST_HELD_UP if self._is_held_up else PENDING
         return list(map(Pending._make, await self._connection.fetch(statement, limit)))
 
     async def count_held_up(self) -> HeldUp:
-        """Return how much of the outbox cannot go out until somebody has mended something."""
+        """Return how many outbox entries cannot be published without a repair."""
         (row,) = await self._connection.fetch(HELD_UP)
         found = HeldUp(row["orphans"], row["refused"])
         self._is_held_up = any(found)
         return found
 
     async def refuse(self, event: Pending, reason: str, announcement: JournalEntry, *, now: datetime) -> None:
-        """Set an event aside that the broker does not take, and publish that this was done.
+        """Set aside an event that the broker refuses, and publish an announcement of this.
 
-        It stays in the outbox, and so do later events of its child, until somebody has it sent again.
+        It stays in the outbox, and so do later events of its child, until an operator has it sent again.
         """
         await self._connection.execute(REFUSE, event.position, event.key, reason, now, *announcement)
         self._is_held_up = True
@@ -170,7 +170,7 @@ class Relaying:
         )
 
     async def marks(self) -> dict[int, Mark]:
-        """Return what the broker had acknowledged, by partition."""
+        """Return what the broker has acknowledged, by partition."""
         rows = await self._connection.fetch(
             "SELECT partition, cluster_id, end_offset FROM bus_marks WHERE topic = $1", self._topic
         )

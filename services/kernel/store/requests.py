@@ -1,4 +1,4 @@
-"""Answers to requests that changed something, by the caller's Idempotency-Key."""
+"""Answers to state-changing requests, by the caller's Idempotency-Key."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
 
-# A store that was restored knows requests of which it has only the id that their events carry as cause.
+# For some requests a restored store has only the id that their events carry as their cause.
 KEEP = text("""
     INSERT INTO requests (key, fingerprint, status, body, received_at)
     SELECT CAST(:key AS text), CAST(:fingerprint AS text), CAST(:status AS integer), CAST(:body AS json),
@@ -23,7 +23,7 @@ FIND = text("SELECT fingerprint, status, body::text AS body FROM requests WHERE 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered to a request. `fingerprint` tells whether another one is the same."""
+    """The answer to a request. `fingerprint` tells whether another request is the same."""
 
     fingerprint: str
     status: int
@@ -31,11 +31,11 @@ class Answer:
 
 
 async def keep(connection: Connection, key: str, answer: Answer, *, cause: UUID, now: datetime) -> bool:
-    """Keep the answer of a request, in the transaction that did what was asked.
+    """Store the answer to a request, in the transaction that carried it out.
 
-    False when this request, known by the id of its `cause`, was done before the store was restored, and
-    UniqueViolationError when the key has an answer already: either way nothing of this transaction may
-    stay. A concurrent request of the same key makes this one wait for its outcome.
+    Returns False when this request, identified by its `cause`, was carried out before the store was restored.
+    Raises UniqueViolationError when the key already has an answer. Either way this transaction must be rolled
+    back. A concurrent request with the same key makes this one wait for its outcome.
     """
     parameters = {
         "key": key,
@@ -49,6 +49,6 @@ async def keep(connection: Connection, key: str, answer: Answer, *, cause: UUID,
 
 
 async def find(connection: Connection, key: str) -> Answer | None:
-    """Return what was answered to an earlier request of this key, or None."""
+    """Return the answer to an earlier request with this key, or None."""
     row = (await connection.execute(FIND, {"key": key})).one_or_none()
     return None if row is None else Answer(row.fingerprint, row.status, json.loads(row.body))

@@ -1,4 +1,4 @@
-"""SQL about how far a service has come: one statement, for it is asked again and again."""
+"""SQL for a service's progress: one statement, because it runs often."""
 
 import json
 from collections.abc import Mapping
@@ -23,24 +23,24 @@ ANSWER = text("SELECT 1")
 
 @dataclass(frozen=True, slots=True)
 class StoreStanding:
-    """How far a service has come, by its store."""
+    """A service's progress, according to its store."""
 
     pending: int
-    """Events that are not yet on the bus."""
+    """Events not yet on the bus."""
     deadlines_due: int
     parked: int
     waiting: int
     """Events that wait behind a parked one."""
     events: Mapping[str, int]
-    """Events that it has ever published, by wire type."""
+    """All events it has ever published, by wire type."""
 
 
 async def standing(connection: Connection, *, now: datetime) -> StoreStanding:
-    """Return how far the service has come at a moment of its clock."""
+    """Return the service's progress at a moment of its clock."""
     row = (await connection.execute(STANDING, {"now": now})).one()
     return StoreStanding(row.pending, row.deadlines_due, row.parked, row.waiting, json.loads(row.events))
 
 
 async def answer(connection: Connection) -> None:
-    """Ask a store for nothing, so that it shows whether it answers."""
+    """Run an empty query, to check that the store answers."""
     await connection.execute(ANSWER)

@@ -1,1 +1,1 @@
-"""A service's worker: one process that consumes, decides, publishes and raises what is due."""
+"""A service's worker: one process that consumes, decides, publishes and raises due deadlines."""

@@ -1,4 +1,4 @@
-"""The Faust worker that carries a service's consumer, relay and scanner: life cycle, supervision, signals."""
+"""The Faust worker that runs a service's consumer, relay and scanner: life cycle, supervision, signals."""
 
 import asyncio
 import logging
@@ -11,23 +11,23 @@ from mode import CrashingSupervisor
 from mode.types import ServiceT
 
 LIBRARIES = ("aiokafka", "kafka")
-"""Log every failed attempt to reach a broker; the consumer and the relay report the change, once."""
+"""Loggers that report every failed attempt to reach a broker; the consumer and the relay report it once."""
 
 
 class _OnlyServices(BootStrategy):
-    """Starts the carried services in order; they stop in reverse order."""
+    """Starts the given services in order; they stop in reverse order."""
 
     app: "App"
     enable_kafka = False
     enable_web = False
 
     def server(self) -> Iterable[ServiceT]:
-        """Return what runs."""
+        """Return the services."""
         return chain(super().server(), self.app.carried)
 
 
 class App(faust.App):
-    """A Faust application that runs the services it is given and opens no Kafka connection of its own."""
+    """A Faust application that runs the given services and opens no Kafka connection of its own."""
 
     BootStrategy = _OnlyServices
 
@@ -49,14 +49,14 @@ class App(faust.App):
         """Create no directories: there are no tables."""
 
     async def on_start(self) -> None:
-        """Complete the configuration. Faust would also build a consumer, loop included, that never runs."""
+        """Complete the configuration. Faust would also build an unused consumer with its own loop."""
         self.finalize()
 
 
 def create_app(name: str, *, services: Sequence[ServiceT]) -> App:
-    """Return the application `name` that will run `services`; connects to nothing and reads no setting.
+    """Return the application `name` that will run `services`. Connects to nothing and reads no settings.
 
-    Any exception that leaves a task of a service ends the whole worker with exit code 1.
+    Any exception that escapes a service's task ends the whole worker with exit code 1.
     """
     return App(name, services=services)
 
@@ -64,13 +64,13 @@ def create_app(name: str, *, services: Sequence[ServiceT]) -> App:
 def run(app: App) -> int:
     """Run the application until SIGTERM, SIGINT or a crash; return the exit code, 0 or 1.
 
-    Blocks. Stopping lets every service finish first. Logging stays as it was configured, except that the
-    Kafka clients keep quiet about attempts that are repeated anyway.
+    Blocks. A stop lets every service finish first. Logging stays as configured, except that the Kafka clients
+    do not log attempts that are repeated anyway.
     """
     for library in LIBRARIES:
         logging.getLogger(library).setLevel(logging.CRITICAL)
     with asyncio.Runner() as runner:
-        # Faust's objects ask for the current loop before it runs.
+        # Faust's objects request the current loop before it runs.
         asyncio.set_event_loop(runner.get_loop())
         worker = _Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
         worker.spinner = None
@@ -79,26 +79,26 @@ def run(app: App) -> int:
 
 
 class _Worker(faust.Worker):
-    """Runs in a loop that exists. Faust's own way to run sleeps up to two seconds at the end."""
+    """Runs in an existing loop. Faust's own runner sleeps for up to two seconds at the end."""
 
     async def run(self) -> None:
-        """Return when the worker has stopped, whether by a signal or by a crash."""
+        """Return when the worker has stopped, by a signal or a crash."""
         self._all_stopped = asyncio.Event()
         starting = asyncio.create_task(self.start())
         stopped = asyncio.create_task(self._all_stopped.wait())
-        # `start` returns when the worker is told to stop; a part that still starts by then is cut short.
+        # `start` returns when the worker is told to stop; a part that is still starting is cancelled.
         await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
         try:
             await starting
         except asyncio.CancelledError:
             pass
-        except Exception as error:  # noqa: BLE001 - a part that cannot start ends the worker as a crash does
+        except Exception as error:  # noqa: BLE001 - a part that cannot start ends the worker like a crash
             await self.crash(error)
-        # After a signal Faust is already stopping, and this call returns at once: hence the wait.
+        # After a signal Faust is already stopping and this call returns at once; hence the wait.
         await self.stop()
         await stopped
 
     async def on_shutdown(self) -> None:
-        """Note that all parts have stopped."""
+        """Record that all parts have stopped."""
         self._all_stopped.set()

@@ -37,7 +37,7 @@ class StoreOpened(Part):
         self._service = service
 
     async def on_start(self) -> None:
-        """Wait for the database for a minute, then give up: the orchestrator starts us again."""
+        """Wait for the database for a minute, then give up: the orchestrator restarts the worker."""
         await open_store(self._engine, self._service)
 
     async def on_shutdown(self) -> None:
@@ -46,7 +46,7 @@ class StoreOpened(Part):
 
 
 class LagReported(Part):
-    """Shows as a metric how far behind the consumer is."""
+    """Exposes the consumer's lag as a metric."""
 
     def __init__(self, consumer: BatchConsumer[Any], service: str) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def parts_of(
     *,
     extras: Sequence[Part] = (),
 ) -> list[Part]:
-    """Return what a worker process runs, in the order of its start; it stops in reverse."""
+    """Return the parts of a worker process in start order; they stop in reverse order."""
     calendar = service.calendar
     delivery = BatchProcessor(
         service,
@@ -109,7 +109,7 @@ def parts_of(
 def run_worker(name: str, build: Build, settings: Settings, *, extras: Extras | None = None) -> int:
     """Run a service's worker until it is told to stop; return the exit code.
 
-    Blocks. Raises PackError when the policy pack has mistakes, WrongSettings when the metrics' port is taken.
+    Blocks. Raises PackError when the policy pack has mistakes, WrongSettings when the metrics port is taken.
     """
     configure_logs(settings, service=name)
     service = build(settings)
@@ -128,5 +128,5 @@ def _serve_metrics(port: int) -> None:
     try:
         start_http_server(port)
     except OSError:
-        problem = f"LEADLINE_METRICS_PORT: nothing can be served at port {port}; is it taken?"
+        problem = f"LEADLINE_METRICS_PORT: cannot listen on port {port}; is it in use?"
         raise WrongSettings(problem) from None

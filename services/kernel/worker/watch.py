@@ -1,4 +1,4 @@
-"""Notices that another broker answers at the address, so that the consumer starts from its first event."""
+"""Notices when another broker answers at the address, and restarts the consumer from the first event."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,9 +20,9 @@ PATIENCE_SECONDS = 10.0
 
 
 class BusWatch(Service):
-    """Compares the cluster id every two seconds; a change means that the bus was lost and set up again.
+    """Compares the cluster id every two seconds; a change means that the bus was lost and rebuilt.
 
-    The relay publishes the journal again (relay.py); this makes the consuming side read it from the start.
+    The relay republishes the journal (relay.py); this makes the consumer read it from the start.
     """
 
     def __init__(
@@ -33,14 +33,14 @@ class BusWatch(Service):
         self._consumer = consumer
         self._settings = settings
         self._known: str | None = None
-        self._waiting = Waiting("broker away, nobody watches which one it is", passes=is_away)
+        self._waiting = Waiting("broker unavailable, its identity is not being checked", passes=is_away)
 
     @Service.task
     async def _watch(self) -> None:
         await keep_doing(self, self._watch_one, pause_seconds=WATCH_SECONDS, waiting=self._waiting)
 
     async def _watch_one(self) -> None:
-        """Watch over one connection, as long as it lasts."""
+        """Watch over one connection for as long as it lasts."""
         async with self._bus(self._settings) as bus:
             while not self.should_stop:
                 await self._compare(await asyncio.wait_for(bus.cluster_id(), PATIENCE_SECONDS))
@@ -49,6 +49,6 @@ class BusWatch(Service):
 
     async def _compare(self, now: str) -> None:
         if self._known is not None and self._known != now:
-            log.warning("another broker answers: reading it from its first event")
+            log.warning("another broker answers: reading from its first event")
             await self._consumer.rewind()
         self._known = now

@@ -13,7 +13,7 @@ SERVICE_SOURCE = r"^/leadline/(referral|assessment|placement|notify)$"
 TRACEPARENT = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 
 REQUIRED = ("content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
-"""What every event carries, whoever publishes it; without one of them an event is set aside."""
+"""The headers of every event, whichever service publishes it; an event that lacks one is set aside."""
 
 REQUIRED_OF_SERVICES = (
     "ce_subject",

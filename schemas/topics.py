@@ -45,7 +45,7 @@ NOTIFICATIONS: tuple[type[Event], ...] = (
 class Topic:
     """One topic: who writes it, who reads it, which events it carries.
 
-    `retention_days` bounds the bus only; journals keep events for ever. `max_message_bytes` is what the
+    `retention_days` bounds the bus only; journals keep events permanently. `max_message_bytes` is what the
     broker lets through; consumers park values over their own smaller limit so that the reason is recorded.
     """
 

@@ -36,7 +36,7 @@ class PlainClasses(ModelMetaclass):
 
 
 class Event(BaseModel, metaclass=PlainClasses):
-    """A fact that one service publishes and others may rely on for ever.
+    """A fact that one service publishes and others may rely on permanently.
 
     A subclass names its wire type, its version and the field that identifies its aggregate:
     `class ReferralAccepted(Event, name="referral.accepted", subject="referral_id")`.

@@ -37,7 +37,7 @@ class Case:
     level: int
     """Indicated by the referral at first, then the threshold's, then that of the last review."""
     points: int
-    """What the case takes of its lead's capacity while it is open."""
+    """The share of its lead's capacity that the case takes while it is open."""
     started_at: datetime
     version: int = 1
     status: CaseStatus = CaseStatus.ASSESSING

@@ -187,7 +187,7 @@ def evolve(case: Case | None, event: CaseEvent, *, weights: Mapping[int, int]) -
         case e.LeadProfessionalAssigned():
             return replace(case, lead_professional_id=event.lead_professional_id)
         case e.AssessmentCompleted():
-            # What follows, a plan or the end, is the next event's to say; both come in one transaction.
+            # The next event says what follows, a plan or the end; both come in one transaction.
             return replace(case, needs=event.needs, completed_at=event.completed_at)
         case e.ThresholdMet():
             return replace(

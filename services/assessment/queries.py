@@ -134,5 +134,5 @@ async def count_net(connection: Connection, *, leaders: Sequence[str]) -> Net:
 
 
 async def wrong_caseloads(connection: Connection) -> list[str]:
-    """Return whoever has another caseload than their open cases add up to."""
+    """Return the practitioners whose caseload differs from the sum of their open cases."""
     return [row[0] for row in await connection.execute(WRONG_CASELOADS)]

@@ -1,4 +1,4 @@
-"""What brings the assessment store back from its own events: they carry all that a case is.
+"""Restores the assessment store from its own events, which carry everything about a case.
 
 Its points are counted by the pack of today.
 """
@@ -23,7 +23,7 @@ class CaseRecall(Recall[CaseBook]):
     async def load(self, connection: Connection, events: Sequence[Event], message: Event | None) -> CaseBook:
         """Return the book of the events' cases: the one that a review of each of them would get.
 
-        Whoever was assigned is in it, too, also when the pack of today would not have considered them.
+        It includes everybody who was assigned, also where the pack of today would not have considered them.
         """
         wanted: list[Message] = [
             ReviewPlan(case_id=event.subject, outcome="continue", reviewed_by="rejoin") for event in events

@@ -63,7 +63,7 @@ class ShownCase(Shown):
     lead_professional_id: str | None
     level: Level
     points: int
-    """What it takes of its lead's capacity; 0 once it is closed."""
+    """The share of its lead's capacity that it takes; 0 once it is closed."""
     needs: tuple[DomainNeed, ...]
     rules: tuple[RuleFired, ...]
     policy_version: str | None

@@ -96,7 +96,7 @@ def router(executor: CommandExecutor[CaseBook, CaseStore]) -> APIRouter:
 
     @routes.get("/caseloads", summary="Who leads how much, the fullest first")
     async def caseloads(page: Paging, team: Code | None = None) -> Listed[ShownCaseload]:
-        """Whoever's load stays as it is while the pages are read is shown once; others may move."""
+        """A caseload that does not change while the pages are read is shown once; others may move."""
         cursors = Cursors.of("caseloads", FULLEST_FIRST, {"team": team})
         after = page.after(cursors)
         async with executor.engine.connect() as connection:
@@ -108,7 +108,7 @@ def router(executor: CommandExecutor[CaseBook, CaseStore]) -> APIRouter:
 
 
 def _caseloads(roster: Roster, carried: Mapping[str, Caseload]) -> list[ShownCaseload]:
-    """Return everybody who leads cases, and whoever still has cases but has left."""
+    """Return everybody who leads cases, and those who have left but still have cases."""
     left = [
         shown_caseload(load, None)
         for load in carried.values()

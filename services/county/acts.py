@@ -1,4 +1,4 @@
-"""What a practitioner does: one request."""
+"""An act of a practitioner: one request."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -10,7 +10,7 @@ COUNTY = UUID("b2f7c8a1-5c0e-5d5b-8f1f-2d8c5c1f9a37")
 def draw(seed: int, *about: object) -> Random:
     """Return the chance that belongs to a thing: it depends on the seed and on `about`, never on order.
 
-    Whoever asks first, asks twice or asks after a restart gets the same numbers.
+    The numbers are the same whichever caller asks first, and after a restart.
     """
     return Random("/".join(map(str, (seed, *about))))  # noqa: S311 - a simulation, not a secret
 

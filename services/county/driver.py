@@ -42,7 +42,7 @@ class PlayedMoment:
 
 @dataclass
 class SentByCounty:
-    """What was sent since the play began, by kind; for referrals each one once, however often repeated."""
+    """Messages sent since the play began, by kind; each referral counts once, however often repeated."""
 
     counts: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
@@ -53,7 +53,7 @@ Watch = Callable[[PlayedMoment], Awaitable[None] | None]
 
 @dataclass(frozen=True)
 class Played:
-    """What was sent, and where the system stood before and after."""
+    """The messages that were sent, and the state of the system before and after."""
 
     sent: SentByCounty
     before: SystemStanding

@@ -1,4 +1,4 @@
-"""What the simulated county takes from a council's policy pack: where people live and who works there."""
+"""The simulated county's part of a council's policy pack: where people live and who works there."""
 
 from collections import defaultdict
 from functools import cached_property
@@ -22,7 +22,7 @@ class CountyPack(Pack):
 
     @cached_property
     def workers_by_locality(self) -> dict[str, tuple[str, ...]]:
-        """Who does duty work in each locality: whoever leads cases in its team, else the team's manager."""
+        """The duty workers of each locality: those who lead cases in its team, else the team's manager."""
         members: defaultdict[str, list[str]] = defaultdict(list)
         for person in self.practitioners:
             if person.team is not None and person.capacity > 0:

@@ -1,4 +1,4 @@
-"""What practitioners see on their lists, as the API shows it. Fields they do not look at are left out."""
+"""The rows of practitioners' lists, as the API shows them. Fields that they do not look at are left out."""
 
 from datetime import date, datetime
 from typing import Literal

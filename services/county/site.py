@@ -71,7 +71,7 @@ class Site:
         return response.json()
 
     async def every(self, model: type[S], path: str, **query: str | int) -> list[S]:
-        """Return all rows of a list, page by page. What leaves it meanwhile hides no other."""
+        """Return all rows of a list, page by page. A row that leaves it meanwhile hides no other."""
         page = await self.get(path, **query, limit=_PAGE)
         rows = [model.model_validate(item) for item in page["items"]]
         while page["next_cursor"] is not None:

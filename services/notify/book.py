@@ -150,7 +150,7 @@ class NotifyBook:
         alert = replace(alert, next_escalation_at=self._next_escalation(alert, event))
         self._changed(alert)
         if isinstance(event, e.AlertAcknowledged) and alert.facts.escalates in self.alerts:
-            # Whoever was told that nobody reacts has reacted: the chain ends, the alert stays to be seen.
+            # The person who was told of the silence has reacted: the chain ends, the alert stays to be seen.
             self.stop_escalating(alert.facts.escalates)
         return alert.version
 

@@ -1,4 +1,4 @@
-"""What time alone brings: alerts escalate, absences begin, held deliveries go out. Each once."""
+"""Does what falls due by time alone: alerts escalate, absences begin, held deliveries go out. Each once."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ async def begin_absence(service: Service[NotifyBook, NotifyStore], engine: Engin
         if absence is None:
             return False
         if not absence.holds_at(now):
-            return True  # it was over before anybody looked: whoever was away is back
+            return True  # it was over before we looked: the worker is back
         alerts = await due.open_alerts_of(connection, absence.worker_id)
         book = await _book(service, connection, alerts)
         context = Context(now, absence.delegation_id, absence.delegation_id, service.calendar)
@@ -164,7 +164,7 @@ async def _told(
 
 
 def _deliveries(book: NotifyBook, alert: Alert, steps: Sequence[Event], context: Context) -> list[Produced]:
-    """Return what is sent about a step: the alert again as a reminder, or the new one to whoever is told."""
+    """Return the message of a step: the alert again as a reminder, or a new one to the next recipient."""
     produced: list[Produced] = []
     raised = {each.alert_id: each for each in steps if isinstance(each, AlertRaised)}
     for step in (each for each in steps if isinstance(each, NotificationEscalated)):

@@ -97,7 +97,7 @@ def end_absence(_book: NotifyBook, command: EndAbsence, context: Context) -> Seq
 def passed_on(book: NotifyBook, moved: Iterable[AlertReassigned], context: Context) -> list[Produced]:
     """Return the reassignments, what is not sent because of them, and what is sent instead.
 
-    Many may come at once: what is not urgent waits for the next digest of whoever has them now.
+    Many may come at once: those that are not urgent wait for the next digest of their new recipient.
     """
     produced: list[Produced] = []
     for each in moved:

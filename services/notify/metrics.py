@@ -1,8 +1,8 @@
-"""What the notify service counts beside the kernel's metrics. Labels are few: no worker, no case."""
+"""The notify service's metrics beside the kernel's. Labels are few: no worker, no case."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
-ESCALATED = Counter("leadline_alerts_escalated_total", "Steps of escalation taken, by what they do.", ["to"])
+ESCALATED = Counter("leadline_alerts_escalated_total", "Escalation steps taken, by what they do.", ["to"])
 ALERTS_PER_WORKER = Gauge(
     "leadline_alerts_per_worker_week",
     "Alerts of the last seven days divided by the people who had any, by kind.",
@@ -10,7 +10,7 @@ ALERTS_PER_WORKER = Gauge(
 )
 MOST_ALERTS_OF_A_WORKER = Gauge(
     "leadline_alerts_of_busiest_worker_week",
-    "Alerts of the last seven days of whoever had most of a kind.",
+    "The most alerts that one person had in the last seven days, by kind.",
     ["kind"],
 )
 SENDINGS = Counter(
@@ -18,8 +18,8 @@ SENDINGS = Counter(
 )
 """Outcomes: taken, refused, later, away, not_tried."""
 SENDING_SECONDS = Histogram(
-    "leadline_sending_seconds", "From handing a message over to the provider's answer.", ["channel"]
+    "leadline_sending_seconds", "Time from handing a message over to the provider's answer.", ["channel"]
 )
-LANES_RESTING = Gauge(
-    "leadline_lanes_resting", "Endpoints and providers that are left alone because they fail.", ["channel"]
+SENDERS_RESTING = Gauge(
+    "leadline_senders_resting", "Senders that pause because their endpoint or provider fails.", ["channel"]
 )

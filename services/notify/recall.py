@@ -1,4 +1,4 @@
-"""What brings the notify store back: its own events, and what others say of a child's people.
+"""Restores the notify store from its own events, and from other services' events about people around a child.
 
 What people have arranged, and who subscribed with which address, is on no bus: it is as the backup has it.
 """

@@ -1,7 +1,7 @@
 """Kinds of alert as people read them."""
 
 _OF_THE_DEADLINE = frozenset({"scheduled", "met", "paused", "extended", "waived"})
-"""What happens to a deadline and not to the thing itself: a review whose deadline is scheduled is not."""
+"""Happens to a deadline and not to its subject: scheduling the deadline of a review schedules no review."""
 
 
 def kind_words(kind: str) -> str:

@@ -17,7 +17,7 @@ from services.placement.queries import without_words
 from services.placement.store.batch import PlacementStore
 from services.placement.store.tables import EPISODES, MISSING, REVIEWS
 
-LOST_WORDS = "(The wording was lost with the store: ask whoever set this objective.)"
+LOST_WORDS = "(The wording was lost with the store: ask the person who set this objective.)"
 """Stands where an objective's wording stood."""
 
 

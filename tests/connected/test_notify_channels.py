@@ -102,7 +102,7 @@ async def test_subscription_that_ended_sends_nothing_more(rig: Rig) -> None:
     assert rig.receiver.at("/team").taken.total() == 1
 
 
-async def test_hanging_endpoint_delays_no_other_lane_and_nothing_is_lost(
+async def test_hanging_endpoint_delays_no_other_sender_and_nothing_is_lost(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While one hangs, the others finish; when it is well again, it gets everything."""

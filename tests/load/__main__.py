@@ -14,7 +14,7 @@ from tests.bench.percentiles import percentile
 from tests.load.play import Played, play
 
 VAR = Path(__file__).parents[2] / "var"
-QUIET_LANES = ("inbox", "sms", "agency webhook", "team webhook", "chat")
+QUIET = ("inbox", "sms", "agency webhook", "team webhook", "chat")
 """What must not feel that others hang, fail or refuse."""
 AT_MOST = 2.0
 GRAIN_SECONDS = 0.1
@@ -50,16 +50,14 @@ def main() -> None:
 
 
 def _report(calm: Played, troubled: Played) -> bool:
-    _say(
-        f"{'lane':<16} {'messages':>8}  {'undisturbed p50 p95 p99 ms':>28}  {'disturbed p50 p95 p99 ms':>28}"
-    )
+    _say(f"{'sender':<16} messages  {'undisturbed p50 p95 p99 ms':>28}  {'disturbed p50 p95 p99 ms':>28}")
     fine = True
-    for lane, waits in calm.waits.items():
-        other = troubled.waits[lane]
+    for sender, waits in calm.waits.items():
+        other = troubled.waits[sender]
         slower = [_of(other, share) > AT_MOST * _of(waits, share) + GRAIN_SECONDS for share in (0.5, 0.95)]
-        held_up = lane in QUIET_LANES and any(slower)
+        held_up = sender in QUIET and any(slower)
         fine = fine and not held_up
-        _say(f"{lane:<16} {len(other):>8}  {_shown(waits):>28}  {_shown(other):>28}{'  HELD UP' * held_up}")
+        _say(f"{sender:<16} {len(other):>8}  {_shown(waits):>28}  {_shown(other):>28}{'  HELD UP' * held_up}")
     for name, played in (("undisturbed", calm), ("disturbed", troubled)):
         _say(
             f"{name}: {played.alerts} alerts to {played.people} inboxes, {played.deliveries} deliveries,"

@@ -26,7 +26,7 @@ END_SECONDS = 600.0
 
 @dataclass
 class Played:
-    """What a play has shown. Waits are seconds from the decision to the other side, by lane."""
+    """What a play has shown. Waits are seconds from the decision to the other side, by sender."""
 
     waits: dict[str, list[float]] = field(default_factory=dict)
     alerts: int = 0
@@ -163,17 +163,17 @@ async def _recount(rig: Rig, played: Played, begun: float) -> None:
         arrivals["sms"][str(kept.reference)] = kept.moment
     counted += len(rig.stub.kept)
     names = {"/agency": "agency webhook", "/team": "team webhook", "/hangs": "hanging", "/fails": "failing"}
-    for path, lane in names.items():
+    for path, sender in names.items():
         endpoint = rig.receiver.at(path)
         identities = [headers["webhook-id"] for headers in endpoint.headers]
-        arrivals[lane] = dict(zip(identities, endpoint.moments, strict=True))
+        arrivals[sender] = dict(zip(identities, endpoint.moments, strict=True))
         counted += len(identities)
-    for lane, moments in arrivals.items():
-        played.waits[lane] = [moment - begun - queued[identity] for identity, moment in moments.items()]
+    for sender, moments in arrivals.items():
+        played.waits[sender] = [moment - begun - queued[identity] for identity, moment in moments.items()]
     chats = [row for row in rows if row.channel == Channel.CHAT]
     moments_of_chat = sorted(rig.receiver.at("/chat").moments)
     in_order = sorted((row.queued_at - MONDAY).total_seconds() for row in chats)
-    # A chat knows no ids; it is one lane in order, so that the n-th to arrive is the n-th that was queued.
+    # A chat knows no ids; its sender keeps the order, so the n-th to arrive is the n-th that was queued.
     played.waits["chat"] = [
         moment - begun - since for moment, since in zip(moments_of_chat, in_order, strict=False)
     ]

@@ -1,4 +1,4 @@
-"""Messages as a lane hands them to a carrier, with no alert behind them."""
+"""Messages as a sender hands them to a carrier, with no alert behind them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

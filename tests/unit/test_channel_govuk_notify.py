@@ -47,7 +47,7 @@ async def settings(stub: NotifyStub, tmp_path: Path) -> AsyncIterator[Settings]:
 
 
 async def send(sent: Message, settings: Settings, *, now: datetime = EVENING) -> Outcome:
-    """Send one message as a lane does."""
+    """Send one message as a sender does."""
     api = NotifyApi(settings, timeout_seconds=0.5)
     try:
         addresses = AddressBook(settings.directory)

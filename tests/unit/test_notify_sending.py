@@ -1,4 +1,4 @@
-"""The senders of a worker: what ends a lane ends no other one unseen."""
+"""The senders of a worker: when one ends, that is never missed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -49,7 +49,7 @@ async def hangs(_: Sender, _carrier: object) -> int:
 
 @pytest.fixture
 def sending(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Dispatcher]:
-    """Senders of which each lane drains as a test says."""
+    """A dispatcher whose senders drain as a test says."""
 
     def make(**drains: Any) -> Dispatcher:
         by_channel = {Channel(name): drain for name, drain in drains.items()}
@@ -71,7 +71,7 @@ def sending(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Dispatcher]:
 
 
 @pytest.mark.parametrize(("drain", "reason"), [(cancelled, CancelledInside), (broken, PartFailed)])
-async def test_a_lane_that_is_cancelled_or_fails_crashes_the_worker(
+async def test_a_sender_that_is_cancelled_or_fails_crashes_the_worker(
     sending: Callable[..., Dispatcher], drain: object, reason: type[Exception]
 ) -> None:
     """Senders that had ended unseen would leave every message where it is."""
@@ -82,21 +82,21 @@ async def test_a_lane_that_is_cancelled_or_fails_crashes_the_worker(
 
 
 async def test_what_is_broken_counts_beside_what_passes(sending: Callable[..., Dispatcher]) -> None:
-    """Whichever of two lanes ends first."""
+    """Whichever of two senders ends first."""
     with pytest.raises(LookupError):
         await sending(email=away, sms=broken).send_due()
 
 
-async def test_a_lane_that_lost_its_store_begins_again(sending: Callable[..., Dispatcher]) -> None:
+async def test_a_sender_that_lost_its_store_begins_again(sending: Callable[..., Dispatcher]) -> None:
     """The trouble passes by itself."""
     tried = asyncio.Event()
     attempts = iter([away, hangs])
 
-    async def drain(lane: Sender, carrier: object) -> int:
+    async def drain(sender: Sender, carrier: object) -> int:
         attempt = next(attempts)
         if attempt is hangs:
             tried.set()
-        return await attempt(lane, carrier)
+        return await attempt(sender, carrier)
 
     part = sending(email=drain)
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -108,7 +108,7 @@ async def test_a_lane_that_lost_its_store_begins_again(sending: Callable[..., Di
         await part.stop()
 
 
-async def test_a_sender_that_drains_once_says_that_a_lane_was_cancelled(
+async def test_draining_once_says_that_a_sender_was_cancelled(
     sending: Callable[..., Dispatcher],
 ) -> None:
     """And not that it was cancelled itself."""

@@ -27,7 +27,7 @@ def handled(producer: Service[Any], consumer: Service[Any]) -> frozenset[str]:
 
 @dataclass
 class Crossing:
-    """The events of one service on their way to another. What has not arrived is in `missing`, by message."""
+    """The events of one service on their way to another. `missing` holds those that have not arrived."""
 
     producer: Audited
     consumer: Audited

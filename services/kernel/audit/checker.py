@@ -23,7 +23,7 @@ NOTHING = Extent(0, 0, whole=False)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an audit looks at: everything, or one service's store and what it has sent and received.
+    """The scope of an audit: everything, or one service's store and what it has sent and received.
 
     `since` is a position of that one service's journal: what others have sent it is then left out. `last`
     limits every journal to its last events.
@@ -112,7 +112,9 @@ async def _extent(store: Audited, scope: Scope) -> Extent | None:
         async with looking(store.engine) as connection:
             return await audit_queries.extent(connection, since=since, last=scope.last)
     except UNANSWERED as error:
-        store.away = store.gave_up(error)  # whoever cannot tell where a journal ends is not asked for more
+        store.away = store.gave_up(
+            error
+        )  # a store that does not answer this is not asked for more
         return None
 
 

@@ -1,4 +1,4 @@
-"""What an audit can find, and the comparisons that find it: pure functions of what the stores hold."""
+"""The findings of an audit, and the comparisons that lead to them: pure functions of the stores' contents."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class ReportLine:
-    """What one check of one service has found. `count` is how much is wrong; `advice` what to do about it."""
+    """The findings of one check of one service. `count` is how much is wrong, `advice` what to do."""
 
     service: str
     check: str
@@ -29,7 +29,7 @@ class ReportLine:
 
 @dataclass
 class Found:
-    """What a check has found so far, each thing once; it goes on until there is MOST."""
+    """The findings of a check so far, each once; it goes on until there are MOST."""
 
     things: dict[str, None] = field(default_factory=dict)
 
@@ -144,7 +144,7 @@ REQUESTS = Check(
     "requests",
     "every kept answer is one that a command gives",
     "",
-    "somebody has written into the table: whoever asks again with these keys gets a wrong answer",
+    "the table was changed by hand: a request that is sent again with one of these keys gets a wrong answer",
 )
 NET = Check("net", "nothing falls through it", "", "look at each: a child may be waiting for nobody")
 ARRIVED = Check(

@@ -1,4 +1,4 @@
-"""What may only be on its way: an audit looks again until it has arrived or the grace is over.
+"""Differences that may only be in transit: an audit looks again until they have gone or the grace is over.
 
 In a running system something is always between two places. Whatever was there at the first look and still
 is after the grace has been there for longer than the grace: no clock of any service is asked.
@@ -16,7 +16,7 @@ LOOK_SECONDS = 1.0
 """Pause between two looks."""
 
 UNANSWERED = (OSError, *STORE_ERRORS)
-"""What a look raises when the store does not answer, or not in time."""
+"""The errors of a look at a store that does not answer, or not in time."""
 
 K = TypeVar("K")
 

@@ -1,4 +1,4 @@
-"""What an audit reads. Every look is a short transaction that can change nothing and ends in time."""
+"""The queries of an audit. Every look is a short transaction that can change nothing and ends in time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ CHUNK = 5000
 """Journal positions, or rows of a table, that one look takes in: a few hundredths of a second's work."""
 
 MOST = 10_000
-"""Things found by one check, at the most: whoever has so many needs no longer list."""
+"""The most things that one check lists: with so many, a longer list helps nobody."""
 
 ANSWER_SECONDS = 30.0
 """A look that takes longer is given up from our side, also when the server has stopped to listen."""
@@ -137,7 +137,7 @@ class Copied:
 
 
 class Original(NamedTuple):
-    """What an owner says of one thing, and how many events it has had."""
+    """One aggregate as its owner describes it, and how many events it has had."""
 
     key: UUID
     version: int
@@ -153,7 +153,7 @@ class History(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What an event's id follows from, and the id."""
+    """The values from which an event's id is derived, and the id."""
 
     event_id: UUID
     causation_id: UUID

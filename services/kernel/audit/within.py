@@ -48,7 +48,7 @@ FIRST_KEY = UUID(int=0)
 class Audited:
     """A service and its store, and what only this service has: aggregates, net, other checks, and copies.
 
-    `away` says why the store has stopped to answer; nobody asks it again then.
+    `away` says why the store has stopped answering; it is not asked again then.
     """
 
     service: Service[Any]
@@ -57,7 +57,7 @@ class Audited:
     net: Net | None = None
     own: tuple[Own, ...] = ()
     copies: tuple[Copied, ...] = ()
-    """What it keeps of other services' things."""
+    """Its copies of other services' data."""
     away: str = ""
 
     @property
@@ -88,7 +88,7 @@ class Within:
     _written_at: dict[int, datetime] = field(default_factory=dict)
 
     async def look(self) -> None:
-        """Ask every question once. What cannot be looked at becomes a line that says so."""
+        """Ask every question once. A check that cannot look becomes a line that says so."""
         await self._ask(findings.NUMBERS, self._numbers)
         await self._ask(findings.IDS, self._ids)
         await self._ask(findings.ROWS, self._rows)
@@ -251,7 +251,7 @@ class Within:
         while len(written) < audit_queries.MOST:
             async with looking(self.store.engine) as connection:
                 page = await audit_queries.queued(connection, after)
-            # What the journal does not have cannot go out: that is another check's finding.
+            # An event that the journal lacks cannot go out: another check finds that.
             written |= {one.position: one.time for one in page if one.time is not None}
             if len(page) < audit_queries.CHUNK:
                 break

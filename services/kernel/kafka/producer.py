@@ -52,7 +52,7 @@ def partition_of(key: bytes, count: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the broker acknowledged: a run of offsets of one partition."""
+    """An acknowledgement by the broker: a run of offsets of one partition."""
 
     partition: int
     begin: int

@@ -54,7 +54,7 @@ def number(book: Book, produced: Sequence[Produced], context: Context) -> list[N
 
 
 class Publication:
-    """What one transaction publishes. The database writes one part while the next is being decided.
+    """The events that one transaction publishes. The database writes a part while the next is decided.
 
     A context manager: however it exits, none of its statements is still running. Call `finish` at its end.
     """

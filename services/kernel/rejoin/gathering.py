@@ -1,4 +1,4 @@
-"""What a restored store has lost and the bus still holds: the service's own events, and messages for it."""
+"""Gathers the events and messages that a restored store has lost and the bus still holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -161,7 +161,7 @@ class Gathering:
 
 
 def own_event(read: RecordOfTopic, *, source: str) -> Own | None:
-    """Return the journal entry that a record of the own topic was made from; None when it is none of ours."""
+    """Return the journal entry that a record of the own topic was made from; None when it is not ours."""
     try:
         envelope = envelopes.decode(read.record)
         event_class = REGISTRY.get(envelope.type)

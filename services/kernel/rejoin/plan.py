@@ -1,7 +1,7 @@
-"""What a store that was restored does about each event of one child that it no longer knows: pure.
+"""Decides what a restored store does about each event of one child that it no longer knows. Pure.
 
-An event reaches the bus only behind the earlier ones of its child (relay.py). So whoever sees an own event
-of a child knows that everything the service had decided about this child before it was published as well.
+An event reaches the bus only behind the earlier ones of its child (relay.py). So an own event on the bus
+proves that everything the service had decided about this child before it was published as well.
 What was handled before such an event and led to nothing on the bus led to nothing at all, and is not
 decided again. What came after the last of them may have led to something that was lost before it was
 published, or may never have been handled: that is decided now, as any delivery.
@@ -82,7 +82,7 @@ class Horizon(NamedTuple):
 
 @dataclass
 class Plan:
-    """What is to be done about one child: steps in order, then messages to be delivered as usual."""
+    """The plan for one child: steps in order, then messages to deliver as usual."""
 
     steps: list[Step] = field(default_factory=list)
     deliver: list[Incoming] = field(default_factory=list)

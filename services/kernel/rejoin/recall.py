@@ -1,4 +1,4 @@
-"""What a service brings so that its store can rejoin; `rejoin` does the rest."""
+"""The service's part in a rejoin of its store; `rejoin` does the rest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -43,7 +43,7 @@ APPLICATION = "leadline-rejoin"
 
 @dataclass
 class RejoinReport:
-    """What a rejoin did. `losses` is empty when the store is as if nothing had happened."""
+    """The outcome of a rejoin. `losses` is empty when the store is as if nothing had happened."""
 
     taken_back: Counter[str] = field(default_factory=Counter)
     """Own events by wire type."""

@@ -1,1 +1,1 @@
-"""What all HTTP APIs and pages have in common, and the process that serves them."""
+"""The web: the common parts of all HTTP APIs and pages, and the process that serves them."""

@@ -1,4 +1,4 @@
-"""What the answers of all JSON APIs have in common: frozen models, an example each, lists in pages."""
+"""The common parts of all JSON answers: frozen models, an example each, lists in pages."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What every HTTP API of Leadline has in common: errors that say what to do, idempotency keys, pages."""
+"""The common parts of every HTTP API: errors that say what to do, idempotency keys, pages of lists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

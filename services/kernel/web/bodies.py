@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 LARGEST_BODY = 1024 * 1024
-"""In bytes. What our longest form takes in the longest spelling of JSON is half of it."""
+"""In bytes; twice our longest form in the longest spelling of JSON."""
 
 
 def bounded(receive: Receive) -> Receive:

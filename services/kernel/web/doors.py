@@ -1,4 +1,4 @@
-"""What every request passes and every answer carries: under which names we answer, and what browsers keep."""
+"""Checks on every request and headers on every answer: the names of the site, and what browsers may keep."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit

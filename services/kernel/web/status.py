@@ -68,7 +68,7 @@ class Stand:
     now: datetime
     store: StoreStanding
     due: int
-    """What time brought beside deadlines, and is still to be done."""
+    """Work that has fallen due beside deadlines and is still to be done."""
     lag: Mapping[str, int] | None = None
     """Unread events by topic; None: not known."""
     moved: bool = False
@@ -117,7 +117,7 @@ class ShownStand(Shown):
     """Events that are not yet on the bus."""
     deadlines_due: int
     due: int
-    """What time brought beside deadlines, and is still to be done."""
+    """Work that has fallen due beside deadlines and is still to be done."""
     parked: int
     waiting: int
     """Events that wait behind a parked one."""

@@ -1,4 +1,4 @@
-"""What decisions stand on beside the people of a case: the pack, what people arranged, what is configured."""
+"""The council as decisions see it: the pack, people's arrangements, and the channels that are configured."""
 
 from dataclasses import dataclass
 

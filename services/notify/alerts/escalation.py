@@ -1,4 +1,4 @@
-"""What follows when nobody acknowledges an alert, and whom open alerts move to. Pure."""
+"""Escalates alerts that nobody acknowledges, and moves open alerts to a new lead. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -180,7 +180,7 @@ def _whom(
 ) -> Address:
     match step.to:
         case "team_manager":
-            # An alert is an event with a case and a team: whoever answers for those now is asked.
+            # An alert is an event with a case and a team: the people who answer for those now are asked.
             manager = find_recipient(Role.TEAM_MANAGER, facts, people, council.pack)
             assert manager is not None  # noqa: S101 - the county has one
             return reach(Role.TEAM_MANAGER, manager, facts, people, council, now=now)

@@ -21,7 +21,7 @@ class Alert:
     version: int = 0
     status: AlertStatus = "absent"
     raised: AlertRaised | None = None
-    """What was said to whom, with the recipient of now; None only while the alert is absent."""
+    """The alert as it was raised, with its present recipient; None only while the alert is absent."""
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     repeats: int = 0
@@ -54,7 +54,7 @@ class Referrer:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What routing knows of a case. A closed case stays closed, whatever arrives late."""
+    """A case as routing knows it. A closed case stays closed, whatever arrives late."""
 
     case_id: UUID
     opened_at: datetime
@@ -91,7 +91,7 @@ class People:
     key_worker: KeyWorker | None = None
     reviewing_officer: ReviewingOfficer | None = None
     story: tuple[Heard, ...] = ()
-    """What was heard of the child's referrals and cases; read only where an event is about a case."""
+    """The history of the child's referrals and cases; read only where an event is about a case."""
 
     def find_case(self, case_id: UUID | None) -> Case | None:
         """Return a case of this child, open or closed."""
@@ -115,7 +115,7 @@ class Address:
     stands_in_for: str | None = None
     """Who would have been told, had they not been away."""
     vacant: bool = False
-    """Whether nobody had the role, or whoever has it is away and named nobody."""
+    """Whether nobody had the role, or its holder is away without a stand-in."""
 
 
 class AcknowledgeAlert(Command):

@@ -46,7 +46,7 @@ def learn(people: People, event: Event) -> People:
 def decide_key_worker(
     people: People, command: AssignKeyWorker, *, council: Council, context: Context
 ) -> list[e.KeyWorkerAssigned]:
-    """Give a child a key worker, or none; whoever does not work here is refused."""
+    """Give a child a key worker, or none; only people who work here are accepted."""
     worker = command.key_worker_id
     if worker is not None and worker not in council.pack.practitioner_ids:
         raise Refused(f"The policy pack knows no practitioner {worker}: look the id up in it.")

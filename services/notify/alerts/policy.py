@@ -30,7 +30,7 @@ def decide_alerts(
     `people` already knows the event; `still_open` are the child's open alerts. Where one recipient is named
     twice, the most urgent rule speaks, and of equally urgent ones the first. What is open and says the same
     of the same case speaks for the new one as well. The pack's `silent` events and imported history raise
-    none. Where somebody was missing, an alert of its own says so to whoever can mend it.
+    none. Where a recipient was missing, a separate alert says so to somebody who can put it right.
     """
     told: dict[str, tuple[AlertRule, Address, str]] = {}
     vacant = False

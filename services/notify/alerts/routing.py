@@ -1,4 +1,4 @@
-"""Whom an alert rule reaches: who has the role, or who answers for them. Pure."""
+"""Finds the recipients of an alert rule: the people in its roles, or those who stand in for them. Pure."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -209,7 +209,7 @@ def add(routes: APIRouter, executor: CommandExecutor[NotifyBook, NotifyStore]) -
         summary="Say that somebody is away, or has left",
     )
     async def be_away(worker_id: WorkerId, asked: Absence, key: IdempotencyKey) -> Response:
-        """Open alerts go to whoever stands in when it begins; without a stand-in to the duty inbox."""
+        """Open alerts go to the stand-in when it begins; without a stand-in to the duty inbox."""
         return await done(DeclareAbsence(worker_id=worker_id, **dict(asked)), key)
 
     @routes.post(

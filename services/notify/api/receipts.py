@@ -18,7 +18,7 @@ from services.notify.delivery import receipts
 
 
 class NotifyReceipt(BaseModel):
-    """What of a receipt is read: the sender's reference, and what became of the message."""
+    """The parts of a receipt that are read: the sender's reference, and what became of the message."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -1,4 +1,4 @@
-"""The senders of a worker: one task for each lane that has work, so that none waits for another."""
+"""The senders of a worker: one task for each sender that has work, so that none waits for another."""
 
 import asyncio
 from collections.abc import Iterable
@@ -24,14 +24,14 @@ from services.notify.delivery.store.claims import SenderKey
 log = structlog.get_logger()
 
 PATIENCE_SECONDS = 25.0
-"""How long a worker that stops waits for what is on its way; then the lease brings it back."""
+"""How long a stopping worker waits for messages in flight; after that, their lease brings them back."""
 
 
 class Dispatcher(Part):
-    """Looks every `send_seconds` which lanes have something to send, and lets each go its own pace.
+    """Checks every `send_seconds` which senders have messages, and lets each work at its own pace.
 
-    A hanging endpoint keeps its own task busy and nothing else: no connection to the store is held while
-    a far side takes its time.
+    A hanging endpoint keeps only its own task busy: no connection to the store is held while a far side
+    is slow.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Dispatcher(Part):
         self._carriers = carriers or Carriers(settings, real=self._real)
         self._lease = timedelta(seconds=settings.claim_seconds)
         self._channels = channels_of(settings)
-        self._lanes: dict[SenderKey, Sender] = {}
+        self._senders: dict[SenderKey, Sender] = {}
         self._running: dict[SenderKey, asyncio.Task[int]] = {}
 
     @Part.task
@@ -60,7 +60,7 @@ class Dispatcher(Part):
         await keep_doing(self, self.look, pause_seconds=self._settings.send_seconds, waiting=waiting)
 
     async def look(self) -> None:
-        """Begin to drain every lane that has work and is not being drained. Raises what a lane has raised."""
+        """Start draining every idle sender that has work. Raises what a sender has raised."""
         done = {key: task for key, task in self._running.items() if task.done()}
         self._running = {key: task for key, task in self._running.items() if key not in done}
         _raise_what_ended(done.values())
@@ -72,15 +72,16 @@ class Dispatcher(Part):
                 now=self._real.now(),
             )
         for key in found:
-            lane = self._lane(key)
-            if key not in self._running and lane.may_send() and not self.should_stop:
-                self._running[key] = asyncio.create_task(self._drain(lane), name=f"lane {key.channel.value}")
+            sender = self._sender(key)
+            if key not in self._running and sender.may_send() and not self.should_stop:
+                name = f"sender {key.channel.value}"
+                self._running[key] = asyncio.create_task(self._drain(sender), name=name)
         self._measure()
 
     async def send_due(self) -> int:
-        """Drain every lane that has work, once, and wait for all; return how many messages were taken.
+        """Drain every sender that has work, once, and wait for all; return how many messages were taken.
 
-        Raises what a lane has raised, after the others have ended: none goes on behind its caller's back.
+        Raises what a sender has raised, but only after the others have ended: none is still running then.
         """
         await self.look()
         running, self._running = list(self._running.values()), {}
@@ -90,47 +91,48 @@ class Dispatcher(Part):
         return sum(task.result() for task in running)
 
     async def on_stop(self) -> None:
-        """Let what is on its way arrive and be recorded; begin nothing new."""
-        for lane in self._lanes.values():
-            lane.stop()
+        """Let messages in flight arrive and be recorded; begin nothing new."""
+        for sender in self._senders.values():
+            sender.stop()
         if self._running:
             _, late = await asyncio.wait(self._running.values(), timeout=PATIENCE_SECONDS)
             for task in late:
                 task.cancel()
             for ended in await asyncio.gather(*self._running.values(), return_exceptions=True):
                 if isinstance(ended, Exception) and not is_transient(ended):
-                    log.error("a lane failed while stopping", error=kind_of(ended), at=place_of(ended))
+                    log.error("a sender failed while stopping", error=kind_of(ended), at=place_of(ended))
 
     async def on_shutdown(self) -> None:
-        """Let go of what the channels hold."""
+        """Release what the channels hold."""
         self._carriers.close()
 
-    async def _drain(self, lane: Sender) -> int:
-        carrier = await self._carrier(lane.key)
-        return await lane.drain(carrier)
+    async def _drain(self, sender: Sender) -> int:
+        carrier = await self._carrier(sender.key)
+        return await sender.drain(carrier)
 
     async def _carrier(self, key: SenderKey) -> Carrier:
         if key.subscription_id is None:
             return self._carriers.direct(key.channel)
         async with self._engine.connect() as connection:
-            # Asked each time: a subscription that moved or has a new key counts from the next drain on.
+            # Read each time: a moved subscription or a new key applies from the next drain on.
             return self._carriers.subscribed(await subscription_store.get(connection, key.subscription_id))
 
-    def _lane(self, key: SenderKey) -> Sender:
-        if key not in self._lanes:
-            self._lanes[key] = Sender(
+    def _sender(self, key: SenderKey) -> Sender:
+        if key not in self._senders:
+            self._senders[key] = Sender(
                 key, self._engine, clock=self._clock, real=self._real, lease=self._lease
             )
-        return self._lanes[key]
+        return self._senders[key]
 
     def _measure(self) -> None:
         for channel in self._channels:
-            resting = [lane for key, lane in self._lanes.items() if key.channel is channel]
-            metrics.LANES_RESTING.labels(channel.value).set(sum(not lane.may_send() for lane in resting))
+            senders = [sender for key, sender in self._senders.items() if key.channel is channel]
+            resting = sum(not sender.may_send() for sender in senders)
+            metrics.SENDERS_RESTING.labels(channel.value).set(resting)
 
 
 def _raise_what_ended(tasks: Iterable[asyncio.Task[int]]) -> None:
-    """Raise the worst of what tasks that are done have ended with. Nobody cancels a lane but `on_stop`."""
+    """Raise the worst error of the tasks that are done. Only `on_stop` may cancel a sender."""
     ended = worst(CancelledInside() if task.cancelled() else task.exception() for task in tasks)
     if ended is not None:
         raise ended

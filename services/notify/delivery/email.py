@@ -1,4 +1,4 @@
-"""What an email says: a case reference, the pack's words, a link. Nothing about the child."""
+"""The content of an email: a case reference, the pack's words, a link. Nothing about the child."""
 
 from collections.abc import Sequence
 from email.headerregistry import Address
@@ -20,7 +20,7 @@ def compose(message: Message, settings: Settings) -> EmailMessage:
     """Return the email of a message.
 
     Its Message-ID is the message's own, the same each time it is tried, so that a mailbox or a mail server
-    can tell a second copy. A digest names all that it was made of: what was seen meanwhile says so.
+    can recognise a second copy. A digest lists every alert in it and marks those acknowledged meanwhile.
     """
     first = message.parts[0]
     letter = EmailMessage()
@@ -29,7 +29,7 @@ def compose(message: Message, settings: Settings) -> EmailMessage:
     letter["Subject"] = _subject(message.parts)
     letter["Date"] = first.raised_at
     letter["Message-ID"] = f"<{message.message_id}@{settings.mail_from.rpartition('@')[2]}>"
-    letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: absence notes are not sent to us
+    letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: out-of-office replies are not sent to us
     letter.set_content(_body(message, settings))
     return letter
 

@@ -25,27 +25,27 @@ WAITING: frozenset[str] = frozenset({"held", "queued"})
 ON_ITS_WAY: frozenset[str] = frozenset({"sent", "delivered"})
 
 DeliveryEvent = NotificationQueued | NotificationWithdrawn | NotificationAcknowledged
-"""What decisions say of a delivery."""
+"""A delivery's events that decisions publish."""
 
 ChannelEvent = NotificationSent | NotificationDelivered | NotificationFailed
-"""What its channel says of a delivery: settled in `store/queue.py`, row by row; evolved by a rejoin."""
+"""A delivery's events that its channel causes: settled by row in `store/queue.py`; a rejoin evolves them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One alert on its way. `version` counts its events; the id is the key of idempotence."""
+    """One alert on its way. `version` counts its events; the id is the idempotency key."""
 
     delivery_id: UUID
     version: int = 0
     state: DeliveryState = "absent"
     queued: NotificationQueued | None = None
-    """What goes to whom, as it was decided; None while the delivery is absent, or not read again."""
+    """What goes to whom, as it was decided; None while the delivery is absent, or was not loaded."""
     alert_id: UUID | None = None
     child_id: UUID | None = None
     case_id: UUID | None = None
     channel: Channel = Channel.EMAIL
     gathered: bool = False
-    """Whether it shares its message with others: a digest goes out once it is gathered."""
+    """Whether it shares its message with others: a digest goes out as soon as it is gathered."""
     reason: str | None = None
     acknowledged_at: datetime | None = None
 
@@ -53,18 +53,17 @@ class Delivery:
 def delivery_id(
     alert_id: UUID, recipient_id: str, channel: Channel, *, subscription_id: UUID | None = None, turn: int = 0
 ) -> UUID:
-    """Return the id of a delivery: the same whenever it is asked for.
+    """Return the id of a delivery: the same arguments give the same id.
 
-    A reminder is another delivery than the first one, and so is the one to whoever answers for the alert
-    after its recipient, be it the same person again: each has the version of the alert before it as its
-    `turn`.
+    A reminder is a delivery of its own. So is the delivery to each later recipient of the alert, even if the
+    alert comes back to the same person. Each takes the alert's version before it as its `turn`.
     """
     where = f"{channel.value}/{recipient_id}/{turn}"
     return derived(alert_id, where if subscription_id is None else f"{where}/{subscription_id}")
 
 
 def decide_proof(deliveries: Iterable[Delivery], seen: AlertAcknowledged) -> list[NotificationAcknowledged]:
-    """Return that the deliveries of an alert have met their purpose, now that it was seen."""
+    """Acknowledge the deliveries of an alert that was seen."""
     return [
         NotificationAcknowledged(
             child_id=seen.child_id,
@@ -84,7 +83,7 @@ def decide_proof(deliveries: Iterable[Delivery], seen: AlertAcknowledged) -> lis
 def decide_withdrawal(
     deliveries: Iterable[Delivery], change: AlertReassigned | AlertSettled
 ) -> list[NotificationWithdrawn]:
-    """Return that what waits for the alert's recipient before, or asks for what has happened, is not sent."""
+    """Withdraw deliveries that wait for the alert's former recipient, or ask for something already done."""
     moved = isinstance(change, AlertReassigned)
     moment = change.reassigned_at if isinstance(change, AlertReassigned) else change.settled_at
     return [
@@ -103,7 +102,7 @@ def decide_withdrawal(
 
 
 def evolve(delivery: Delivery, event: DeliveryEvent | ChannelEvent) -> Delivery:
-    """Return the delivery after one of its events. When and how it went is for its row to keep."""
+    """Return the delivery after one of its events. Its row keeps when and how it went."""
     delivery = replace(delivery, version=delivery.version + 1)
     match event:
         case NotificationQueued():

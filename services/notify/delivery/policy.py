@@ -35,8 +35,8 @@ def decide_deliveries(
 ) -> list[NotificationQueued]:
     """Return the deliveries of an alert to its recipient, on the channels that this installation has.
 
-    `turn` tells each further time from the first: it is the alert's version before it. `gather` puts what
-    is not urgent into the next digest: for many alerts that come at once.
+    `turn`, the alert's version before it, distinguishes further deliveries from the first. `gather` puts
+    what is not urgent into the next digest, for when many alerts come at once.
     """
     return [
         NotificationQueued(
@@ -65,10 +65,10 @@ def decide_deliveries(
 def when(
     alert: AlertRaised, channel: Channel, *, council: Council, context: Context, gather: bool = False
 ) -> DeliveryTime | None:
-    """Return when an alert goes out on a personal channel; None when its recipient wants it not at all.
+    """Return when an alert goes out on a personal channel; None when its recipient does not want it.
 
-    What is urgent goes at once, whatever anybody has chosen and whatever the hour. Shared inboxes and
-    agencies have no quiet hours: somebody watches them.
+    Urgent alerts go at once, whatever the preferences and the hour. Shared inboxes and agencies have no
+    quiet hours: they are watched all the time.
     """
     if alert.urgency is Urgency.URGENT:
         return AT_ONCE
@@ -91,9 +91,9 @@ def when(
 
 
 def check_preference(command: ChoosePreference, *, council: Council) -> None:
-    """Refuse what nobody may choose: another channel than one's own, and silence about what is urgent."""
+    """Refuse a channel that is not the person's own, and any limit on urgent alerts."""
     if command.channel not in PERSONAL:
-        raise Refused(f"{command.channel.value} is not one person's own: choose email or sms.")
+        raise Refused(f"{command.channel.value} is not a personal channel: choose email or sms.")
     if command.choice in {"off", "digest"} and council.pack.is_urgent(command.kind):
         raise Refused(
             f"{command.kind} can be urgent, and urgent alerts always come at once: choose another kind."
@@ -137,13 +137,13 @@ def _has_address(alert: AlertRaised, channel: Channel, council: Council) -> bool
 
 
 def _asked_for(alert: AlertRaised, channel: Channel, council: Council) -> bool:
-    """Return whether somebody has chosen a channel that the rule does not name."""
+    """Return whether the recipient has chosen a channel that the rule does not name."""
     chosen = council.arrangements.choice(alert.recipient_id, alert.kind, channel)
     return chosen in {"at_once", "digest"}
 
 
 def _subscriptions(alert: AlertRaised, council: Council) -> Iterator[Subscription]:
-    """Yield who listens: a referring agency to what it is told, a team to what its duty inbox is told."""
+    """Yield the subscriptions: a referring agency's for its own alerts, a team's for its duty inbox's."""
     owner = alert.recipient_id if alert.role is Role.REFERRER else None
     if alert.role is Role.DUTY_INBOX:
         owner = alert.team

@@ -1,6 +1,6 @@
-"""Receipts of GOV.UK Notify: by its callback, and by asking, because callbacks are lost in an outage.
+"""Receipts of GOV.UK Notify: by its callback, and by polling, because an outage loses callbacks.
 
-A receipt counts once, in whichever way and however often it comes.
+A receipt counts once, however it comes and however often.
 """
 
 from datetime import datetime, timedelta
@@ -27,12 +27,12 @@ FAILURES: dict[str, Failure] = {
     "temporary-failure": "temporary_failure",
     "technical-failure": "technical_failure",
 }
-"""Temporary ones too: Notify's providers have then tried for up to 72 hours."""
+"""Temporary failures too: by then Notify's providers have tried for up to 72 hours."""
 DELIVERED = "delivered"
 
 
 async def record(connection: Connection, message_id: UUID, status: str, *, now: datetime) -> int:
-    """Record what Notify says of a message; return how many deliveries that was news about."""
+    """Record what Notify says of a message; return how many deliveries changed."""
     if status == DELIVERED:
         return await queue.arrived(connection, message_id, now=now)
     failure = FAILURES.get(status)
@@ -50,9 +50,9 @@ def _named(error: BaseException) -> str:
 
 
 class ReceiptsAsked(Part):
-    """Asks Notify for the receipts that have not come, the first time five minutes after sending.
+    """Asks Notify for missing receipts, first five minutes after sending.
 
-    Where there is none after `sender.ASK_FOR` the message has failed, and that is told like any failure.
+    A message without a receipt after `sender.ASK_FOR` has failed, and is reported like any failure.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ReceiptsAsked(Part):
         await keep_doing(self, self.ask, pause_seconds=self._interval, waiting=waiting)
 
     async def ask(self) -> int:
-        """Ask about what is due; return how many deliveries that brought news about."""
+        """Ask about what is due; return how many deliveries changed."""
         real = self._real.now()
         async with self._engine.connect() as connection:
             awaited = await receipt_store.claim(

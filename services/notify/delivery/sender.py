@@ -1,4 +1,4 @@
-"""One lane: claims its messages, hands them to its carrier, records what became of them."""
+"""One sender: claims its messages, hands them to its carrier, records the outcomes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -22,37 +22,37 @@ from services.notify.delivery.store.queue import Message
 log = structlog.get_logger()
 
 REFUSALS_ALLOWED = 3
-"""How often a provider may refuse one message before it is given up."""
+"""How many times a provider may refuse a message before it is given up."""
 
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 
 BATCH_SECONDS = 45.0
-"""After so long no further message of a batch begins."""
+"""After this long no further message of a batch is started."""
 
 ASK_FIRST_AFTER = timedelta(minutes=5)
 ASK_FOR = timedelta(hours=73)
-"""GOV.UK Notify's providers try for up to 72 hours; after that no answer is the answer."""
+"""GOV.UK Notify's providers try for up to 72 hours; silence after that counts as a failure."""
 
 RECORD_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0)
-"""Between attempts to record while the database is away: within the lease nobody else sends it again."""
+"""Between attempts to record while the database is away: no other worker resends within the lease."""
 
 
 class Tried(NamedTuple):
-    """A message and what became of it; None: it was not tried."""
+    """A message and its outcome; None: it was not tried."""
 
     message: Message
     outcome: Outcome | None
 
 
 class Sender:
-    """Sends one lane's messages in their order, a batch after the other.
+    """Sends the messages of one channel or endpoint in order, batch by batch.
 
-    At least once: what was taken and not recorded, because this process or the database broke in between,
-    goes again with the same id when its lease is over; that is one batch of `carrier.at_once` messages at
-    the most. Nothing is lost: temporary failures are tried again, refusals `REFUSALS_ALLOWED` times, and
-    giving up is an event. Pauses are real time, also where the county's is simulated: providers do not
-    live there.
+    At least once: if this process or the database fails before an outcome is recorded, the message goes
+    again with the same id when its lease is over. That affects at most one batch of `carrier.at_once`
+    messages. Nothing is lost: temporary failures are tried again, refusals `REFUSALS_ALLOWED` times, and
+    giving up is an event. Pauses are in real time even when the county's time is simulated, because
+    providers know only real time.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Sender:
         self._stopping = True
 
     def may_send(self) -> bool:
-        """Return whether the far side is not left alone just now."""
+        """Return whether the breaker lets messages through now."""
         return not self.breaker.is_open(self._real.now())
 
     async def drain(self, carrier: Carrier) -> int:
@@ -141,7 +141,7 @@ class Sender:
         return [task.result() for task in tasks]
 
     def _judge(self, tried: Sequence[Tried]) -> None:
-        """Let the breaker know how the far side is. A refusal is an answer: it is well."""
+        """Tell the breaker how the far side is. A refusal is an answer: the far side is well."""
         now = self._real.now()
         for outcome in (each.outcome for each in tried):
             match outcome:
@@ -241,7 +241,7 @@ class Sender:
 
 
 def pause_after(attempts: int) -> timedelta:
-    """Return how long to wait after an attempt that failed, by how many there were before it."""
+    """Return how long to wait after a failed attempt, given the number of attempts before it."""
     doubled: timedelta = FIRST_PAUSE * 2 ** min(attempts, 16)
     return min(doubled, LONGEST_PAUSE)
 

@@ -1,4 +1,4 @@
-"""What the notify service reads of a policy pack: who is told of what, in which words."""
+"""The notify service's part of a policy pack: who is told of what, in which words."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -28,7 +28,7 @@ PLACEHOLDERS = frozenset({"deadline", "due_on"})
 """What `says` may leave open: the deadline's own words in the pack, and its day."""
 _DEADLINE_STATES = frozenset(event.name for event in DEADLINES)
 RECIPIENT_MISSING = "recipient.missing"
-"""What an alert is about that tells of another one: nobody was there for it, so the duty inbox has it."""
+"""The kind of an alert about another alert: that one had no recipient, so the duty inbox has it."""
 _PUBLISHED = frozenset(event.name for topic in TOPICS if topic.owner != "partners" for event in topic.events)
 
 
@@ -129,7 +129,7 @@ class NotifyPack(Pack):
 
     @cached_property
     def practitioner_ids(self) -> frozenset[str]:
-        """Everybody who works here: whoever else has a role has left."""
+        """Everybody who works here: any other holder of a role has left."""
         return frozenset(practitioner.id for practitioner in self.practitioners)
 
     @cached_property

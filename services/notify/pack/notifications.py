@@ -1,4 +1,4 @@
-"""What a policy pack says of channels and hours: when an alert leaves the inbox, and when it escalates."""
+"""Channels and hours in a policy pack: when an alert leaves the inbox, and when it escalates."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,10 +21,10 @@ class EscalationStep(Section):
     """What happens when nobody has acknowledged an alert by then."""
 
     after_working_hours: float = Field(gt=0, le=1000)
-    """Since the alert was raised, or came to whoever has it now."""
+    """Since the alert was raised, or reached its present recipient."""
     to: EscalatesTo
     next_step: Words
-    """What whoever is told then should do."""
+    """The next step of the person who is told then."""
 
 
 class UrgencyRules(Section):
@@ -87,7 +87,7 @@ class NotificationRules(Section):
 
     @cached_property
     def default_hours(self) -> QuietHours:
-        """The quiet hours of whoever has chosen none."""
+        """The quiet hours of people who have chosen none."""
         given = self.quiet_hours
         return QuietHours(given.quiet_from, given.quiet_until, given.digest, given.digest_at)
 

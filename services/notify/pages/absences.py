@@ -73,7 +73,7 @@ def add(routes: APIRouter, context: PageContext) -> None:
 
     @routes.post("/absences", response_class=HTMLResponse, summary="Form: somebody will be away, or has left")
     async def declare(request: Request) -> Response:
-        """Open alerts go to whoever stands in when the absence begins."""
+        """Open alerts go to the stand-in when the absence begins."""
         visit = await _practitioner(context, request)
         form = await visit.form()
         entered = Entered.read(form)

@@ -27,7 +27,7 @@ from services.notify.queries import lists as reading
 
 @dataclass(frozen=True, slots=True)
 class RuleShown:
-    """A rule of the policy pack, as whoever asks "why me" reads it."""
+    """A rule of the policy pack, worded as an answer to "why me"."""
 
     on: str
     to: str
@@ -113,7 +113,7 @@ async def _page(context: PageContext, visit: Visit, alert: Alert, *, is_mine: bo
     facts, now = alert.facts, visit.now
     cause, history, before = None, [], None
     async with context.executor.engine.connect() as connection:
-        # What is told to a referring agency it is told in the alert: events say more than it may know.
+        # A referring agency sees the alert alone: events say more than it may know.
         if visit.person.works_with_children:
             cause = await chronology_queries.find_cause(connection, facts.cause_id)
         if cause is not None and cause.type.startswith("deadline."):

@@ -43,7 +43,7 @@ KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("deadline", "Deadlines", ("deadline.",)),
     ("alert", "Alerts and messages", ("alert.", "notification.")),
 )
-"""What a timeline can be narrowed to: code, words, how the wire types begin."""
+"""The filters of a timeline: code, words, and how the wire types begin."""
 
 
 def add(routes: APIRouter, context: PageContext) -> None:

@@ -1,4 +1,4 @@
-"""What notify's pages have in common: the shell, the executor of commands, the pack; who may open which."""
+"""The context of notify's pages: the shell, the command executor, the pack, and who may open which page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from services.notify.store.batch import NotifyStore
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """What every page of notify's is made with."""
+    """Everything that a page of the notify service needs."""
 
     shell: Shell
     executor: CommandExecutor[NotifyBook, NotifyStore]

@@ -1,4 +1,4 @@
-"""What the pages do to alerts: the same commands as the API's, each once however often a form is sent."""
+"""Commands on alerts from the pages: the same as the API's, each once however often a form is sent."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -16,7 +16,7 @@ CODE: TypeAdapter[str] = TypeAdapter(Code)
 
 
 class DemoUsers:
-    """Whoever is chosen from the list is believed: for a demo on one's own machine, and nowhere else."""
+    """Believes any visitor who picks a name: for a demo on your own machine, and nowhere else."""
 
     def __init__(self, pack: NotifyPack, engine: Engine) -> None:
         self._pack = pack

@@ -60,7 +60,7 @@ class PreferenceRow:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What somebody has chosen for one kind of alert on one channel, and what they may choose."""
+    """One choice: a kind of alert on one channel, the present choice and the possible ones."""
 
     name: str
     channel: str

@@ -25,7 +25,7 @@ WHY: Mapping[Role, str] = {
     Role.PLACEMENTS_OFFICER: "the placements officer of this county",
     Role.OPERATIONS: "the inbox of those who keep Leadline running",
 }
-"""What somebody is to the case, as the end of a sentence about them."""
+"""A role in the case, worded as the end of a sentence about its holder."""
 TAGS: Mapping[Urgency, str] = {Urgency.URGENT: "Urgent", Urgency.SOON: "Soon", Urgency.ROUTINE: "Routine"}
 COLOURS: Mapping[Urgency, str] = {Urgency.URGENT: "red", Urgency.SOON: "yellow", Urgency.ROUTINE: "blue"}
 
@@ -44,7 +44,7 @@ STATES: Mapping[str, str] = {
     "failed": "Failed",
     "not_needed": "Not needed",
 }
-"""What has become of a delivery; the moment stands beside it."""
+"""The state of a delivery in words; its time is shown beside it."""
 NAMES: Mapping[str, str] = {
     "agency": "Kind of agency",
     "about": "Reference",
@@ -87,7 +87,7 @@ class Card:
     heading: str
     reference: str
     case: str
-    """What it is about, by the part of the id that people recognise: emails name it so, too."""
+    """The subject, by the part of its id that people recognise; emails name it in the same way."""
     full_id: UUID
     says: str
     by_when: str | None
@@ -99,7 +99,7 @@ class Card:
     tag: str
     colour: str
     notes: tuple[str, ...]
-    """What has happened to it since, a sentence each."""
+    """Its history since, one sentence for each step."""
     open: bool
     settled: bool
     """Whether nothing is left to do but to mark it as seen: it is done, or a later alert says more."""
@@ -133,7 +133,7 @@ class Parcel:
 
 
 def card(alert: Alert, *, now: datetime, to_its_recipient: bool = True) -> Card:
-    """Return an alert in words, to whoever got it or about them."""
+    """Return an alert in words, for its recipient or about them."""
     facts = alert.facts
     about = facts.case_id or facts.about
     reference = short(about)

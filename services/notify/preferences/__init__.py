@@ -1,1 +1,1 @@
-"""What people arrange for themselves: preferences, quiet hours, absences."""
+"""The arrangements that people make for themselves: preferences, quiet hours, absences."""

@@ -1,4 +1,4 @@
-"""What people have arranged for themselves: preferences, quiet hours, absences; and what is subscribed."""
+"""The arrangements that people make for themselves: preferences, quiet hours, absences; and subscriptions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What an audit compares: the cases by which alerts find their recipients, with those that there are."""
+"""The audit of notify: compares the cases by which alerts find their recipients with the real ones."""
 
 KNOWN_CASES = """
     SELECT case_id AS key, jsonb_build_array(child_id, status, lead_professional_id, locality)::text AS facts

@@ -38,7 +38,7 @@ LIST = Listing("board", ALERT, OPEN, URGENCY, DUE, Column("raised_at", "moment")
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What somebody has not acknowledged, without what is settled. It counts alerts, and judges nobody."""
+    """Alerts that one person has not acknowledged, without settled ones. It counts, and judges nobody."""
 
     worker_id: str
     open: int = 0

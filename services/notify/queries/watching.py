@@ -1,4 +1,4 @@
-"""What live pages look at: open alerts of some inboxes, and the moment at which looking again is worth it."""
+"""Queries of live pages: the open alerts of some inboxes, and a signal when they may have changed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""What a referring agency is told of its own referrals, and the keys by which it asks."""
+"""Updates to a referring agency about its own referrals, and the keys with which it asks for them."""

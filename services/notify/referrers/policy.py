@@ -1,4 +1,4 @@
-"""What a referring agency is told of its own referrals, and nothing else. Pure.
+"""Updates to a referring agency about its own referrals, and nothing else. Pure.
 
 Everything follows from a child's events, whatever the order in which they have been read: what is known
 later adds updates and takes none back.
@@ -40,7 +40,7 @@ class ReferrerRules(Section):
     """What a council tells the agencies that refer."""
 
     lead_professional: Literal["id_and_team", "team", "nothing"]
-    """What they see of a lead professional; that there is one, they see in any case."""
+    """How much they see of a lead professional; they always see that there is one."""
 
     def seen(self, assigned: e.LeadProfessionalAssigned) -> dict[str, str]:
         """Return what an update says of a lead professional."""

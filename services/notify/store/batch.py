@@ -1,4 +1,4 @@
-"""Loads and saves what a batch touches: people, alerts, deliveries. What pages read is in `queries`."""
+"""Loads and saves the people, alerts and deliveries that a batch touches. Pages read through `queries`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -84,7 +84,7 @@ LOAD_FAMILY = sql(
     alert=ALERT,
 )
 
-# A delivery that a channel is just sending goes; whoever acknowledges does not wait for it (SKIP LOCKED).
+# A delivery that a channel is sending goes out; the person who acknowledges does not wait (SKIP LOCKED).
 LOAD_DELIVERIES = text("""
     SELECT delivery_id, version, state, alert_id, child_id, case_id, channel, reason, acknowledged_at,
            (message_id <> delivery_id OR (digest AND state = 'queued')) AS gathered

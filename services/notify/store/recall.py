@@ -18,7 +18,7 @@ from services.notify.delivery.store.subscriptions import OwnerKind
 SUBSCRIPTION = Columns(
     subscription_id="uuid", owner_kind="text", owner_id="text", channel="text", created_at="timestamptz"
 )
-# The address of a subscription is on no bus. What is still to go there fails, and operations hear of it.
+# No event holds the address of a subscription. Messages still to go there fail, and operations are told.
 STAND_IN = sql(
     """
     INSERT INTO subscriptions ({columns}, url, active)
@@ -31,7 +31,7 @@ STAND_IN = sql(
 
 WITHOUT_ADDRESS = text("SELECT subscription_id FROM subscriptions WHERE url = :lost")
 
-# Whoever was sending at the moment of the backup has let go since: else nothing had happened to the delivery.
+# A sender that held a claim at the moment of the backup has let go since: its delivery is as it was.
 LET_GO = text("UPDATE deliveries SET claim = NULL WHERE delivery_id = ANY(:ids) AND claim IS NOT NULL")
 
 # Emails that were queued before there were deliveries have no event that says so.

@@ -1,4 +1,4 @@
-"""What a page may answer beside itself, as exceptions and as the OpenAPI document describes it."""
+"""The other answers of a page: as exceptions, and as the OpenAPI document describes them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -11,7 +11,7 @@ STYLE = "govuk/govuk-frontend.css"
 SCRIPT = "govuk/govuk-frontend.min.js"
 
 TYPES: Mapping[str, str] = {".css": "text/css", ".js": "text/javascript"}
-"""What is served; a folder's other files are not."""
+"""The kinds of file that are served; a folder's other files are not."""
 
 
 class Assets:

@@ -18,7 +18,7 @@ _EARLIEST, _LATEST = date(2000, 1, 1), date(2100, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class EnteredDay:
-    """What somebody has entered for one date, word for word."""
+    """One date exactly as it was entered."""
 
     day: str = ""
     month: str = ""

@@ -1,4 +1,4 @@
-"""What forms send: checked against the browser that they were given to, read field by field."""
+"""Forms: checked against the browser that they were given to, and read field by field."""
 
 from fastapi import Request
 from starlette.datastructures import FormData

@@ -26,7 +26,7 @@ class ChoiceGroup:
 
 
 class Identity(Protocol):
-    """Says who somebody is. What they may then see is for each page to ask, whatever stands behind this.
+    """Says who a visitor is. Each page asks what they may see, whichever way they signed in.
 
     OpenID Connect will answer `choices` with nothing and send the browser to its provider.
     """

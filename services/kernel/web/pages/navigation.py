@@ -1,4 +1,4 @@
-"""What the pages of a site say of themselves, and what leads from one to the next."""
+"""The words of a site's pages, and the navigation between them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 class OptionalParameter(Undefined):
-    """What a template does not find. A name that nobody gave is a mistake of ours and raises.
+    """A value that a template does not find. A name that no page gave is our mistake and raises.
 
     The components of govuk-frontend-jinja take one dictionary and look up options that are mostly left
     out: there, and only there, nothing found means nothing wanted.

@@ -22,7 +22,7 @@ class Session:
 
     person_id: str | None
     token: str
-    """What a form must bring back, so that no other site can send one in this browser's name."""
+    """Every form sends it back, so that no other site can send a form in this browser's name."""
     until: datetime
 
     def matches(self, token: str) -> bool:

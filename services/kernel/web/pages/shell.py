@@ -51,7 +51,7 @@ class Visit:
 
 
 class Shell:
-    """What all pages of a site share. A service adds to it with `extend` when the site is made."""
+    """Shared by all pages of a site. A service adds to it with `extend` when the site is made."""
 
     def __init__(self, settings: Settings, clock: Clock, *, renderer: Renderer | None = None) -> None:
         secret = settings.session_secret

@@ -1,9 +1,9 @@
-"""The ways out of the inbox. Each module is one of them behind one protocol, `carrier.Carrier`.
+"""The channels by which alerts leave the inbox, behind one protocol, `carrier.Carrier`.
 
 | module | owns |
 |---|---|
-| `carrier` | the protocol, and what can become of a message |
-| `breaker` | when a lane is left alone for a while; pure |
+| `carrier` | the protocol, and the possible outcomes of a message |
+| `breaker` | when a sender pauses because its far side fails; pure |
 | `addresses` | where somebody's emails and texts go |
 | `content` | what may be said outside: codes, a case reference, a date, a link |
 | `smtp` | emails over SMTP |

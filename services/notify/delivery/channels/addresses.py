@@ -33,7 +33,7 @@ class AddressBook:
         self._known: Mapping[str, Contact] = {}
 
     def of(self, recipient_id: str) -> Contact:
-        """Return what is known of somebody. A file that cannot be read leaves what was known before."""
+        """Return what is known of somebody. If the file cannot be read, what was known before stays."""
         if self._file is not None:
             self._refresh(self._file)
         return self._known.get(recipient_id, NOWHERE)
@@ -51,5 +51,5 @@ class AddressBook:
                 }
             self._stamp = stamp
         except (OSError, ValueError, KeyError, csv.Error) as error:
-            # Its lines are personal: nothing of them is told.
+            # Its lines are personal: none of their content is logged.
             log.error("the directory cannot be read", error=type(error).__name__)

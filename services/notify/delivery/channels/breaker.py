@@ -1,4 +1,4 @@
-"""When a lane is left alone: after failures in a row, for a pause that doubles. Pure; one per lane."""
+"""When a sender pauses: after consecutive failures, for a time that doubles. Pure; one per sender."""
 
 from datetime import datetime, timedelta
 
@@ -16,21 +16,21 @@ class Breaker:
         self._open_until: datetime | None = None
 
     def is_open(self, now: datetime) -> bool:
-        """Return whether nothing may be sent now."""
+        """Return whether sending is barred now."""
         return self._open_until is not None and now < self._open_until
 
     @property
     def is_probing(self) -> bool:
-        """Whether the next message is the one that tries whether the far side is back."""
+        """Whether the next message is the one that tests whether the far side is back."""
         return self._open_until is not None
 
     def succeed(self) -> None:
-        """Note that the far side has answered as it should."""
+        """Note that the far side has answered normally."""
         self._failures = self._pauses = 0
         self._open_until = None
 
     def fail(self, now: datetime) -> None:
-        """Note that a message has met a far side that is not well."""
+        """Note that a message failed because of the far side."""
         self._failures += 1
         if self.is_probing or self._failures >= FAILURES_IN_A_ROW:
             self.trip(now)

@@ -1,4 +1,4 @@
-"""What every channel has in common: one message in, one of four outcomes out; its `label` is for metrics."""
+"""The interface of every channel: one message in, one of four outcomes out; its `label` is for metrics."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,11 +9,11 @@ from services.notify.delivery.store.queue import FailReason, Message
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The provider has taken the message over."""
+    """The provider has accepted the message."""
 
     label: ClassVar[str] = "taken"
     reference: str | None = None
-    """The provider's own id of the message. Whoever gives one is asked later what became of it."""
+    """The provider's own id of the message. A provider that gives one is asked later what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,46 +34,46 @@ class Later:
     label: ClassVar[str] = "later"
     reason: str
     unknown: bool = False
-    """Whether the provider may have taken it all the same; the next attempt sees `Message.doubtful`."""
+    """Whether the provider may have accepted it all the same; the next attempt sees `Message.doubtful`."""
     answered: bool = False
-    """Whether the far side is well, and this is about the one message: others may go meanwhile."""
+    """Whether the far side is well and only this message is affected: others may go meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """The provider takes nothing from us now: no message would fare better, and none has failed."""
+    """The provider accepts nothing from us now: every message would meet the same, and none has failed."""
 
     label: ClassVar[str] = "away"
     reason: str
     pause: timedelta | None = None
-    """For how long, where the provider says so."""
+    """How long, where the provider says."""
 
 
 Outcome = Taken | Rejected | Later | Away
 
 
 class Carrier(Protocol):
-    """Carries the messages of one lane: a channel, or one endpoint of it."""
+    """Carries the messages of one sender: a channel, or one endpoint of it."""
 
     provider: str
     """A code, for the event and the metrics."""
     at_once: int
-    """How many messages a lane claims together: so many may go twice after a crash, if the far side has
-    no key to tell by."""
+    """How many messages a sender claims together: that many may go twice after a crash, if the far side
+    cannot recognise a copy."""
     side_by_side: int
-    """How many of them are on their way at the same moment."""
+    """How many of them are in flight at the same time."""
     timeout_seconds: float
-    """After so long nobody waits for an answer: the outcome is unknown."""
+    """How long to wait for an answer; after that the outcome is unknown."""
     attempts_allowed: int | None
-    """How often a message is tried before it is given up; None: for ever."""
+    """How many attempts a message gets before it is given up; None: no limit."""
 
     async def send(self, message: Message) -> Outcome:
-        """Hand one message over. Raises nothing that the outside world causes; may be cancelled anywhere.
+        """Hand one message over. Outside failures never raise; the call may be cancelled anywhere.
 
         The message's id is the key of idempotence: the same message may come again.
         """
         ...
 
     async def rest(self) -> None:
-        """Let go of connections: there is nothing more to send for now."""
+        """Release connections: there is nothing more to send for now."""
         ...

@@ -1,4 +1,4 @@
-"""Which channels an installation has, and the carrier of each lane, under the settings."""
+"""Which channels an installation has under its settings, and the carrier of each sender."""
 
 from schemas.events.codes import Channel
 from services.kernel.base.clock import Clock
@@ -11,9 +11,9 @@ from services.notify.delivery.channels.webhook import ChatCarrier, WebhookCarrie
 from services.notify.delivery.store.subscriptions import Endpoint
 
 DIRECT = (Channel.EMAIL, Channel.SMS)
-"""Channels with one lane for all. Where both can send emails, GOV.UK Notify does."""
+"""Channels with one sender each. Where SMTP and GOV.UK Notify can both send emails, GOV.UK Notify does."""
 SUBSCRIBED = (Channel.WEBHOOK, Channel.CHAT)
-"""Channels with a lane for each endpoint."""
+"""Channels with a sender for each endpoint."""
 
 
 def channels_of(settings: Settings) -> frozenset[Channel]:
@@ -58,7 +58,7 @@ class Carriers:
         return WebhookCarrier(endpoint, self._settings, real=self._real)
 
     def close(self) -> None:
-        """Let threads end."""
+        """Let the threads end."""
         if self._api is not None:
             self._api.close()
 

@@ -1,4 +1,4 @@
-"""What may be said outside: what happened as a code, a case reference, a date, a link. Pure."""
+"""The content that may leave the system: a code for what happened, a case reference, a date, a link. Pure."""
 
 from typing import Any
 

@@ -1,7 +1,8 @@
 """Emails and texts through GOV.UK Notify, with its official client.
 
-A message's id is its `reference`. Notify keeps two messages with one reference apart, so a message whose
-last attempt may have succeeded is first looked for by its reference, and sent only if it is not there.
+A message's id is its `reference`. Notify does not treat two messages with one reference as one. If the
+last attempt may have succeeded, the carrier first looks the message up by its reference, and sends it only
+if it is not there.
 The client is not thread-safe: each worker thread has one of its own.
 """
 
@@ -32,16 +33,16 @@ PROVIDER = "govuk_notify"
 THREADS = 4
 
 RATE_LIMIT_PAUSE = timedelta(seconds=5)
-"""After `RateLimitError`: the limit of messages a minute refills all the time."""
+"""After `RateLimitError`: the limit of messages a minute refills continuously."""
 LONGEST_DAY_PAUSE = timedelta(hours=1)
-"""After `TooManyRequestsError`, the limit a day: until midnight, asking now and then if it was raised."""
+"""After `TooManyRequestsError`, the daily limit: until midnight, but try hourly in case it was raised."""
 
 _NOT_UNDERSTOOD = "not_understood"
 _NAME = re.compile(r"[A-Za-z]{1,40}\Z")
 
 
 class Answers(Exception):  # noqa: N818 - it is one, not a mistake
-    """Notify has said no, or nothing. `status` is HTTP's, `name` Notify's kind of error."""
+    """Notify has refused, or has not answered. `status` is HTTP's, `name` Notify's kind of error."""
 
     def __init__(self, status: int | None, name: str) -> None:
         super().__init__(name)
@@ -64,13 +65,13 @@ class NotifyApi:
         logging.getLogger("notifications_python_client").setLevel(logging.CRITICAL)
 
     async def call(self, ask: Callable[[NotificationsAPIClient], T]) -> T:
-        """Call Notify in a thread. Raises Answers when it does not do what it was asked."""
+        """Call Notify in a thread. Raises Answers when Notify refuses or does not answer."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="govuk-notify")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, ask)
 
     def close(self) -> None:
-        """Let the threads end; nobody waits for them."""
+        """Let the threads end without waiting for them."""
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)
@@ -83,7 +84,7 @@ class NotifyApi:
         try:
             return ask(client)
         except APIError as error:
-            # The cause, not the error, knows what the transport met; both may quote the address.
+            # The cause, not the error, says what went wrong in transport; both may quote the address.
             cause = type(error.__cause__).__name__ if error.__cause__ is not None else type(error).__name__
             if error.response is None:
                 raise Answers(None, cause) from None
@@ -124,7 +125,7 @@ class NotifyCarrier:
             return self._outcome(no)
 
     async def rest(self) -> None:
-        """Nothing to let go of: the threads are idle, and another channel may use them."""
+        """Nothing to release: the threads are idle, and another channel may use them."""
 
     def _post(self, client: NotificationsAPIClient, message: Message, to: str, template: str) -> str:
         """Send and return Notify's id of the message."""
@@ -156,14 +157,14 @@ class NotifyCarrier:
 
 
 def template_of(channel: Channel, message: Message, settings: Settings) -> str | None:
-    """Return the template in Notify: of a digest, of the delivery's own template, or the channel's."""
+    """Return the template in Notify: a digest's, that of the delivery's own template, or the channel's."""
     name = "digest" if len(message.parts) > 1 else message.parts[0].template
     templates = settings.govuk_notify_templates
     return templates.get(f"{channel.value}/{name}") or templates.get(channel.value)
 
 
 def _find(client: NotificationsAPIClient, message: Message) -> str | None:
-    """Return Notify's id of a message that it has already, by our reference."""
+    """Return Notify's id of a message that it already has, by our reference."""
     answer = client.get_all_notifications(reference=str(message.message_id))
     found = answer.get("notifications") if isinstance(answer, dict) else None
     if not isinstance(found, list):
@@ -172,7 +173,7 @@ def _find(client: NotificationsAPIClient, message: Message) -> str | None:
 
 
 def text_of(answer: Any, name: str) -> str:
-    """Return a text of an answer. One that we do not understand tells nothing: it raises Answers."""
+    """Return a text of an answer. Raises Answers for an answer that we do not understand."""
     value = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(value, str):
         raise Answers(None, _NOT_UNDERSTOOD)

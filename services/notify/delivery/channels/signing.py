@@ -1,8 +1,8 @@
 """Signatures of webhooks (the Standard Webhooks scheme): HMAC-SHA256 over id, timestamp and body. Pure.
 
-A receiver computes the same over what came, compares in constant time, and turns away a timestamp that is
-more than five minutes from its own clock: who has copied a request cannot send it again later. Within
-these minutes, and for our own second attempts, `webhook-id` tells what came before.
+A receiver computes the same over what it received, compares in constant time, and rejects a timestamp more
+than five minutes from its own clock, so that a copied request cannot be replayed later. Within those
+minutes, and for our own second attempts, `webhook-id` identifies a repeat.
 """
 
 from base64 import b64decode
@@ -17,7 +17,7 @@ PREFIX = "whsec_"
 def key_of(secret: str) -> bytes:
     """Return the key that a secret holds: base64 after `whsec_`, or the text itself.
 
-    Raises ValueError when it is too short to be one, or no base64 where that was promised.
+    Raises ValueError when it is too short, or not base64 after `whsec_`.
     """
     secret = secret.strip()
     try:
@@ -27,14 +27,14 @@ def key_of(secret: str) -> bytes:
         raise ValueError(message) from None
     key = secret.encode() if key is None else key
     if len(key) < 24:
-        message = "a signing key has 24 bytes at the least"
+        message = "a signing key has at least 24 bytes"
         raise ValueError(message)
     return key
 
 
 def headers(key: bytes, message_id: str, body: bytes, *, now: datetime) -> dict[str, str]:
-    """Return the headers that go with a body. `now` is real time: the receiver's clock knows no other."""
-    now = now.astimezone(UTC)  # the library takes any clock's reading for one of UTC
+    """Return the headers that go with a body. `now` is real time, as on the receiver's clock."""
+    now = now.astimezone(UTC)  # the library assumes UTC whatever the time zone
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),

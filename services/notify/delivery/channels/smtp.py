@@ -1,6 +1,6 @@
 """Emails over SMTP: the thin adapter over aiosmtplib.
 
-SMTP knows no key of idempotence. What the server took before a crash of ours goes again, with the same
+SMTP has no idempotency key. Emails that the server accepted before we crashed go again with the same
 Message-ID, so that mailboxes can drop the copy: at most `AT_ONCE` emails per crash, those of one claim.
 """
 
@@ -18,7 +18,7 @@ from services.notify.delivery.email import compose
 from services.notify.delivery.store.queue import Message
 
 AT_ONCE = 10
-"""Emails that one transaction claims and one records: the bound of what a crash doubles. With one each,
+"""Emails claimed by one transaction and recorded by one: the most that a crash can duplicate. With one each,
 the two commits were most of an email's cost; a busy mailer fills the ten, an idle one sends one alone."""
 
 SIDE_BY_SIDE = 4
@@ -30,7 +30,7 @@ _CLOSING = 421
 
 
 class _SenderAway(Exception):  # noqa: N818 - the name says what it is
-    """The mail server is not there, or refuses us and not a message."""
+    """The mail server is not there, or refuses us rather than one message."""
 
 
 class SmtpCarrier:
@@ -50,9 +50,9 @@ class SmtpCarrier:
     async def send(self, message: Message) -> Outcome:
         """Hand one message to the mail server.
 
-        `Away` when the server cannot be reached, does not let us in, or refuses our sender address. A
-        connection that breaks while a message is on its way makes it `Later`, for the server may or may
-        not have taken it.
+        `Away` when the server cannot be reached, does not let us in, or refuses our sender address.
+        `Later` when the connection breaks while a message is on its way: the server may or may not have
+        accepted it.
         """
         letter = compose(message, self._settings)
         known = self._addresses.of(message.recipient_id).email
@@ -84,7 +84,7 @@ class SmtpCarrier:
             can_go_on = False
             return Later(type(error).__name__)
         except BaseException:
-            can_go_on = False  # in the middle of a dialogue nobody can go on
+            can_go_on = False  # a dialogue that broke off cannot be resumed
             raise
         finally:
             if can_go_on:
@@ -129,7 +129,7 @@ class SmtpCarrier:
 
 
 def _place(address: str) -> tuple[str, int]:
-    """Return host and port of `host:port` or `host`; IPv6 addresses stand in brackets."""
+    """Return host and port of `host:port` or `host`; IPv6 addresses are in brackets."""
     host, colon, port = address.rpartition(":")
     if not colon or address.endswith("]"):
         return address.strip("[]"), 25

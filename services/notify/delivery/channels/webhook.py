@@ -1,7 +1,7 @@
 """Webhooks to partners, signed, and messages to Teams and Slack: the thin adapter over httpx.
 
-A partner's endpoint tells a second attempt by `webhook-id`. Teams and Slack know no such key: one message is
-on its way at a time, and a crash in the middle doubles that one at most.
+A partner's endpoint recognises a second attempt by `webhook-id`. Teams and Slack have no such key: one
+message is in flight at a time, so a crash duplicates one at most.
 """
 
 import json
@@ -33,7 +33,7 @@ MakeClient = Callable[[float], httpx.AsyncClient]
 
 
 def make_client(timeout_seconds: float) -> httpx.AsyncClient:
-    """Return a client that goes where it is told: no redirects, no proxy from the environment."""
+    """Return a client that follows no redirects and takes no proxy from the environment."""
     return httpx.AsyncClient(timeout=timeout_seconds, follow_redirects=False, trust_env=False)
 
 
@@ -69,7 +69,7 @@ class _Posting:
         given = {"Host": target.host, "Content-Type": "application/json", "User-Agent": "Leadline", **more}
         name = {"sni_hostname": target.name}
         try:
-            # The answer's words are not read: nothing of them is kept, and there may be no end of them.
+            # The answer's body is not read: none of it is kept, and it may be endless.
             async with self._client.stream(
                 "POST", target.url, content=content, headers=given, extensions=name
             ) as got:
@@ -92,7 +92,7 @@ class WebhookCarrier(_Posting):
         self._real = real
 
     async def send(self, message: Message) -> Outcome:
-        """Post one message; its id is the key of idempotence."""
+        """Post one message; its id is the idempotency key."""
         key = self._key()
         if key is None:
             return Later("no_signing_key")
@@ -100,7 +100,7 @@ class WebhookCarrier(_Posting):
         return await self._post(content, headers(key, str(message.message_id), content, now=self._real.now()))
 
     def _key(self) -> bytes | None:
-        """Return the signing key, read each time, so that a new one counts at once. None: there is none."""
+        """Return the signing key; read each time, so that a new one applies at once. None: there is none."""
         reference, place = self._endpoint.secret_reference, self._settings.webhook_secrets
         if reference is None or place is None or not _SECRET.match(reference):
             return None
@@ -128,7 +128,7 @@ def _slack(message: Message, settings: Settings) -> dict[str, Any]:
 
 
 def _card(message: Message, settings: Settings) -> dict[str, Any]:
-    """Return an Adaptive Card as Teams' workflows take it, and with it the line that simpler chats take."""
+    """Return an Adaptive Card for Teams' workflows, and with it the plain line for simpler chats."""
     content = {
         "type": "AdaptiveCard",
         "version": "1.4",

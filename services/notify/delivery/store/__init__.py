@@ -1,1 +1,1 @@
-"""SQL of deliveries: the queue, what senders have claimed, and who has subscribed."""
+"""SQL of deliveries: the queue, the senders' claims, and the subscriptions."""

@@ -1,8 +1,8 @@
-"""SQL of the senders' work: which lanes have something to send, and claims that outlive their transaction.
+"""SQL of the senders' work: which senders have messages, and claims that outlive their transaction.
 
-A lane is a channel, or one endpoint of it. Claiming is a short statement of its own, so that no connection
-is held while a far side takes its time. The claim stays in the row until the outcome is recorded; if its
-sender dies it counts for nothing after `until`, and the next claim says that the message is doubtful.
+A sender serves a channel, or one endpoint of it. Claiming is a short statement of its own, so that no
+connection is held while a far side is slow. The claim stays in the row until the outcome is recorded. If its
+sender dies, the claim expires at `until`, and the next claim marks the message as doubtful.
 """
 
 from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ UNDER_WAY = text("""
 CLAIM = """
     WITH next AS (
         SELECT delivery_id, claim IS NOT NULL AS doubtful FROM deliveries
-        WHERE state = 'queued' AND message_id = delivery_id AND {lane}
+        WHERE state = 'queued' AND message_id = delivery_id AND {of_sender}
           AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
         ORDER BY position LIMIT :limit
         FOR UPDATE SKIP LOCKED
@@ -55,9 +55,9 @@ CLAIM = """
     RETURNING deliveries.delivery_id, position, channel, recipient_id, subscription_id, digest, attempts,
         refusals, doubtful
 """
-# Two statements, so that each has its index: a column that may be NULL or equal would have none.
-CLAIM_DIRECT = sql(CLAIM, lane="channel = :channel")
-CLAIM_SUBSCRIBED = sql(CLAIM, lane="subscription_id = :subscription_id")
+# Two statements, so that each uses its index: one with `IS NULL OR =` would use none.
+CLAIM_DIRECT = sql(CLAIM, of_sender="channel = :channel")
+CLAIM_SUBSCRIBED = sql(CLAIM, of_sender="subscription_id = :subscription_id")
 
 PARTS = text("""
     SELECT message_id, delivery_id, deliveries.child_id, deliveries.template, alerts.alert_id, alerts.role,
@@ -86,7 +86,7 @@ class SenderKey(NamedTuple):
 async def busy(
     connection: Connection, *, direct: Iterable[Channel], subscribed: Iterable[Channel], now: datetime
 ) -> list[SenderKey]:
-    """Return the lanes that have a message to send; `now` is real time."""
+    """Return the keys of the senders that have a message to send; `now` is real time."""
     rows = await connection.execute(
         BUSY,
         {
@@ -108,17 +108,18 @@ async def count_under_way(connection: Connection, *, channels: Iterable[Channel]
 
 
 async def claim(
-    connection: Connection, lane: SenderKey, *, limit: int, claim_id: UUID, now: datetime, until: datetime
+    connection: Connection, sender: SenderKey, *, limit: int, claim_id: UUID, now: datetime, until: datetime
 ) -> list[Message]:
-    """Claim the next messages of a lane, in their order; those that others have are passed over.
+    """Claim a sender's next messages, in their order; messages that others hold are skipped.
 
-    All times are real. Whoever has claimed records each outcome in `queue`, or lets go with `release`.
+    All times are real. The caller records each outcome in `queue`, or gives messages back with `release`.
     """
     common = {"limit": limit, "claim": claim_id, "now": now, "until": until}
-    if lane.subscription_id is None:
-        heads = await connection.execute(CLAIM_DIRECT, common | {"channel": lane.channel.value})
+    if sender.subscription_id is None:
+        heads = await connection.execute(CLAIM_DIRECT, common | {"channel": sender.channel.value})
     else:
-        heads = await connection.execute(CLAIM_SUBSCRIBED, common | {"subscription_id": lane.subscription_id})
+        named = {"subscription_id": sender.subscription_id}
+        heads = await connection.execute(CLAIM_SUBSCRIBED, common | named)
     if not heads:
         return []
     parts: dict[UUID, list[MessagePart]] = {head.delivery_id: [] for head in heads}
@@ -145,7 +146,7 @@ async def claim(
 
 
 async def release(connection: Connection, messages: Sequence[Message]) -> None:
-    """Let messages go that were not tried: they are as they were before the claim."""
+    """Release messages that were not tried: they are as they were before the claim."""
     for doubtful in (False, True):
         chosen = [message for message in messages if message.doubtful is doubtful]
         if chosen:

@@ -1,8 +1,8 @@
-"""SQL of the deliveries' queue: what a sender has claimed is settled once, with its events.
+"""SQL of the deliveries' queue: a claimed message is settled once, with its events.
 
-`claims` claims; `sent`, `try_later` and `fail` settle what was claimed. What crashes in between goes again
-with the same `message_id`, which every provider is given as the key of idempotence. Receipts that come
-later are settled by `arrived` and `bounced`, in any order and any number of times.
+`claims` claims; `sent`, `try_later` and `fail` settle. After a crash in between the message goes again with
+the same `message_id`, which every provider gets as the idempotency key. `arrived` and `bounced` record later
+receipts, in any order and any number of times.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ SENT = text("""
         deliveries.alert_id, deliveries.case_id, deliveries.channel, deliveries.message_id
 """)
 
-# Where the outcome is unknown the claim stays: whoever comes next sees that somebody has tried.
+# Where the outcome is unknown the claim stays: the next sender sees that an attempt was made.
 LATER = text("""
     UPDATE deliveries SET attempts = deliveries.attempts + 1, refusals = :refusals, reason = :reason,
         next_attempt_at = :next_attempt_at, claim = CASE WHEN :unknown THEN deliveries.claim END
@@ -57,7 +57,7 @@ FAILED = text("""
         deliveries.alert_id, deliveries.case_id, deliveries.channel, deliveries.message_id
 """)
 
-# A receipt counts once, and never against what is known already: providers repeat them and mix their order.
+# A receipt counts once, and never overrides what is known: providers repeat receipts and mix their order.
 ARRIVED = text("""
     UPDATE deliveries SET state = 'delivered', delivered_at = :now, version = version + 1, ask_at = NULL
     WHERE (delivery_id = :message_id OR (message_id = :message_id AND message_id <> delivery_id))
@@ -72,7 +72,7 @@ BOUNCED = text("""
 """)
 
 # Everything that is due, in one statement: a digest is one message, and a limit could cut one in two. A
-# second scanner waits, and finds nothing left.
+# second scanner waits, then finds nothing left.
 RELEASE = text("""
     WITH due AS (
         SELECT delivery_id, recipient_id, channel, position FROM deliveries
@@ -103,7 +103,7 @@ OF_ALERT = text("""
 
 @dataclass(frozen=True, slots=True)
 class MessagePart:
-    """One alert of a message: what may be said of it, and whether it was seen meanwhile."""
+    """One alert of a message: what may be said about it, and whether it was seen meanwhile."""
 
     delivery_id: UUID
     child_id: UUID
@@ -120,12 +120,12 @@ class MessagePart:
     raised_at: datetime
     seen: bool
     updates: tuple[Update, ...] = ()
-    """What its cause tells an agency of referrals that it made; of alerts to agencies only."""
+    """Alerts to agencies only: what the cause tells the agency about its own referrals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One claimed message: to whom, with which alerts, and how often it was tried."""
+    """One claimed message: its recipient, its alerts, and how often it was tried."""
 
     message_id: UUID
     channel: Channel
@@ -136,9 +136,9 @@ class Message:
     refusals: int
     parts: tuple[MessagePart, ...]
     claim: UUID | None = None
-    """Who has it: only the claim that is in the row settles a message."""
+    """The holder's claim: only the claim in the row settles a message."""
     doubtful: bool = False
-    """Whether an earlier attempt may have succeeded: its sender crashed, or heard no answer."""
+    """Whether an earlier attempt may have succeeded: its sender crashed, or got no answer."""
 
 
 async def sent(
@@ -150,7 +150,7 @@ async def sent(
     ask_until: datetime | None = None,
     now: datetime,
 ) -> None:
-    """Record that the provider has taken messages over. `now` is the county's time.
+    """Record that the provider has accepted messages. `now` is the county's time.
 
     `ask_at` and `ask_until` (real time) say when the provider is asked what became of them.
     """
@@ -187,9 +187,9 @@ async def try_later(
     next_attempt_at: datetime,
     unknown: bool = False,
 ) -> None:
-    """Record why a message did not go, and when (in real time) it is tried again.
+    """Record why a message was not sent, and when (in real time) it is tried again.
 
-    `unknown` keeps the claim: the message may have gone, is not taken back, and comes again as doubtful.
+    `unknown` keeps the claim: the message may have gone, cannot be withdrawn, and is retried as doubtful.
     """
     parameters = {
         **_owned([message]),
@@ -211,14 +211,14 @@ async def fail(
     refusals: int,
     now: datetime,
 ) -> None:
-    """Record that nobody tries a message again. `detail` is a reply code or a kind of error."""
+    """Record that a message is given up. `detail` is a reply code or a kind of error."""
     parameters = {**_owned([message]), "refusals": refusals, "reason": detail, "provider": provider}
     rows = await connection.execute(FAILED, parameters)
     await _publish(connection, rows, _failed(reason, detail, now), now=now)
 
 
 async def arrived(connection: Connection, message_id: UUID, *, now: datetime) -> int:
-    """Record a receipt: the message has arrived. Return how many deliveries that was news about."""
+    """Record a receipt: the message has arrived. Return how many deliveries changed."""
     rows = await connection.execute(ARRIVED, {"message_id": message_id, "now": now})
     await _publish(
         connection, rows, lambda common, _: NotificationDelivered(**common, delivered_at=now), now=now
@@ -229,14 +229,14 @@ async def arrived(connection: Connection, message_id: UUID, *, now: datetime) ->
 async def bounced(
     connection: Connection, message_id: UUID, *, reason: FailReason, detail: str, now: datetime
 ) -> int:
-    """Record a receipt: the message will not arrive. Return how many deliveries that was news about."""
+    """Record a receipt: the message will not arrive. Return how many deliveries changed."""
     rows = await connection.execute(BOUNCED, {"message_id": message_id, "reason": detail})
     await _publish(connection, rows, _failed(reason, detail, now), now=now)
     return len(rows)
 
 
 async def release(connection: Connection, *, now: datetime) -> int:
-    """Let go what was held until now, what one person gets on one channel as one message; return how much."""
+    """Release deliveries held until now, one message per person and channel; return how many deliveries."""
     return len(await connection.execute(RELEASE, {"now": now}))
 
 
@@ -254,7 +254,7 @@ async def of_alert(connection: Connection, alert_id: UUID) -> list[dict[str, Any
 
 
 def _failed(reason: FailReason, detail: str, now: datetime) -> "Callable[[dict[str, Any], Any], Event]":
-    # A reply code such as `550 5.1.1` holds a space, which a code must not.
+    # A reply code such as `550 5.1.1` contains a space, which a code must not.
     code = detail.replace(" ", ":")
     return lambda common, row: NotificationFailed(
         **common, reason=reason, detail=code, attempts=row.attempts, failed_at=now
@@ -277,14 +277,14 @@ async def _publish(
             "case_id": row.case_id,
             "channel": Channel(row.channel),
         }
-        # What a channel says follows from the delivery itself: a second record would have the same id.
+        # The event's id follows from the delivery: recording it twice would give the same id.
         context = Context(now, row.delivery_id, row.delivery_id, WorkingCalendar())
         entries.append(entry(make(common, row), row.version, context))
     await journal.append(connection, entries, now=now)
 
 
 def _owned(messages: Sequence[Message]) -> dict[str, list[UUID]]:
-    """Return which rows are settled: a sender that was too slow and lost its claim settles nothing."""
+    """Return the rows to settle: a sender that was too slow and lost its claim settles nothing."""
     return {
         "ids": [part.delivery_id for message in messages for part in message.parts],
         "claims": [message.claim for message in messages if message.claim is not None],

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from services.kernel.postgres.connection import Connection
 
-# The next time is written before anybody asks: two workers never ask for the same, and none asks too often.
+# The next time is written before asking: two workers never ask about the same message, and none too often.
 CLAIM = text("""
     WITH next AS (
         SELECT delivery_id, ask_until FROM deliveries
@@ -32,9 +32,9 @@ class Awaited(NamedTuple):
 async def claim(
     connection: Connection, *, provider: str, now: datetime, again: datetime, limit: int
 ) -> list[Awaited]:
-    """Return messages that a provider is to be asked about now; after `again` they are due once more.
+    """Return the messages to ask a provider about now; at `again` they are due once more.
 
-    All times are real. Whoever has claimed them asks: nobody else does until then.
+    All times are real. No other worker asks about them until then.
     """
     parameters = {"provider": provider, "now": now, "again": again, "limit": limit}
     return list(map(Awaited._make, await connection.execute(CLAIM, parameters)))

@@ -1,4 +1,4 @@
-"""SQL: who subscribed, and where their messages go. Addresses stay between here and the channel."""
+"""SQL: who subscribed, and where their messages go. Only this module and the channels see addresses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,12 +52,12 @@ class Endpoint:
 
 
 def subscription_id(owner_kind: OwnerKind, owner_id: str, channel: Channel, url: str) -> UUID:
-    """Return the id of a subscription: whoever subscribes an address again changes the one there is."""
+    """Return the id of a subscription: subscribing an address again changes the existing one."""
     return derived(MESSAGES, f"subscriptions\n{owner_kind}\n{owner_id}\n{channel.value}\n{url}")
 
 
 async def add(connection: Connection, endpoint: Endpoint, *, now: datetime) -> None:
-    """Subscribe an address, or change its key and kinds; one that had ended, or was lost, hears again."""
+    """Subscribe an address, or change its key and kinds; one that had ended, or was lost, is active again."""
     await connection.execute(
         ADD,
         {
@@ -74,7 +74,7 @@ async def add(connection: Connection, endpoint: Endpoint, *, now: datetime) -> N
 
 
 async def end(connection: Connection, identity: UUID) -> bool:
-    """End a subscription; return whether there was one that had not ended. What is queued for it fails."""
+    """End a subscription; return whether there was one that had not ended. Messages queued for it fail."""
     return bool(await connection.execute(END, {"subscription_id": identity}))
 
 
@@ -84,7 +84,7 @@ async def list_all(connection: Connection) -> Sequence[Endpoint]:
 
 
 async def get(connection: Connection, identity: UUID) -> Endpoint:
-    """Return a subscription's endpoint. LookupError when there is none: a delivery's always exists."""
+    """Return a subscription's endpoint. LookupError when there is none; a delivery's always exists."""
     return _endpoint((await connection.execute(FIND, {"subscription_id": identity})).one())
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from services.kernel.postgres.connection import Connection, Engine
 
 PREFIX = "leadline-agency-"
-"""How a key begins, so that whoever finds one, or a scanner of code, can tell what it is."""
+"""How a key begins, so that people who find one, and scanners of code, can tell what it is."""
 
 ISSUE = text("""
     INSERT INTO agency_keys (key_hash, key_id, agency_id, issued_at, issued_by)
@@ -33,7 +33,7 @@ REVOKE = text("""
 
 @dataclass(frozen=True, slots=True)
 class AgencyKey:
-    """What is known of a key: not the key."""
+    """A key as it is stored: its facts, never the key itself."""
 
     key_id: str
     agency_id: str
@@ -43,7 +43,7 @@ class AgencyKey:
 
 
 class Doorkeeper(Protocol):
-    """Tells whose key somebody shows. What replaces keys one day replaces this."""
+    """Tells to whom a key belongs. Whatever replaces keys one day replaces this."""
 
     async def find_agency(self, key: str) -> str | None:
         """Return the agency that a key belongs to; None for one that is unknown or revoked."""
@@ -64,7 +64,7 @@ class KeyTable:
 
 
 def new_key() -> str:
-    """Return a new key: shown once, to whoever hands it to the agency."""
+    """Return a new key: shown once, to the person who hands it to the agency."""
     return PREFIX + secrets.token_urlsafe(32)
 
 

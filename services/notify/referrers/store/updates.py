@@ -1,7 +1,7 @@
 """SQL of what referring agencies are told: written with the events, read by position.
 
 A position is given under a lock on its agency that lasts until the commit, so positions become visible in
-their order and without gaps: whoever has read up to one never misses an earlier one.
+their order and without gaps: a reader who has read up to one never misses an earlier one.
 """
 
 from collections import defaultdict

@@ -112,9 +112,7 @@ async def _extent(store: Audited, scope: Scope) -> Extent | None:
         async with looking(store.engine) as connection:
             return await audit_queries.extent(connection, since=since, last=scope.last)
     except UNANSWERED as error:
-        store.away = store.gave_up(
-            error
-        )  # a store that does not answer this is not asked for more
+        store.away = store.gave_up(error)  # a store that does not answer this is not asked for more
         return None
 
 

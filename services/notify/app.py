@@ -31,9 +31,9 @@ from services.notify.store.batch import NotifyStore
 def build(settings: Settings) -> Service[NotifyBook, NotifyStore]:
     """Return the service under the council's policy pack.
 
-    Raises PackError when the pack has mistakes, or says of an event neither whom it alerts nor that it is
-    silent: what is forgotten must not fall through the net. Events of all topics pass a parked one of
-    their case, because an alert late is worse than one out of order.
+    Raises PackError when the pack has mistakes, or neither alerts on an event nor lists it as silent: a
+    forgotten event must not fall through the net. Events of all topics overtake a parked one of their case,
+    because a late alert is worse than one out of order.
     """
     pack = load_pack(settings.policy, NotifyPack)
     forgotten = unrouted(pack, iter(HANDLERS))
@@ -54,7 +54,7 @@ def build(settings: Settings) -> Service[NotifyBook, NotifyStore]:
 
 def _counted(channels: Collection[Channel], *, real: Clock) -> CountDue:
     async def counted(connection: Connection, now: datetime) -> int:
-        """Return how much time has brought and nobody has done yet: what is due, and messages to send."""
+        """Return how much is due and not yet done, including messages to send."""
         under_way = await claims.count_under_way(connection, channels=channels, now=real.now())
         return await count_due(connection, now) + under_way
 
@@ -63,7 +63,7 @@ def _counted(channels: Collection[Channel], *, real: Clock) -> CountDue:
 
 def _projection(pack: NotifyPack) -> Projection:
     async def project(connection: Connection, arrivals: Sequence[Arrival]) -> None:
-        """Keep what was handled in the chronology, and tell the agencies what follows from it."""
+        """Keep handled events in the chronology, and write the agencies' updates that follow from them."""
         await chronology.hear(connection, arrivals)
         await agency_updates.tell(connection, arrivals, pack.referrers)
 
@@ -71,7 +71,7 @@ def _projection(pack: NotifyPack) -> Projection:
 
 
 def extras(settings: Settings, engine: Engine, clock: Clock) -> list[mode.Service]:
-    """Return what runs beside the worker: what time brings, and the senders of the configured channels."""
+    """Return what runs beside the worker: the due scanner and the senders of the configured channels."""
     parts: list[mode.Service] = [
         DueScanner(build(settings), engine, clock, interval=settings.scan_seconds),
         RatesMeasured(engine, clock),

@@ -1,4 +1,4 @@
-"""The children's people, the alerts and the deliveries that one batch touches."""
+"""The people around children, the alerts and the deliveries that one batch touches."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from services.notify.preferences.model import ChoosePreference, ChooseQuietHours
 
 @dataclass(frozen=True, slots=True)
 class PeopleLearnt(Unpublished):
-    """Who is around a child, after an event."""
+    """The people around a child, after an event."""
 
     people: People
 
@@ -33,7 +33,7 @@ class PeopleLearnt(Unpublished):
 
 @dataclass(frozen=True, slots=True)
 class Arranged(Unpublished):
-    """What somebody has arranged, when, and the id that it has."""
+    """One setting that a person made, when, and its id."""
 
     command: ChoosePreference | ChooseQuietHours | DeclareAbsence | EndAbsence
     at: datetime
@@ -46,22 +46,22 @@ class Arranged(Unpublished):
 
 @dataclass
 class NotifyBook:
-    """People by child, alerts and deliveries by id, and the council that all is decided under."""
+    """People by child, alerts and deliveries by id, and the council's state."""
 
     council: Council
     people: dict[UUID, People] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
     deliveries: dict[UUID, Delivery] = field(default_factory=dict)
     arranged: list[Arranged] = field(default_factory=list)
-    """What people have arranged in this batch."""
+    """The settings that people made in this batch."""
     changed_referrers: set[UUID] = field(default_factory=set)
-    """The children whose referrer is another one now."""
+    """The children whose referrer has changed."""
     changed_officers: set[UUID] = field(default_factory=set)
     changed_key_workers: set[UUID] = field(default_factory=set)
     changed_cases: dict[UUID, UUID] = field(default_factory=dict)
-    """The child by the id of each case that is new or different."""
+    """Child by case id, for each new or changed case."""
     changed_alerts: set[UUID] = field(default_factory=set)
-    """Alerts that were there before and are different."""
+    """Existing alerts that have changed."""
     fresh_alerts: set[UUID] = field(default_factory=set)
     changed_deliveries: set[UUID] = field(default_factory=set)
     fresh_deliveries: set[UUID] = field(default_factory=set)
@@ -69,11 +69,11 @@ class NotifyBook:
     _by_alert: defaultdict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
 
     def people_of(self, child_id: UUID) -> People:
-        """Return who is around a child; nobody when nothing has been heard of the child."""
+        """Return the people around a child; none when nothing is known about the child."""
         return self.people.get(child_id) or People(child_id)
 
     def keep(self, people: People) -> None:
-        """Take in what an event has taught about a child's people."""
+        """Keep the people around a child, as learnt from an event."""
         known = self.people_of(people.child_id)
         self.people[people.child_id] = people
         if people.referrer != known.referrer:
@@ -85,7 +85,7 @@ class NotifyBook:
         }
 
     def know(self, alerts: Sequence[Alert] = (), deliveries: Sequence[Delivery] = ()) -> None:
-        """Take in what the store holds."""
+        """Add what the store holds."""
         for alert in alerts:
             self.alerts[alert.alert_id] = alert
             self._by_child[alert.facts.child_id].add(alert.alert_id)
@@ -95,7 +95,7 @@ class NotifyBook:
                 self._by_alert[delivery.alert_id].add(delivery.delivery_id)
 
     def alert(self, alert_id: UUID) -> Alert:
-        """Return an alert; an unknown one is absent."""
+        """Return an alert; an absent one when it is unknown."""
         return self.alerts.get(alert_id) or Alert(alert_id)
 
     def open_alerts_of(self, child_id: UUID) -> list[Alert]:
@@ -104,7 +104,7 @@ class NotifyBook:
         return [alert for alert in known if alert.status == "open"]
 
     def escalations_of(self, alert_id: UUID) -> list[Alert]:
-        """Return the alerts that told others that nobody had acknowledged this one."""
+        """Return the alerts that escalated this one to others."""
         return [
             alert
             for _, alert in sorted(self.alerts.items())
@@ -128,7 +128,7 @@ class NotifyBook:
         return self._alert(cast("AlertEvent", event))
 
     def stop_escalating(self, alert_id: UUID) -> None:
-        """Note that somebody who can act knows of an alert, or that nobody is left to tell."""
+        """Stop an alert's escalation: someone who can act knows of it, or no step is left."""
         alert = self.alerts[alert_id]
         if alert.next_escalation_at is not None:
             self._changed(replace(alert, next_escalation_at=None))

@@ -33,7 +33,7 @@ from services.notify.store import preferences as preference_store
 from services.notify.store.batch import NotifyStore
 
 LIMIT = 200
-"""Alerts of one transaction."""
+"""Alerts per transaction."""
 
 
 async def escalate_once(
@@ -68,7 +68,7 @@ async def escalate_once(
 
 
 async def begin_absence(service: Service[NotifyBook, NotifyStore], engine: Engine, clock: Clock) -> bool:
-    """Let one absence begin: its open alerts go to who stands in. Return whether there was one."""
+    """Begin one absence: its open alerts go to the stand-in. Return whether there was one."""
     now = clock.now()
     async with engine.begin() as connection:
         absence = await preference_store.claim_beginning(connection, now=now)
@@ -97,23 +97,23 @@ async def begin_absence(service: Service[NotifyBook, NotifyStore], engine: Engin
 
 
 async def release_held(engine: Engine, clock: Clock) -> int:
-    """Let go what quiet hours and digests have held until now; return how many deliveries."""
+    """Release what quiet hours and digests have held until now; return how many deliveries."""
     async with engine.begin() as connection:
         return await queue.release(connection, now=clock.now())
 
 
 async def count_due(connection: Connection, now: datetime) -> int:
-    """Return how much of all this is still to be done at a moment."""
+    """Return how much of this is due and not yet done."""
     return await due.count(connection, now=now)
 
 
 def _passes(error: BaseException) -> bool:
-    # A conflict: somebody else has written in between, and the next look sees what.
+    # A conflict: another transaction wrote in between; the next look sees its result.
     return is_transient(error) or is_conflict(error)
 
 
 class DueScanner(Part):
-    """Looks every `interval` seconds of real time, without pause while there is much."""
+    """Looks every `interval` seconds of real time, without a pause while there is a backlog."""
 
     def __init__(
         self, service: Service[NotifyBook, NotifyStore], engine: Engine, clock: Clock, *, interval: float
@@ -154,7 +154,7 @@ async def _book(
 async def _told(
     connection: Connection, book: NotifyBook, alerts: Sequence[Alert], *, now: datetime
 ) -> dict[UUID, Alert]:
-    """Return the alerts of the same causes to those whom the steps ahead would tell."""
+    """Return the alerts of the same causes to those whom the remaining steps would alert."""
     ids: set[UUID] = set()
     for alert in alerts:
         around = book.people_of(alert.facts.child_id)

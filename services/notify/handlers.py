@@ -1,4 +1,4 @@
-"""All that the notify service reacts to."""
+"""Everything the notify service reacts to."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,12 +20,12 @@ from services.notify.referrers.policy import retold
 
 
 def on_news(book: NotifyBook, event: Event, context: Context) -> Sequence[Produced]:
-    """Tell whom the policy pack names."""
+    """Alert the recipients that the policy pack names."""
     return _tell(book, book.people_of(event.child_id), event, context)
 
 
 def on_news_of_people(book: NotifyBook, event: Event, context: Context) -> Sequence[Produced]:
-    """Learn who is around the child, then tell whom the policy pack names."""
+    """Learn who is around the child, then alert the recipients that the policy pack names."""
     people = _taught(book, event)
     return [*_tell(book, people, event, context), PeopleLearnt(people)]
 
@@ -33,7 +33,7 @@ def on_news_of_people(book: NotifyBook, event: Event, context: Context) -> Seque
 def on_lead_professional_assigned(
     book: NotifyBook, event: e.LeadProfessionalAssigned, context: Context
 ) -> Sequence[Produced]:
-    """Learn who leads, let the case's open alerts follow, and tell whom the policy pack names."""
+    """Learn who leads, move the case's open alerts to them, and alert the pack's recipients."""
     people = _taught(book, event)
     open_alerts = book.open_alerts_of(event.child_id)
     following = decide_following(open_alerts, event, people, council=book.council, now=context.now)
@@ -45,7 +45,7 @@ def on_lead_professional_assigned(
 
 
 def acknowledge_alert(book: NotifyBook, command: AcknowledgeAlert, context: Context) -> Sequence[Produced]:
-    """Mark an alert as seen, and what was on its way about it as no longer needed."""
+    """Mark an alert as seen, and its pending deliveries as no longer needed."""
     alert = book.alert(command.alert_id)
     escalated = book.escalations_of(command.alert_id)
     seen = lifecycle.decide_acknowledgement(alert, command, escalated=escalated, context=context)
@@ -60,37 +60,37 @@ def snooze_alert(book: NotifyBook, command: SnoozeAlert, context: Context) -> Se
 
 
 def assign_key_worker(book: NotifyBook, command: AssignKeyWorker, context: Context) -> Sequence[Produced]:
-    """Give a child a key worker, or none any more."""
+    """Give a child a key worker, or remove the key worker."""
     people = book.people_of(command.child_id)
     return decide_key_worker(people, command, council=book.council, context=context)
 
 
 def choose_preference(book: NotifyBook, command: ChoosePreference, context: Context) -> Sequence[Produced]:
-    """Keep how alerts of a kind reach somebody."""
+    """Keep how alerts of a kind reach a worker."""
     check_preference(command, council=book.council)
     return [Arranged(command, context.now, context.cause)]
 
 
 def choose_quiet_hours(book: NotifyBook, command: ChooseQuietHours, context: Context) -> Sequence[Produced]:
-    """Keep when somebody is left in peace."""
+    """Keep a worker's quiet hours."""
     check_practitioner(command.worker_id, book.council.pack)
     return [Arranged(command, context.now, context.cause)]
 
 
 def declare_absence(book: NotifyBook, command: DeclareAbsence, context: Context) -> Sequence[Produced]:
-    """Keep who stands in for somebody, and from when to when. Open alerts move when it begins."""
+    """Keep an absence: its dates and the stand-in. Open alerts move when it begins."""
     check_practitioner(command.worker_id, book.council.pack)
     if command.to_id is not None:
         check_practitioner(command.to_id, book.council.pack)
     if command.to_id == command.worker_id:
-        raise Refused("Nobody stands in for themselves: name somebody else, or the duty inbox by nobody.")
+        raise Refused("You cannot stand in for yourself: name somebody else, or nobody for the duty inbox.")
     if command.ends_at is not None and command.ends_at <= max(command.starts_at, context.now):
-        raise Refused("An absence ends after it starts, and later than now.")
+        raise Refused("An absence must end after it starts, and in the future.")
     return [Arranged(command, context.now, context.id("delegation"))]
 
 
 def end_absence(_book: NotifyBook, command: EndAbsence, context: Context) -> Sequence[Produced]:
-    """Let an absence end now; alerts that have moved stay where they are."""
+    """End an absence now; alerts that have moved stay where they are."""
     return [Arranged(command, context.now, command.delegation_id)]
 
 
@@ -135,7 +135,7 @@ def _taught(book: NotifyBook, event: Event) -> People:
 
 
 def check_practitioner(worker_id: str, pack: NotifyPack) -> None:
-    """Raise Refused for somebody who does not work here."""
+    """Raise Refused for a worker who is not in the pack."""
     if worker_id not in pack.practitioner_ids:
         raise Refused(f"The policy pack knows no practitioner {worker_id}.", missing=True)
 

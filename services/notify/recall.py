@@ -40,7 +40,7 @@ LOST_WORDS = "(What it said was lost with the store: see what it is about.)"
 class NotifyRecall(Recall[NotifyBook]):
     """Loads alerts, deliveries and people for events about them.
 
-    What was queued in the backup stays queued: whether it has gone since, its own event tells.
+    What was queued in the backup stays queued; its own event tells whether it has been sent since.
     """
 
     def __init__(self, store: NotifyStore) -> None:
@@ -49,7 +49,7 @@ class NotifyRecall(Recall[NotifyBook]):
         """The alerts that were raised before there were deliveries."""
 
     def as_today(self, own: Own) -> Event:
-        """Return an alert of the first version as the one that it has become."""
+        """Return an alert of the first version in today's form."""
         event = own.event
         if not isinstance(event, AlertRaisedV1):
             return event
@@ -59,17 +59,17 @@ class NotifyRecall(Recall[NotifyBook]):
         return AlertRaised(**known | said, cause_id=own.entry.causation_id, template="alert")
 
     def rests_on(self, event: Event) -> UUID | None:
-        """A delivery is one of an alert."""
+        """Return the alert that a delivery belongs to."""
         return event.alert_id if isinstance(event, DeliveryEvent | ChannelEvent) else None
 
     def is_unasked(self, events: Sequence[Event]) -> bool:
-        """When an absence begins, open alerts move; the cause is the absence, which no event tells of."""
+        """Return whether the events move alerts because an absence began, for which there is no event."""
         return any(isinstance(event, AlertReassigned) and event.reason in OF_ABSENCES for event in events)
 
     async def load(
         self, connection: Connection, events: Sequence[Event], message: Event | None
     ) -> NotifyBook:
-        """Return the book of the events' alerts: the one that acknowledging each of them would get."""
+        """Return the book of the events' alerts, as for acknowledging each of them."""
         wanted: list[Message] = [
             event
             if isinstance(event, KeyWorkerAssigned)
@@ -90,7 +90,7 @@ class NotifyRecall(Recall[NotifyBook]):
         return book
 
     async def saved(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Write what channels have told of deliveries: the book knows that they did, and not what."""
+        """Write what channels reported about deliveries: the book knows only that they reported."""
         sent = [event for event in events if isinstance(event, NotificationSent)]
         if sent:
             await recall_store.sent(connection, sent, ask_for=ASK_FOR)
@@ -105,7 +105,7 @@ class NotifyRecall(Recall[NotifyBook]):
             await recall_store.never_escalate(connection, raised & self._before)
 
     async def losses(self, connection: Connection) -> list[Loss]:
-        """Return the subscriptions whose address nobody knows any more, and what is unsure of old alerts."""
+        """Return the subscriptions whose address is lost, and the old alerts whose email is uncertain."""
         subscriptions = await recall_store.without_address(connection, lost=LOST_ADDRESS)
         unsure = await recall_store.without_delivery(connection, self._before)
         lost = (
@@ -118,7 +118,7 @@ class NotifyRecall(Recall[NotifyBook]):
 async def _stand_in(
     connection: Connection, queued: Iterable[NotificationQueued], book: NotifyBook, events: Sequence[Event]
 ) -> None:
-    """Let there be the subscriptions that deliveries go to; those that are there stay as they are."""
+    """Insert stand-ins for missing subscriptions that deliveries go to; existing ones stay as they are."""
     raised = {event.alert_id: event for event in events if isinstance(event, AlertRaised)}
     wanted = [
         StandIn(
@@ -135,7 +135,7 @@ async def _stand_in(
 
 
 def _owner(delivery: NotificationQueued, alert: AlertRaised) -> tuple[OwnerKind, str]:
-    """Return whose subscription a delivery goes to: the kind of owner, and the id."""
+    """Return the owner of a delivery's subscription: the kind of owner, and the id."""
     if alert.role is Role.REFERRER:
         return "agency", delivery.recipient_id
     return "team", alert.team or delivery.recipient_id

@@ -29,11 +29,11 @@ class Passing(Protocol):
 
     @property
     def here(self) -> int:
-        """Return how many things have not passed yet."""
+        """Return the number of things that have not cleared yet."""
         ...
 
     async def again(self) -> None:
-        """Look again and forget what has passed. Raises UNANSWERED."""
+        """Look again and remove what has cleared. Raises UNANSWERED."""
         ...
 
 
@@ -47,7 +47,7 @@ class Watched(Generic[K]):
 
     @property
     def here(self) -> int:
-        """Return how many things have not passed yet."""
+        """Return the number of things that have not cleared yet."""
         return len(self.things)
 
     async def first(self) -> None:
@@ -55,7 +55,7 @@ class Watched(Generic[K]):
         self.things = list(await self.look())
 
     async def again(self) -> None:
-        """Look again and forget what has passed. Raises UNANSWERED."""
+        """Look again and remove what has cleared. Raises UNANSWERED."""
         now = set(await self.look())
         self.things = [thing for thing in self.things if thing in now]
 

@@ -29,30 +29,31 @@ from services.kernel.store.dead_letters import Letter
 from services.kernel.store.journal import JournalEntry
 
 ANY_SIZE = 2**31
-"""What was too large once may have been let through by a person since."""
+"""An operator may since have let through an event that was once too large."""
 
 EVERY_LETTER = 1_000_000
 
 
 @dataclass
 class Gathered:
-    """What was found. Of an event that is on the bus several times its last place counts: whatever was
-    published again stands in the order of the journal it came from."""
+    """The result. For an event that is on the bus several times, the last place counts: republished events
+    are in the order of their journal."""
 
     own: dict[UUID, Own] = field(default_factory=dict)
     incoming: dict[UUID, Incoming] = field(default_factory=dict)
     letters: dict[UUID, Letter] = field(default_factory=dict)
     """The store's own open dead letters, by message."""
     horizons: dict[int, Horizon] = field(default_factory=dict)
-    """By partition of the own topic, where its first events have left the bus."""
+    """By partition of the service's own topic, if its first events have left the bus."""
     partitions: int = 0
     contradictions: list[str] = field(default_factory=list)
-    """Events whose number the journal has given to another one."""
+    """Events whose number the journal has given to another event."""
     unread: list[str] = field(default_factory=list)
-    """Records of the own topic that are no event of this service as this program knows them."""
+    """Records of the service's own topic that this program cannot read as its events."""
 
     def horizon(self, key: bytes) -> Horizon | None:
-        """Return how far back the own topic reaches for a child; None when it has its first event."""
+        """Return how far back the service's topic reaches for a child; None if it has the child's first
+        event."""
         return self.horizons.get(partition_of(key, self.partitions)) if self.horizons else None
 
 
@@ -67,9 +68,9 @@ class Gathering:
         self._reception = Subscriber(service.name, types, ANY_SIZE)
 
     async def gather(self) -> Gathered:
-        """Return what the store does not know. Takes memory for that alone, not for what it knows.
+        """Return what the store does not know. Uses memory only for that, not for what it knows.
 
-        Raises KafkaError when the broker does not answer to the end.
+        Raises KafkaError when the broker stops answering.
         """
         found = Gathered()
         await self._own(found)
@@ -105,7 +106,7 @@ class Gathering:
             await self._lost(found, [event for _, event in events if event is not None])
 
     async def _lost(self, found: Gathered, events: Sequence[Own]) -> None:
-        """Keep the events that the journal does not have."""
+        """Keep the events that are missing from the journal."""
         if not events:
             return
         async with self._engine.connect() as connection:
@@ -119,7 +120,7 @@ class Gathering:
                 found.contradictions.append(str(event.entry.event_id))
 
     async def _letters(self, found: Gathered) -> None:
-        """Take those that an own event has answered since: somebody has replayed them."""
+        """Add those that have since led to an event of this service: they have been replayed."""
         async with self._engine.connect() as connection:
             letters = await dead_letters.list_letters(
                 connection, states=["parked", "waiting"], limit=EVERY_LETTER
@@ -174,19 +175,19 @@ def own_event(read: RecordOfTopic, *, source: str) -> Own | None:
 
 
 def child_of(arrival: Arrival) -> bytes:
-    """Return the key under which a child's events stand together, also for a message that came without."""
+    """Return the key that groups a child's events, even for a message without a key."""
     if arrival.event is not None:
         return str(arrival.event.child_id).encode()
     return key_of(arrival.record)
 
 
 def key_of(record: Record) -> bytes:
-    """Return a record's key as our own events have it; empty for a record without one."""
+    """Return a record's key in the form of our own events; empty for a record without one."""
     return (record.key or b"").lower()
 
 
 def _entry(envelope: Envelope, event: Event) -> JournalEntry:
-    """Return the entry. Raises ValueError when something is missing that all our events carry."""
+    """Return the entry. Raises ValueError if it lacks something that all our events carry."""
     if envelope.sequence is None:
         message = "an event of ours has a number"
         raise ValueError(message)

@@ -40,14 +40,14 @@ class Incoming(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TakeBack:
-    """Own events with a cause that is not here: a request, a deadline, or a message that the bus dropped."""
+    """Own events whose cause is not available: a request, a deadline, or a message that the bus dropped."""
 
     events: tuple[Own, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Redo:
-    """A message and what it led to. It is handled for what it teaches; the decision is the recorded one."""
+    """A message and its resulting events. It is handled only for its data; the recorded decision stands."""
 
     incoming: Incoming
     events: tuple[Own, ...]
@@ -55,7 +55,7 @@ class Redo:
 
 @dataclass(frozen=True, slots=True)
 class Learn:
-    """A message that led to nothing, or to what the bus no longer holds: handled for what it teaches."""
+    """A message that led to nothing, or to events that the bus no longer holds: handled only for its data."""
 
     incoming: Incoming
 
@@ -64,15 +64,15 @@ Step = TakeBack | Redo | Learn
 
 
 class Horizon(NamedTuple):
-    """How far back the service's own topic reaches. `time` is None where it holds nothing any more."""
+    """How far back the service's own topic reaches. `time` is None if the topic is empty."""
 
     time: datetime | None
     published_at: int
 
     def hides(self, incoming: Incoming) -> bool:
-        """Return whether what a message led to may have left the bus.
+        """Return whether the events of a message may have left the bus.
 
-        A partner's own time can be any: for them, and where there is nothing to compare with, the moment of
+        A partner can send any time. For partners, and where there is no time to compare with, the time of
         publishing counts.
         """
         if self.time is None or incoming.from_partner:
@@ -96,12 +96,12 @@ def plan(
     horizon: Horizon | None = None,
     held_up: bool = False,
 ) -> Plan:
-    """Return what is to be done about a child.
+    """Return the plan for a child.
 
-    `own` are its lost events in the order of their publishing, `incoming` the unknown messages, those of one
-    topic in order. `answered` are causes of own events that cannot be taken back, `horizon` is None while
-    the own topic still has its first event. `held_up`: the child has an event that is parked, so later ones
-    may have waited behind it and must do so again.
+    `own` are its lost events in order of publishing; `incoming` are the unknown messages, in order within
+    each topic. `answered` are the causes of own events that cannot be taken back. `horizon` is None while the
+    service's topic still has its first event. `held_up`: the child has a parked event, so later ones may have
+    waited behind it and must do so again.
     """
     made = Plan()
     waiting = {one.arrival.message_id: one for one in incoming}
@@ -121,7 +121,7 @@ def plan(
     last = max(((one.time, one.published_at) for one in own), default=None)
     for left in waiting.values():
         if left.arrival.event is None:
-            made.deliver.append(left)  # it cannot teach anything: it is parked, as at any delivery
+            made.deliver.append(left)  # it has no usable data: it is parked, as at any delivery
             continue
         forgotten = left.arrival.message_id in answered or (horizon is not None and horizon.hides(left))
         handled = last is not None and not held_up and _was_handled_before(left, last)
@@ -138,10 +138,10 @@ def headless(
     *,
     rests_on: Callable[[Event], UUID | None] = lambda _: None,
 ) -> set[UUID]:
-    """Return the aggregates of whose history something in between is neither here nor on the bus.
+    """Return the aggregates with a gap in their history that neither the journal nor the bus can fill.
 
-    And those that rest on one of these, and cannot be without it. `known` tells how many events of an
-    aggregate the journal has; of one that is left out, none.
+    Includes aggregates that depend on one of these. `known` has the number of events in the journal by
+    aggregate; a missing aggregate has none.
     """
     reached = dict(known)
     broken: set[UUID] = set()
@@ -160,7 +160,7 @@ def headless(
 
 
 def _before(found: Incoming, incoming: Sequence[Incoming]) -> list[Incoming]:
-    """Return what stands before a message in its own topic: one topic is handled in order."""
+    """Return the messages before this one in its topic: a topic is handled in order."""
     same = [one for one in incoming if one.arrival.record.topic == found.arrival.record.topic]
     return same[: same.index(found)]
 
@@ -168,6 +168,6 @@ def _before(found: Incoming, incoming: Sequence[Incoming]) -> list[Incoming]:
 def _was_handled_before(left: Incoming, last: tuple[datetime, int]) -> bool:
     """Return whether a message was handled before the last own event of its child.
 
-    One whose offset was never committed may not have been handled at all.
+    A message whose offset was never committed may not have been handled at all.
     """
     return left.acknowledged and (left.time, left.published_at) < last

@@ -1,4 +1,4 @@
-"""Reads whole topics for a store that rejoins: from their first event to where they end at this moment."""
+"""Reads whole topics for a store that rejoins: from their first event to their present end."""
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,21 +13,21 @@ from services.kernel.messages.faults import Refused
 from services.kernel.messages.record import Record
 
 PATIENCE_SECONDS = 30.0
-"""How long a broker that has more may give nothing."""
+"""How long a broker with more events may return nothing."""
 
 POLL_MS = 500
 CHUNK = 2000
 
 
 class RecordOfTopic(NamedTuple):
-    """One record, and when its publisher says that it handed it over, in milliseconds since 1970."""
+    """One record, and its publisher's time stamp, in milliseconds since 1970."""
 
     record: Record
     published_at: int
 
 
 class BusReader(Clients):
-    """A connection that reads from the beginning and commits nothing: no group's offsets move."""
+    """A connection that reads from the beginning and commits nothing: no group's offsets change."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
@@ -38,14 +38,14 @@ class BusReader(Clients):
         )
 
     async def first_offsets(self, topic: str) -> dict[int, int]:
-        """Return by partition the offset of the oldest event that the broker still holds."""
+        """Return, by partition, the offset of the oldest event that the broker still holds."""
         begins = await self._consumer.beginning_offsets(await self._places(topic))
         return {place.partition: begin for place, begin in begins.items()}
 
     async def read(self, topic: str) -> AsyncIterator[list[RecordOfTopic]]:
-        """Yield what the topic holds now, those of one partition in order.
+        """Yield the records that the topic holds now, in order within each partition.
 
-        Raises KafkaError when the broker stops to answer before the end.
+        Raises KafkaError when the broker stops answering before the end.
         """
         places = await self._places(topic)
         self._consumer.assign(places)
@@ -69,7 +69,8 @@ class BusReader(Clients):
                 raise KafkaTimeoutError
 
     async def acknowledged(self, group: str, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
-        """Return by topic and partition up to where a group has committed; what it never did is left out."""
+        """Return a group's committed offsets by topic and partition, without partitions it never
+        committed."""
         places = [place for topic in topics for place in await self._places(topic)]
         committed = await self._admin.list_consumer_group_offsets(group, partitions=places)
         return {
@@ -79,7 +80,7 @@ class BusReader(Clients):
         }
 
     async def _places(self, topic: str) -> list[TopicPartition]:
-        # Once it has read one topic, the client asks about that one alone.
+        # Once it has read one topic, the client requests metadata for that one alone.
         await self._consumer._client.add_topic(topic)
         numbers = self._consumer.partitions_for_topic(topic)
         if not numbers:

@@ -14,40 +14,42 @@ from services.kernel.rejoin.plan import Own
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something that could not be brought back: what, and the ids of what it belongs to."""
+    """Something that could not be restored: what, and the ids it belongs to."""
 
     what: str
     ids: tuple[str, ...]
 
 
 class Recall(ABC, Generic[B]):
-    """One service's part. Only `load` must be there; the others say what holds for most services."""
+    """One service's part. Only `load` is required; the other methods have defaults that suit most
+    services."""
 
     def as_today(self, own: Own, /) -> Event:
-        """Return an own event as aggregates evolve by it now, should it be of an earlier version."""
+        """Return an own event in the version by which aggregates evolve today."""
         return own.event
 
     def rests_on(self, _event: Event, /) -> UUID | None:
-        """Return the aggregate without which that of an own event cannot be; None where there is none.
+        """Return the aggregate on which an own event's aggregate depends; None if there is none.
 
-        Where the one is left out, because its beginning has left the bus, the other is left out as well.
+        If the former is left out because its beginning has left the bus, the latter is left out as well.
         """
         return None
 
     def is_unasked(self, _events: Sequence[Event], /) -> bool:
-        """Return whether nobody has asked for these own events of one cause, which is no event's either.
+        """Return whether these own events of one cause stem from no request; the cause is not an event
+        either.
 
-        What an aggregate's own id is the cause of is known to be unasked: nobody is asked about that.
+        Not called for events caused by an aggregate's own id, which never stem from a request.
         """
         return False
 
     @abstractmethod
     async def load(self, connection: Connection, events: Sequence[Event], message: Event | None) -> B:
-        """Return a book with the aggregates of own events, and with all that `message` needs."""
+        """Return a book with the aggregates of own events and everything that `message` needs."""
 
     async def saved(self, connection: Connection, /, events: Sequence[Event]) -> None:
-        """Undo what saving a book does for news and must not be done for what is only taken back."""
+        """Undo effects of saving a book that apply to new events only, not to events taken back."""
 
     async def losses(self, _connection: Connection, /) -> list[Loss]:
-        """Return what these events did not carry."""
+        """Return the data that these events did not carry."""
         return []

@@ -1,7 +1,7 @@
-"""A store that was restored to an earlier moment, or is empty, rejoins the others: nothing lost or doubled.
+"""A store that was restored to an earlier moment, or is empty, rejoins the others without loss or duplicates.
 
-Its own events come back from the bus, with their ids, numbers and moments, and the aggregates evolve by
-them; nothing is published or decided a second time (docs/backup-and-restore.md, record 0015).
+Its own events come back from the bus with their ids, numbers and times, and the aggregates evolve by them;
+nothing is published or decided twice (docs/backup-and-restore.md, record 0015).
 """
 
 from collections import Counter, defaultdict
@@ -36,7 +36,7 @@ from services.kernel.store.relaying import Relaying
 log = structlog.get_logger()
 
 BY = "rejoin"
-"""Who settles a dead letter whose outcome is on the bus."""
+"""Recorded as the person who settled a dead letter whose outcome is on the bus."""
 
 APPLICATION = "leadline-rejoin"
 
@@ -48,20 +48,20 @@ class RejoinReport:
     taken_back: Counter[str] = field(default_factory=Counter)
     """Own events by wire type."""
     learned: int = 0
-    """Messages that had been handled and are known again."""
+    """Messages that had been handled and are again in the inbox."""
     delivered: int = 0
-    """Messages of which nothing tells that they were handled with an outcome: delivered as usual."""
+    """Messages without evidence of a handled outcome: delivered as usual."""
     losses: list[Loss] = field(default_factory=list)
 
     def lose(self, what: str, ids: Iterable[object]) -> None:
-        """Note a loss, when there is one."""
+        """Record a loss, if there is one."""
         found = tuple(sorted(map(str, ids)))
         if found:
             self.losses.append(Loss(what, found))
 
 
 class Rejoin(Generic[B]):
-    """Lets one service's store rejoin. May be broken off and run again: what is done is not done twice."""
+    """Lets one service's store rejoin. May be interrupted and run again: no step is done twice."""
 
     def __init__(
         self, service: Service[B], recall: Recall[B], settings: Settings, engine: Engine, clock: Clock
@@ -77,10 +77,10 @@ class Rejoin(Generic[B]):
         self._held_up: set[bytes] = set()
 
     async def run(self) -> RejoinReport:
-        """Bring the store up to where the bus is now; return what was done and what is missing.
+        """Bring the store up to date with the bus; return what was done and what is missing.
 
-        The store is migrated and nobody else works on it: Refused while the service's worker or web process
-        is connected. Takes back one child per transaction, then delivers what is left as a worker would.
+        The store must be migrated and not in use: raises Refused while the service's worker or web process is
+        connected. Takes back one child per transaction, then delivers the remaining messages like a worker.
         """
         address = self._settings.database_of(self._service.name)
         async with Relaying(address, self._service.publishes.name) as relaying:
@@ -98,7 +98,7 @@ class Rejoin(Generic[B]):
         return self._report
 
     async def _alone(self, relaying: Relaying) -> None:
-        """Refuse to work beside the service; its relay cannot start while we hold its lock."""
+        """Refuse to run alongside the service; its relay cannot start while we hold its lock."""
         name = self._service.name
         async with self._engine.connect() as connection:
             others = await rejoin_store.at_work(connection, f"leadline-{name}")
@@ -108,7 +108,7 @@ class Rejoin(Generic[B]):
             )
 
     async def _say_what_has_left_the_bus(self, found: Gathered) -> None:
-        """Say where own events may be missing of which nothing tells any more."""
+        """Report where own events may be missing without a trace."""
         self._report.lose("own events that contradict the journal", found.contradictions)
         self._report.lose("records of the own topic that this program cannot read", found.unread)
         async with self._engine.connect() as connection:
@@ -121,7 +121,7 @@ class Rejoin(Generic[B]):
         self._report.lose("partitions whose first events left the bus after the backup", cut)
 
     async def _take_back_parked(self, found: Gathered) -> None:
-        """Set aside again what was set aside, unless it has been replayed since."""
+        """Park again the messages that were parked, unless they have been replayed since."""
         alarms = [(own, own.event) for own in found.own.values() if isinstance(own.event, EventParked)]
         causes = {
             own.entry.causation_id for own in found.own.values() if not isinstance(own.event, EventParked)
@@ -152,7 +152,7 @@ class Rejoin(Generic[B]):
         }
 
     async def _take_back(self, found: Gathered) -> list[Incoming]:
-        """Take back child by child; return the messages that are left to be delivered."""
+        """Take back child by child; return the messages that remain to be delivered."""
         async with self._engine.connect() as connection:
             subjects = {own.entry.subject for own in found.own.values()}
             rested_on = (self._recall.rests_on(own.event) for own in found.own.values())
@@ -181,7 +181,7 @@ class Rejoin(Generic[B]):
         return left
 
     async def _carry_out(self, child: bytes, made: Plan, found: Gathered) -> bool:
-        """Take back what is known about a child, all or nothing; return whether it could be done."""
+        """Take back a child's events, all or nothing; return whether this succeeded."""
         if not made.steps:
             return True
         try:
@@ -202,7 +202,7 @@ class Rejoin(Generic[B]):
         return True
 
     async def _step(self, connection: Connection, step: Step, found: Gathered) -> set[UUID]:
-        """Bring one step into effect; return the requests that it goes back to."""
+        """Carry out one step; return the requests that caused it."""
         events = () if isinstance(step, Learn) else step.events
         message = None if isinstance(step, TakeBack) else step.incoming.arrival
         now = self._clock.now()
@@ -210,7 +210,7 @@ class Rejoin(Generic[B]):
         book = await self._recall.load(connection, told, None if message is None else message.event)
         if message is not None and message.event is not None:
             context = Context(now, message.message_id, message.correlation, self._service.calendar)
-            # Only what it teaches: what would be published today is not what was decided.
+            # Only its data: today's decision might differ from the recorded one.
             produced = self._service.handlers[type(message.event)](book, message.event, context)
             for item in produced:
                 if isinstance(item, Unpublished):
@@ -233,13 +233,13 @@ class Rejoin(Generic[B]):
         if self._recall.is_unasked(told):
             return set()
         causes = {own.entry.causation_id for own in events}
-        # An aggregate's own id is the cause of what the time has brought it.
+        # Events that time brought to an aggregate have its own id as their cause.
         requests = causes - (await rejoin_store.lengths(connection, causes)).keys()
         await rejoin_store.take_back_requests(connection, requests, now=now)
         return requests
 
     async def _deliver(self, left: Sequence[Incoming]) -> None:
-        """Deliver as a worker would what nothing tells of."""
+        """Deliver the remaining messages like a worker."""
         delivery = BatchProcessor(
             self._service,
             self._engine,
@@ -261,7 +261,7 @@ class Rejoin(Generic[B]):
 
 
 async def _evolve_deadlines(connection: Connection, events: Sequence[Own]) -> None:
-    """Let the deadlines evolve by their own events; those that were raised are not raised again."""
+    """Evolve the deadlines by their own events; states already raised are not raised again."""
     told = [(own.entry, own.event) for own in events if isinstance(own.event, DeadlineEvent)]
     known: dict[UUID, Deadline] = await deadline_store.load(connection, [entry.subject for entry, _ in told])
     for entry, event in told:
@@ -272,11 +272,11 @@ async def _evolve_deadlines(connection: Connection, events: Sequence[Own]) -> No
 
 
 def _as_told(letter: Letter, alarm: EventParked) -> Letter:
-    """Return the letter with the reason of its alarm; what else was written about it is lost."""
+    """Return the letter with the reason from its alarm; its other details are lost."""
     if letter.reason == alarm.reason:
         return letter
     return replace(letter, reason=alarm.reason, words="set aside before the store was restored")
 
 
-class Contradiction(Exception):  # noqa: N818 - a finding, not a mistake
-    """An event's number is not the one that its aggregate has come to."""
+class Contradiction(Exception):  # noqa: N818 - a finding, not a fault
+    """An event's number does not match its aggregate's version."""

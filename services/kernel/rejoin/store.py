@@ -1,4 +1,4 @@
-"""What a restored store is asked and told while it rejoins."""
+"""The SQL for a restored store while it rejoins."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -32,7 +32,7 @@ KNOWN_MESSAGES = text("""
 PUBLISHED = COLUMNS | Columns(time="timestamptz")
 RESTORE = text(PUBLISHED.insert("journal", ordered=True))
 
-# The key is the id that the events carry as their cause; no answer has this fingerprint, so a caller who
+# The key is the id that the events carry as their cause. No answer has this fingerprint, so a caller who
 # sends the same key again is refused and nothing is done twice.
 KEY = Columns(key="text")
 TAKE_BACK_REQUESTS = sql(
@@ -45,7 +45,7 @@ TAKE_BACK_REQUESTS = sql(
 
 LAST_WRITTEN = text("SELECT time FROM journal ORDER BY position DESC LIMIT 1")
 
-# The program's own connections have another name.
+# This program's own connections have another name.
 AT_WORK = text("""
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = :application
@@ -55,26 +55,27 @@ AT_WORK = text("""
 async def in_journal(
     connection: Connection, places: Sequence[tuple[UUID, int]]
 ) -> dict[tuple[UUID, int], UUID]:
-    """Return the event ids that the journal has at these places, each a subject and a number."""
+    """Return the journal's event ids at these places, each a subject and a number."""
     rows = await connection.execute(IN_JOURNAL, PLACE.rows(places))
     return {(row.subject, row.sequence): row.event_id for row in rows}
 
 
 async def lengths(connection: Connection, subjects: Iterable[UUID]) -> dict[UUID, int]:
-    """Return how many events the journal has of each of these aggregates; of the others it has none."""
+    """Return the number of journal events of each of these aggregates; aggregates without events are left
+    out."""
     rows = await connection.execute(LENGTHS, {"subjects": list(subjects)})
     return {row[0]: row[1] for row in rows}
 
 
 async def known_messages(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of the messages that this store has had in effect or set aside: its inbox has both."""
+    """Return the messages that this store has processed or set aside: its inbox has both."""
     return {row[0] for row in await connection.execute(KNOWN_MESSAGES, {"ids": list(ids)})}
 
 
 async def restore(connection: Connection, entries: Sequence[tuple[JournalEntry, datetime]]) -> None:
-    """Write events back into the journal as they were published, in order; the relay is not told.
+    """Write events back into the journal as they were published, in order, without notifying the relay.
 
-    UniqueViolationError when the journal has another event of the same number.
+    Raises UniqueViolationError when the journal has another event with the same number.
     """
     if entries:
         rows = [(*entry, time) for entry, time in entries]
@@ -82,7 +83,7 @@ async def restore(connection: Connection, entries: Sequence[tuple[JournalEntry, 
 
 
 async def take_back_requests(connection: Connection, causes: Iterable[UUID], *, now: datetime) -> None:
-    """Remember that these requests were done, though their keys and answers are lost."""
+    """Record that these requests were carried out, though their keys and answers are lost."""
     keys = sorted(map(str, causes))
     if keys:
         await connection.execute(TAKE_BACK_REQUESTS, {"key": keys, "now": now})
@@ -95,5 +96,5 @@ async def last_written(connection: Connection) -> datetime | None:
 
 
 async def at_work(connection: Connection, application: str) -> int:
-    """Return how many connections a program of this name has to this store."""
+    """Return the number of connections that a program of this name has to this store."""
     return int((await connection.execute(AT_WORK, {"application": application})).scalar_one())

@@ -32,22 +32,22 @@ def bounded(receive: Receive) -> Receive:
 class JsonRequest(Request):
     """A request whose body is read as JSON in UTF-8 alone.
 
-    A byte order mark is passed over, as it is on the bus. UTF-16 and UTF-32, which Python would guess, are
-    no JSON that systems may exchange (RFC 8259).
+    A byte order mark is skipped, as on the bus. UTF-16 and UTF-32, which Python would detect, are not allowed
+    for JSON between systems (RFC 8259).
     """
 
     async def json(self) -> Any:
-        """Return what the body says. Raises ValueError when it is no JSON in UTF-8."""
+        """Return the parsed body. Raises ValueError when it is not JSON in UTF-8."""
         if not hasattr(self, "_json"):
             self._json = json.loads((await self.body()).removeprefix(BOM_UTF8).decode())
         return self._json
 
 
 class BodyRoute(APIRoute):
-    """A route of our JSON APIs: its body is read by the rules of this module."""
+    """A route of our JSON APIs, whose body is read by the rules of this module."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
+        """Return the request handler."""
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:

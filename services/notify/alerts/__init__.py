@@ -1,1 +1,1 @@
-"""Alerts: who is told of what, and what becomes of an alert until it is settled. Pure."""
+"""Alerts: who is alerted about what, and an alert's life until it is settled. Pure."""

@@ -11,9 +11,9 @@ NOTHING_ARRANGED = Arrangements()
 
 @dataclass(frozen=True, slots=True)
 class Council:
-    """One council, as it is while one batch is decided."""
+    """The council's state for one batch of decisions."""
 
     pack: NotifyPack
     arrangements: Arrangements = NOTHING_ARRANGED
     channels: frozenset[Channel] = frozenset()
-    """The channels that this installation has; on others nothing is queued, so that none floods later."""
+    """This installation's channels. Nothing is queued for others, so that adding one later causes no flood."""

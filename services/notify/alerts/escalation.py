@@ -20,11 +20,11 @@ from services.notify.pack.notifications import EscalationStep
 from services.notify.preferences.hours import after_working_hours
 
 NOT_OURS = frozenset({Role.REFERRER})
-"""Who does not work here cannot be reminded to."""
+"""Roles outside the council: they get no reminders."""
 
 
 def steps_of(alert: AlertRaised, pack: NotifyPack) -> Sequence[EscalationStep]:
-    """Return what an alert goes through; nothing for one that is itself an escalation."""
+    """Return an alert's escalation steps; none for one that is itself an escalation."""
     if alert.role in NOT_OURS or alert.escalates is not None:
         return ()
     return pack.notifications.by_urgency[alert.urgency].escalation
@@ -33,9 +33,9 @@ def steps_of(alert: AlertRaised, pack: NotifyPack) -> Sequence[EscalationStep]:
 def next_at(
     alert: AlertRaised, step: int, since: datetime, *, pack: NotifyPack, calendar: WorkingCalendar
 ) -> datetime | None:
-    """Return when an alert escalates next, `step` steps having been taken, the last of them at `since`.
+    """Return when an alert escalates next, after `step` steps, the last of them at `since`.
 
-    None: there is nobody else to tell. A step that came late does not make the following ones come early.
+    None: no step is left. A late step does not bring the following ones forward.
     """
     steps = steps_of(alert, pack)
     if step >= len(steps):
@@ -52,12 +52,12 @@ def next_at(
 
 
 def alert_ids(alert: AlertRaised, recipient_id: str) -> dict[Role, UUID]:
-    """Return the id that an alert of the same cause to somebody has, by the role in which they are told."""
+    """Return the ids, by role, that an alert of the same cause to this recipient would have."""
     return {role: derived(alert.cause_id, f"alert/{role}/{recipient_id}") for role in Role}
 
 
 def candidates(alert: Alert, people: People, *, council: Council, now: datetime) -> list[Address]:
-    """Return everybody whom the steps still to be taken would tell."""
+    """Return all whom the remaining steps would alert."""
     steps = steps_of(alert.facts, council.pack)[alert.step :]
     return [_whom(step, alert.facts, people, council, now=now) for step in steps]
 
@@ -65,10 +65,10 @@ def candidates(alert: Alert, people: People, *, council: Council, now: datetime)
 def decide_escalation(
     alert: Alert, people: People, *, told: Mapping[UUID, Alert], council: Council, context: Context
 ) -> list[Event]:
-    """Return the next step of an alert that nobody has acknowledged in time; nothing when there is none.
+    """Return the next step of an alert that was not acknowledged in time; nothing when there is none.
 
-    `told` are the alerts of the same cause to the `candidates`. Who has one is passed over, and when they
-    have acknowledged it, it ends there: somebody who can act knows.
+    `told` holds the alerts of the same cause to the `candidates`. A candidate who has one is skipped. If one
+    of those is acknowledged, escalation ends: someone who can act knows.
     """
     facts = alert.facts
     if alert.status != "open":
@@ -114,10 +114,10 @@ def decide_following(
     council: Council,
     now: datetime,
 ) -> list[AlertReassigned]:
-    """Return that a case's open alerts follow it to its new lead professional.
+    """Move a case's open alerts to its new lead professional.
 
-    Both those of the lead before and those that the duty inbox has because there was none. What is settled
-    asks nothing of anybody; and that somebody leads the case is told to each lead anew.
+    They come from the former lead, and from the duty inbox where the case had no lead. Settled alerts stay,
+    because they ask for nothing. Alerts about the assignment itself stay too: each lead gets their own.
     """
     lead = people.find_case(event.case_id)
     if lead is None or lead.lead_professional_id is None:
@@ -146,7 +146,7 @@ def decide_absence(
     council: Council,
     now: datetime,
 ) -> list[AlertReassigned]:
-    """Return that somebody's open alerts go to who stands in for them from now on."""
+    """Move an absent worker's open alerts to their stand-in."""
     moved = []
     for alert in alerts:
         facts = alert.facts
@@ -160,9 +160,9 @@ def decide_absence(
 
 
 def without_copies(moved: Iterable[AlertReassigned], known: Sequence[Alert]) -> list[AlertReassigned]:
-    """Return the moves that tell somebody of a cause for the first time; other alerts stay where they are.
+    """Return the moves that bring a cause to a recipient for the first time; other alerts stay where they are.
 
-    A manager who stands in for the lead has heard already of what both were told, in the same words.
+    A manager who stands in for the lead already has the alerts that both received in the same words.
     """
     words = {alert.alert_id: (alert.facts.cause_id, alert.facts.says) for alert in known}
     told = {(words[alert.alert_id], alert.facts.recipient_id) for alert in known}
@@ -191,7 +191,7 @@ def _whom(
 
 
 def _stood_in(facts: AlertRaised, pack: NotifyPack) -> bool:
-    """Return whether the duty inbox has an alert that is for the lead professional."""
+    """Return whether the duty inbox has an alert meant for the lead professional."""
     if facts.role is not Role.DUTY_INBOX or facts.escalates is not None:
         return False
     name, _, deadline = facts.kind.partition(":")

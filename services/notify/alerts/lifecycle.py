@@ -30,9 +30,9 @@ AlertEvent = (
 def decide_acknowledgement(
     alert: Alert, command: AcknowledgeAlert, *, escalated: Iterable[Alert] = (), context: Context
 ) -> list[AlertAcknowledged]:
-    """Acknowledge an alert; one that is acknowledged already stays as it is, and nobody is refused.
+    """Acknowledge an alert. An acknowledged one stays as it is, without an error.
 
-    With it go the alerts that told others that nobody had acknowledged this one.
+    The alerts that escalated this one to others go with it.
     """
     if alert.status == "absent":
         sentence = f"There is no alert {command.alert_id}: look the id up in GET /alerts."
@@ -51,7 +51,7 @@ def decide_acknowledgement(
 
 
 def evolve(alert: Alert, event: AlertEvent) -> Alert:
-    """Return the alert after one of its events. When it escalates next is the book's to say."""
+    """Return the alert after one of its events. The book computes when it escalates next."""
     alert = replace(alert, version=alert.version + 1)
     match event:
         case AlertRaised():

@@ -1,4 +1,4 @@
-"""Alerts, and the people they go to. Ids, codes and dates only: nothing here says who a child is."""
+"""Alerts and their recipients. Ids, codes and dates only: nothing here identifies a child by name."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +15,7 @@ AlertStatus = Literal["absent", "open", "acknowledged"]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One recipient is told of one cause, once. `version` counts its events."""
+    """One recipient is alerted to one cause, once. `version` counts its events."""
 
     alert_id: UUID
     version: int = 0
@@ -25,10 +25,10 @@ class Alert:
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     repeats: int = 0
-    """How often the same happened again while the alert was open."""
+    """How often the cause recurred while the alert was open."""
     repeated_at: datetime | None = None
     step: int = 0
-    """How many steps of escalation were taken."""
+    """How many escalation steps were taken."""
     next_escalation_at: datetime | None = None
     snoozed_until: datetime | None = None
     settled_at: datetime | None = None
@@ -36,7 +36,7 @@ class Alert:
 
     @property
     def facts(self) -> AlertRaised:
-        """Return what was said to whom; ValueError when nothing was ever said."""
+        """Return `raised`; ValueError when the alert was never raised."""
         if self.raised is None:
             message = f"alert {self.alert_id} was never raised"
             raise ValueError(message)
@@ -45,7 +45,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """The agency that referred a child last, and where the child lives."""
+    """The agency that last referred a child, and where the child lives."""
 
     agency_id: str
     locality: str
@@ -66,7 +66,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class KeyWorker:
-    """Who is the child's key worker; nobody where `worker_id` is None. `version` counts the changes."""
+    """The child's key worker; none where `worker_id` is None. `version` counts the changes."""
 
     worker_id: str | None
     since: datetime
@@ -75,7 +75,7 @@ class KeyWorker:
 
 @dataclass(frozen=True, slots=True)
 class ReviewingOfficer:
-    """Who held the looked-after child's last review, and when."""
+    """The officer who held the looked-after child's last review, and when."""
 
     worker_id: str
     since: date
@@ -83,7 +83,7 @@ class ReviewingOfficer:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who is around one child: a projection of other services' events, beside the key worker."""
+    """The people around one child: a projection of other services' events, plus the key worker."""
 
     child_id: UUID
     referrer: Referrer | None = None
@@ -98,7 +98,7 @@ class People:
         return next((case for case in self.cases if case.case_id == case_id), None)
 
     def find_open_case(self, case_id: UUID | None = None) -> Case | None:
-        """Return this case if it is open, else the child's open case that began last."""
+        """Return this case if it is open, else the child's most recent open case."""
         named = self.find_case(case_id)
         if named is not None and named.status == "open":
             return named
@@ -108,25 +108,25 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One recipient and the role in which the recipient is told."""
+    """One recipient and the role in which they are alerted."""
 
     role: Role
     recipient_id: str
     stands_in_for: str | None = None
-    """Who would have been told, had they not been away."""
+    """The person who is away, for whom this recipient stands in."""
     vacant: bool = False
     """Whether nobody had the role, or its holder is away without a stand-in."""
 
 
 class AcknowledgeAlert(Command):
-    """Somebody has seen an alert."""
+    """Acknowledge an alert as seen."""
 
     alert_id: UUID
     acknowledged_by: Code
 
 
 class SnoozeAlert(Command):
-    """The recipient puts an alert off."""
+    """Put an alert off."""
 
     alert_id: UUID
     snoozed_by: Code
@@ -134,7 +134,7 @@ class SnoozeAlert(Command):
 
 
 class AssignKeyWorker(Command):
-    """A child gets a key worker beside the lead professional, or none any more."""
+    """Give a child a key worker beside the lead professional, or remove the key worker."""
 
     child_id: UUID
     key_worker_id: Code | None

@@ -1,4 +1,4 @@
-"""Who is around a child: learnt from other services' events, or said here. Pure."""
+"""The people around a child: learnt from other services' events, or assigned here. Pure."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from services.notify.alerts.model import AssignKeyWorker, Case, KeyWorker, Peopl
 
 
 def learn(people: People, event: Event) -> People:
-    """Return who is around the child after an event. Old news that arrives late changes nothing."""
+    """Return the people around the child after an event. Older events that arrive late change nothing."""
     match event:
         case e.ReferralReceived() | e.ReferralAccepted():
             fresh = Referrer(event.agency_id, event.locality, event.received_at)
@@ -49,7 +49,7 @@ def decide_key_worker(
     """Give a child a key worker, or none; only people who work here are accepted."""
     worker = command.key_worker_id
     if worker is not None and worker not in council.pack.practitioner_ids:
-        raise Refused(f"The policy pack knows no practitioner {worker}: look the id up in it.")
+        raise Refused(f"The policy pack has no practitioner {worker}: check the id in the pack.")
     if (None if people.key_worker is None else people.key_worker.worker_id) == worker:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Who is told of what. Pure: `routing` says who has a role, `delivery/policy.py` on which channels."""
+"""Who is alerted about what. Pure: `routing` finds recipients by role, `delivery/policy.py` the channels."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
@@ -52,7 +52,7 @@ def decide_alerts(
 def decide_settlement(
     event: Event, *, council: Council, context: Context, still_open: Iterable[Alert]
 ) -> list[AlertSettled]:
-    """Return that an event leaves nothing to be done about the child's open alerts of the same thing."""
+    """Settle the child's open alerts about the same thing, where the event leaves nothing to do."""
     kinds = set(settled_kinds(event, council.pack))
     return [
         AlertSettled(
@@ -70,7 +70,7 @@ def decide_settlement(
 
 
 def settled_kinds(event: Event, pack: NotifyPack) -> Iterator[str]:
-    """Yield the kinds of alerts that an event settles, of a deadline's event those of the same deadline."""
+    """Yield the kinds of alerts that an event settles; a deadline's event settles only that deadline's."""
     return pack.settled_kinds(event.name, event.kind if isinstance(event, DeadlineEvent) else None)
 
 
@@ -80,7 +80,7 @@ def kind_of(event: Event) -> str:
 
 
 def unrouted(pack: NotifyPack, events: Iterator[type[Event]]) -> list[str]:
-    """Return the names of events about which the pack says nothing, neither an alert nor silence."""
+    """Return the names of events that the pack neither alerts on nor lists as silent."""
     kinds = {event: "*" if issubclass(event, DeadlineEvent) else None for event in events}
     said = {event.name: pack.alerts_for(event.name, kind) for event, kind in kinds.items()}
     said[RECIPIENT_MISSING] = pack.alerts_for(RECIPIENT_MISSING)
@@ -125,9 +125,9 @@ def _alert(
 def _repetition(
     alert: AlertRaised, still_open: Sequence[Alert], council: Council, context: Context
 ) -> AlertRepeated | None:
-    """Return that an open alert says the same of the same case; None when none does.
+    """Count a repetition on an open alert that says the same about the same case; None when there is none.
 
-    What is urgent is the same only when it is about the same thing: the case's other overdue visit is not.
+    Urgent alerts must also be about the same thing: another overdue visit of the case is not the same.
     """
     for known in still_open:
         facts = known.facts
@@ -154,15 +154,15 @@ def _repetition(
 def _rules(event: Event, pack: NotifyPack) -> tuple[AlertRule, ...]:
     kind = event.kind if isinstance(event, DeadlineEvent) else None
     origin = getattr(event, "origin", "leadline")
-    # None cannot come: app.py refuses a pack that says nothing about an event we read.
+    # Never None: app.py refuses a pack that says nothing about an event we read.
     return tuple(rule for rule in pack.alerts_for(event.name, kind) or () if origin in rule.origins)
 
 
 def _settles(event: Event, alert: AlertRaised, pack: NotifyPack) -> bool:
-    """Return whether a rule for this recipient says so: a receipt for the referrer asks for nothing."""
+    """Return whether a rule for this recipient settles the alert: a receipt for the referrer asks for nothing."""
     name, _, deadline = alert.kind.partition(":")
     rules = pack.alerts_for(name, deadline or None) or ()
-    # Who was told in another's place or by an escalation is in no rule: then any rule counts.
+    # No rule names a stand-in or the recipient of an escalation: then any rule counts.
     own = [rule for rule in rules if alert.role in rule.to] or rules
     return any(event.name in rule.settled_by for rule in own)
 

@@ -1,4 +1,4 @@
-"""Until when an alert may be put off. Pure."""
+"""How long an alert may be put off. Pure."""
 
 from schemas.events import AlertSnoozed
 from services.kernel.messages.faults import Refused
@@ -10,7 +10,7 @@ from services.notify.alerts.model import Alert, SnoozeAlert
 def decide_snooze(
     alert: Alert, command: SnoozeAlert, *, council: Council, context: Context
 ) -> list[AlertSnoozed]:
-    """Put an open alert off, no longer than its urgency allows; an acknowledged one is left as it is."""
+    """Put an open alert off, no longer than its urgency allows; an acknowledged one stays as it is."""
     if alert.status == "absent":
         sentence = f"There is no alert {command.alert_id}: look the id up in GET /alerts."
         raise Refused(sentence, missing=True)

@@ -9,7 +9,7 @@ from services.notify.pack.model import NotifyPack
 
 
 def find_recipient(role: Role, event: Event, people: People, pack: NotifyPack) -> str | None:
-    """Return who has a role for an event's child; None when nobody does."""
+    """Return the holder of a role for an event's child; None when there is none."""
     match role:
         case Role.LEAD_PROFESSIONAL:
             if isinstance(event, e.LeadProfessionalAssigned | e.CaseClosed):
@@ -20,7 +20,7 @@ def find_recipient(role: Role, event: Event, people: People, pack: NotifyPack) -
             return None if people.key_worker is None else people.key_worker.worker_id
         case Role.REVIEWING_OFFICER:
             officer = people.reviewing_officer
-            # A reviewer whom the pack does not know came from elsewhere: the county's answers.
+            # A reviewer who is not in the pack is from elsewhere: the county's officer answers.
             known = officer is not None and officer.worker_id in pack.practitioner_ids
             return officer.worker_id if officer and known else pack.county_duty.independent_reviewing_officer
         case Role.COMMISSIONER:
@@ -40,13 +40,13 @@ def find_recipient(role: Role, event: Event, people: People, pack: NotifyPack) -
 
 
 def duty_inbox(event: Event, people: People, pack: NotifyPack) -> str:
-    """Return the inbox that somebody always watches: the team's, or the county's when no team is known."""
+    """Return the inbox that is always watched: the team's, or the county's when no team is known."""
     team = team_of(event, people, pack)
     return pack.county_duty.duty_inbox if team is None else team.duty_inbox
 
 
 def team_of(event: Event, people: People, pack: NotifyPack) -> Team | None:
-    """Return the team that answers for an event: the case's, else the event's, else the locality's."""
+    """Return the team responsible for an event: the case's, else the event's, else the locality's."""
     case_id = getattr(event, "case_id", None)
     case = people.find_open_case(case_id) or people.find_case(case_id)
     teams = (case.team if case is not None else None, getattr(event, "team", None))

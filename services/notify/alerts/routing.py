@@ -16,11 +16,11 @@ from services.notify.referrers.policy import OF_CASES, agencies_concerned
 def addresses(
     rule: AlertRule, event: Event, people: People, council: Council, *, now: datetime
 ) -> Iterator[Address]:
-    """Yield whom a rule reaches. Where nobody has a role, the duty inbox is told: no alert is dropped.
+    """Yield a rule's recipients. Where a role is vacant, the duty inbox is alerted: no alert is dropped.
 
-    The one exception is the pack's own: `without_lead: null` tells nobody in place of a missing lead.
-    A child without a key worker, as most are, has the lead professional. Of a case those agencies hear whose
-    referrals led to it, and none whose referral was decided otherwise.
+    The pack makes the one exception: with `without_lead: null` no one replaces a missing lead. For a child
+    without a key worker (most have none) the lead professional is alerted. Alerts about a case go only to
+    the agencies whose referrals led to it.
     """
     for role in rule.to:
         asked = role

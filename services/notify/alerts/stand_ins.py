@@ -1,4 +1,4 @@
-"""Who answers for somebody who is away or has left. Pure."""
+"""Who stands in for a worker who is away or has left. Pure."""
 
 from datetime import datetime
 
@@ -18,15 +18,16 @@ WORKERS = frozenset(
         Role.PLACEMENTS_OFFICER,
     }
 )
-"""Roles that one person has, who may be away or leave."""
+"""Roles held by one person, who may be away or leave."""
 
 
 def reach(
     role: Role, worker_id: str, event: Event, people: People, council: Council, *, now: datetime
 ) -> Address:
-    """Return who answers for somebody at a moment: they, whom they named, or the duty inbox.
+    """Return who answers for a worker now: the worker, their stand-in, or the duty inbox.
 
-    Who works here no longer is away for good. Those who stand in for one another lead to the duty inbox.
+    A worker who is no longer in the pack is away for good. Workers who stand in for one another lead to the
+    duty inbox.
     """
     if role not in WORKERS:
         return Address(role, worker_id)

@@ -1,4 +1,4 @@
-"""The files that browsers need: the shell's, what `make assets` has built, and those of services."""
+"""The files that browsers need: the shell's, those built by `make assets`, and those of services."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ TYPES: Mapping[str, str] = {".css": "text/css", ".js": "text/javascript"}
 
 
 class Assets:
-    """Files by the name under which browsers ask for them."""
+    """Files by the name under which browsers request them."""
 
     def __init__(self) -> None:
         self._files = {STYLE: STATIC / STYLE, SCRIPT: STATIC / SCRIPT}
@@ -23,11 +23,11 @@ class Assets:
 
     @property
     def has_style(self) -> bool:
-        """Return whether `make assets` was run."""
+        """Return whether `make assets` has been run."""
         return self._files[STYLE].is_file()
 
     def add(self, folder: Path) -> None:
-        """Serve a folder's style sheets and scripts too. Raises ValueError for a name that is there twice."""
+        """Serve a folder's style sheets and scripts too. Raises ValueError for a duplicate name."""
         for path in sorted(folder.iterdir()):
             if path.suffix not in TYPES:
                 continue
@@ -37,7 +37,7 @@ class Assets:
             self._files[path.name] = path
 
     def serve(self, routes: APIRouter) -> None:
-        """Add the files under `/assets`; anybody may have them."""
+        """Add the files under `/assets`; they are public."""
 
         @routes.get("/assets/{name:path}", include_in_schema=False)
         async def asset(name: str) -> FileResponse:

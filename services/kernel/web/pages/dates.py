@@ -1,4 +1,4 @@
-"""Dates as people enter them: day, month and year in fields of their own, the month as number or word."""
+"""Dates as people enter them: day, month and year in separate fields, the month as a number or word."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from services.kernel.deadlines.wording import day_words
 
 PARTS = ("day", "month", "year")
 LONGEST = 20
-"""Characters of one field."""
+"""The most characters in one field."""
 
 MONTHS: Mapping[str, int] = {f"{date(2000, number, 1):%B}".lower(): number for number in range(1, 13)}
 
@@ -26,12 +26,12 @@ class EnteredDay:
 
     @classmethod
     def read(cls, field: Callable[[str], str], name: str) -> Self:
-        """Return what the fields `name-day`, `name-month` and `name-year` hold."""
+        """Return the content of the fields `name-day`, `name-month` and `name-year`."""
         return cls(*(field(f"{name}-{part}").strip()[:LONGEST] for part in PARTS))
 
     @classmethod
     def of(cls, day: date | None) -> Self:
-        """Return a date as its fields show it; empty ones for None."""
+        """Return a date as its fields show it; empty fields for None."""
         return cls() if day is None else cls(str(day.day), str(day.month), str(day.year))
 
     @property
@@ -41,7 +41,7 @@ class EnteredDay:
 
     @property
     def value(self) -> date | None:
-        """Return the date; None for what is none, or is too early or late to be meant."""
+        """Return the date; None if it is invalid, or implausibly early or late."""
         try:
             found = date(_number(self.year), _month(self.month), _number(self.day))
         except (ValueError, OverflowError):
@@ -50,7 +50,7 @@ class EnteredDay:
 
     @property
     def words(self) -> str:
-        """Return the date as people read it; empty where it is none."""
+        """Return the date as people read it; empty if it is invalid."""
         return "" if self.value is None else day_words(self.value)
 
 
@@ -58,7 +58,7 @@ NOTHING = EnteredDay()
 
 
 def _month(entered: str) -> int:
-    """Return the number of a month; ValueError for none. Three letters of its name are enough."""
+    """Return the number of a month; three letters of its name are enough. Raises ValueError for others."""
     if len(entered) > 2:
         for name, number in MONTHS.items():
             if name.startswith(entered.lower()):
@@ -67,7 +67,7 @@ def _month(entered: str) -> int:
 
 
 def _number(entered: str) -> int:
-    """Return a number written in plain digits; ValueError for anything else that Python would take."""
+    """Return a number written in plain digits. Raises ValueError for other forms that Python would accept."""
     if not (entered.isascii() and entered.isdigit()):
         message = "no digits"
         raise ValueError(message)

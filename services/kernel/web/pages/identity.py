@@ -1,4 +1,4 @@
-"""The seam for signing in: one interface, behind which a list of demo users or a provider stands."""
+"""The interface for signing in, implemented by a list of demo users or a provider."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ class Choice:
     person_id: str
     role: str
     waiting: int = 0
-    """How much they have to do."""
+    """The number of items they have to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,19 @@ class ChoiceGroup:
 class Identity(Protocol):
     """Says who a visitor is. Each page asks what they may see, whichever way they signed in.
 
-    OpenID Connect will answer `choices` with nothing and send the browser to its provider.
+    OpenID Connect will return no `choices` and send the browser to its provider.
     """
 
     async def choices(self, *, now: datetime) -> tuple[ChoiceGroup, ...]:
-        """Return whom a visitor may choose to be; none where signing in is somebody else's."""
+        """Return the people whom a visitor may choose to be; none if a provider does the signing in."""
         ...
 
     async def prove(self, claim: str) -> Person | None:
-        """Return the person whom a visitor's claim proves; None when it proves nobody."""
+        """Return the person whom a visitor's claim proves; None when it proves no one."""
         ...
 
     async def find(self, person_id: str) -> Person | None:
-        """Return whom a session names; None when they are nobody here any more."""
+        """Return the person named by a session; None when they are no longer known here."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Lists page by page: from where on one is shown, as links say it, and where its neighbours are."""
+"""Lists page by page: the position of a page, as links give it, and the links to its neighbours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from fastapi import Depends, Query
 from services.kernel.store.cursors import LONGEST, Cursors, Key, ListPart
 from services.kernel.web.api import mistake, read_cursor
 
-After = Annotated[str | None, Query(max_length=LONGEST, description="Where the page before ended.")]
-Before = Annotated[str | None, Query(max_length=LONGEST, description="Where the page behind begins.")]
+After = Annotated[str | None, Query(max_length=LONGEST, description="Where the previous page ended.")]
+Before = Annotated[str | None, Query(max_length=LONGEST, description="Where the next page begins.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """Which page of a list was asked for: the one after a cursor, the one before one, or the first."""
+    """The requested page of a list: the one after a cursor, the one before a cursor, or the first."""
 
     after_text: str | None = None
     before_text: str | None = None
 
     def after(self, cursors: Cursors) -> Key | None:
-        """Return the key after which the page begins. Raises RequestValidationError for another's cursor."""
+        """Return the key after which the page begins. Raises RequestValidationError for a wrong cursor."""
         return None if self.after_text is None else read_cursor("after", self.after_text, cursors)
 
     def before(self, cursors: Cursors) -> Key | None:
-        """Return the key before which the page ends. Raises RequestValidationError for another's cursor."""
+        """Return the key before which the page ends. Raises RequestValidationError for a wrong cursor."""
         return None if self.before_text is None else read_cursor("before", self.before_text, cursors)
 
 
@@ -44,19 +44,19 @@ Turning = Annotated[Turned, Depends(_turned)]
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Which rows of how many a page shows, with the addresses of its neighbours."""
+    """The rows that a page shows, out of how many, with the addresses of its neighbours."""
 
     total: int
     first: int = 0
     last: int = 0
-    """The numbers of the first row and the last one; 0 where there is none."""
+    """The numbers of the first and last row; 0 if there are none."""
     beginning: str | None = None
     previous: str | None = None
     following: str | None = None
 
     @property
     def span(self) -> str | None:
-        """Return which rows are shown, in words; None where it is all of them, or none."""
+        """Return the range of rows shown, in words; None if it is all of them, or none."""
         if not self.last or not (self.previous or self.following):
             return None
         rows = f"{self.first} to {self.last}" if self.last > self.first else str(self.last)
@@ -66,9 +66,9 @@ class Pages:
 def pages_of(
     address: str, part: ListPart[Any], cursors: Cursors, query: Mapping[str, Any], *, fragment: str = ""
 ) -> Pages:
-    """Return where in a list a page is; what the visitor has chosen stays in the addresses.
+    """Return a page's position in a list; the addresses keep the visitor's choices.
 
-    `fragment` is where the list begins, with its `#`, on a page that holds more than it.
+    `fragment` is the start of the list, with its `#`, on a page with other content.
     """
 
     def link(**turned: str) -> str:
@@ -76,7 +76,7 @@ def pages_of(
 
     shown = len(part.items)
     return Pages(
-        # Counted one after the other: what is on the page is there, whatever a count says.
+        # The counts are taken one after the other, so the rows on the page override them.
         total=max(part.total, part.passed + shown),
         first=part.passed + 1 if shown else 0,
         last=part.passed + shown if shown else 0,
@@ -87,6 +87,6 @@ def pages_of(
 
 
 def address_with(address: str, query: Mapping[str, Any]) -> str:
-    """Return an address with a query, without what was not chosen."""
+    """Return an address with a query of the chosen values only."""
     chosen = {name: value for name, value in query.items() if value is not None}
     return f"{address}?{urlencode(chosen, doseq=True)}" if chosen else address

@@ -8,7 +8,7 @@ from services.kernel.pack.people import Person
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An address of ours and the words that lead there."""
+    """One of our addresses and its link text."""
 
     href: str
     text: str
@@ -21,26 +21,26 @@ class NavigationItem:
     text: str
     href: str
     current: bool = False
-    """Whether this is the page that is shown."""
+    """Whether this is the current page."""
     active: bool = False
-    """Whether the page that is shown belongs to it."""
+    """Whether the current page belongs to it."""
 
 
 Navigation = Callable[[Person, str], Iterable[NavigationItem]]
-"""Returns what a service offers to somebody who looks at the page with this path."""
+"""Returns a service's navigation entries for a person on the page with this path."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteWords:
-    """Words of a site that stand on pages of the shell. Each service may change those that are its own."""
+    """The site's words on pages of the shell. Each service may change its own."""
 
     name: str = "Leadline"
     home: Link = Link("/", "Go to the start page")
-    """Where a person's work begins."""
+    """The start page of a person's work."""
     footer: str = "Times are London times."
     who_sees_what: str = "You see the pages that belong to your work."
-    """Stands where somebody was refused a page, and where they sign in."""
+    """Shown where access to a page is refused, and on the sign-in page."""
     saved: str = "What you had saved is safe: go back and try again."
-    """Stands where the fault is ours."""
+    """Shown where the fault is ours."""
     missing: str = "If you typed the address, check that it is correct."
-    """Helps somebody who has followed a link to nothing."""
+    """Help for a person who has followed a dead link."""

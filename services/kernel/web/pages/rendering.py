@@ -1,4 +1,4 @@
-"""Turns templates into pages: the components of GOV.UK Frontend, words of ours, headers that protect."""
+"""Turns templates into pages: GOV.UK Frontend components, our own words, security headers."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,8 +23,8 @@ from services.kernel.web.pages.lists import address_with
 TEMPLATES = Path(__file__).parent / "templates"
 
 PROTECTION: Mapping[str, str] = {
-    # Pages are confidential: browsers and proxies keep no copy, no other page frames these, and nothing
-    # runs or loads that does not come from here.
+    # Pages are confidential: browsers and proxies keep no copy, no other site frames them, and only our own
+    # files run or load.
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -41,12 +41,12 @@ log = structlog.get_logger()
 class OptionalParameter(Undefined):
     """A value that a template does not find. A name that no page gave is our mistake and raises.
 
-    The components of govuk-frontend-jinja take one dictionary and look up options that are mostly left
-    out: there, and only there, nothing found means nothing wanted.
+    The components of govuk-frontend-jinja take one dictionary and look up options that are mostly left out.
+    There, and only there, an undefined value means that the option is not set.
     """
 
     def _is_option(self) -> bool:
-        if self._undefined_name in {"caller", "undefined"}:  # the components ask for these by name
+        if self._undefined_name in {"caller", "undefined"}:  # the components look these up by name
             return True
         return isinstance(self._undefined_obj, dict)
 
@@ -61,7 +61,7 @@ class OptionalParameter(Undefined):
 
 
 class Renderer:
-    """Renders pages. Without the built style sheet they work and look plain, and the log says so once.
+    """Renders pages. Without the built style sheet they work but look plain; this is logged once.
 
     `templates` finds the shell's templates, those of services, and the components under
     `govuk_frontend_jinja/`.
@@ -82,7 +82,7 @@ class Renderer:
             log.warning("the pages have no style: run `make assets`")
 
     def add(self, folder: Path, functions: Mapping[str, Callable[..., object]]) -> None:
-        """Use a service's templates, and what they call. Raises ValueError for a name that stands twice."""
+        """Add a service's templates and their functions. Raises ValueError for a duplicate name."""
         fresh = FileSystemLoader(folder)
         known = {name for each in self._folders for name in each.list_templates()}
         twice = known.intersection(fresh.list_templates())
@@ -93,6 +93,6 @@ class Renderer:
         self.templates.globals.update(functions)
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """Return a page as an answer, with the headers that protect it."""
+        """Return a page as a response with security headers."""
         html = self.templates.get_template(template).render(styled=self._styled, **values)
         return HTMLResponse(html, status_code=status, headers=dict(PROTECTION))

@@ -7,7 +7,7 @@ from services.kernel.web.pages.shell import Shell
 
 
 def shell_routes(shell: Shell) -> APIRouter:
-    """Return the routes that a site with pages has once, whichever services it serves."""
+    """Return the routes that every site with pages has once, whichever services it serves."""
     routes = shell.router()
     sign_in.add(routes, shell)
     files = APIRouter(tags=["pages"])

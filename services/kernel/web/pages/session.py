@@ -1,4 +1,4 @@
-"""Who is at the browser: a signed cookie, and the token that every form brings back."""
+"""The browser's session: a signed cookie, and the token that every form sends back."""
 
 import hmac
 import secrets
@@ -13,12 +13,12 @@ from services.kernel.base.clock import Clock
 COOKIE = "leadline_session"
 """The cookie's name. Over https it begins with `__Host-`, so that no neighbouring site can set it."""
 LASTS = timedelta(hours=12)
-"""After a day's work everybody signs in again."""
+"""Everyone signs in again after a day's work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One browser. `person_id` None: nobody has signed in yet, but a form was given out."""
+    """One browser. `person_id` is None if no one has signed in yet, but a form was issued."""
 
     person_id: str | None
     token: str
@@ -26,15 +26,15 @@ class Session:
     until: datetime
 
     def matches(self, token: str) -> bool:
-        """Return whether a form was given out to this browser."""
+        """Return whether a form was issued to this browser."""
         return hmac.compare_digest(self.token.encode(), token.encode())
 
 
 class Sessions:
     """Reads and writes the cookie. `clock` is real time: a session is not part of a simulated county.
 
-    Nothing is kept here: the cookie says who, its signature that we said so. Without a configured secret
-    each process has its own, and everybody signs in again after a restart.
+    The server stores nothing: the cookie names the person, and its signature proves that we issued it.
+    Without a configured secret each process has its own, and everyone signs in again after a restart.
     """
 
     def __init__(self, secret: str | None, clock: Clock, *, secure: bool) -> None:
@@ -49,7 +49,7 @@ class Sessions:
         return Session(person_id, secrets.token_urlsafe(24), self._clock.now() + LASTS)
 
     def find(self, request: Request) -> Session | None:
-        """Return the browser's session; None when it has none, or one that is over or not ours."""
+        """Return the browser's session; None when it has none, or one that is expired or not ours."""
         cookie = request.cookies.get(self._cookie)
         if cookie is None:
             return None
@@ -61,7 +61,7 @@ class Sessions:
         return session if self._clock.now() < session.until else None
 
     def keep(self, response: Response, session: Session) -> None:
-        """Let the browser keep a session."""
+        """Set the session cookie."""
         response.set_cookie(
             self._cookie,
             str(self._signed.dumps([session.person_id, session.token, session.until.timestamp()])),
@@ -72,5 +72,5 @@ class Sessions:
         )
 
     def end(self, response: Response) -> None:
-        """Let the browser forget its session."""
+        """Delete the session cookie."""
         response.delete_cookie(self._cookie, httponly=True, samesite="lax", secure=self._secure)

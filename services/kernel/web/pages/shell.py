@@ -1,4 +1,4 @@
-"""Every page begins here: who visits, what stands around the page, and the page for what is wrong."""
+"""The entry point of every page: the visitor, the layout around the page, and error pages."""
 
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -32,12 +32,12 @@ from services.kernel.web.pages.session import Session, Sessions
 
 log = structlog.get_logger()
 
-UNKNOWN_ADDRESS = "This address names nothing we know."
+UNKNOWN_ADDRESS = "There is nothing at this address."
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of somebody who has signed in."""
+    """One request from a signed-in person."""
 
     request: Request
     session: Session
@@ -57,7 +57,7 @@ class Shell:
         secret = settings.session_secret
         self.is_demo = settings.sign_in == "demo"
         self.clock = clock
-        # A session lasts for real hours, also where the system's time is simulated.
+        # A session lasts for real hours, even when the system's time is simulated.
         self.sessions = Sessions(
             None if secret is None else secret.get_secret_value(),
             SystemClock(),
@@ -79,7 +79,7 @@ class Shell:
         functions: Mapping[str, Callable[..., object]] | None = None,
         files: Path | None = None,
     ) -> None:
-        """Add what a service brings: navigation, who signs in, words, templates with functions, files."""
+        """Add a service's parts: navigation, sign-in, words, templates with functions, files."""
         if navigation is not None:
             self._navigation.append(navigation)
         if identity is not None:
@@ -92,11 +92,11 @@ class Shell:
             self.assets.add(files)
 
     def router(self) -> APIRouter:
-        """Return an empty router for pages: whatever goes wrong behind one is answered with a page."""
+        """Return an empty router for pages: any error behind one is answered with a page."""
         return APIRouter(tags=["pages"], route_class=_answering_with_pages(self), responses=ANSWERS)
 
     async def visit(self, request: Request) -> Visit:
-        """Return who visits. Raises NotSignedIn."""
+        """Return the visit. Raises NotSignedIn."""
         session = self.sessions.find(request)
         if session is None or session.person_id is None:
             raise NotSignedIn
@@ -106,7 +106,7 @@ class Shell:
         return Visit(request, session, person, self.clock.now())
 
     def page(self, visit: Visit | None, template: str, *, status: int = 200, **values: Any) -> Response:
-        """Return a page for a visitor; None where nobody has signed in."""
+        """Return a page for a visit; None if no one has signed in."""
         here = "" if visit is None else visit.request.url.path
         return self.renderer.page(
             template,
@@ -116,19 +116,19 @@ class Shell:
             here=here,
             navigation=[] if visit is None else self._offered(visit.person, here),
             site=self.words,
-            # A form that is sent twice is done once: its key is made when it is given out.
+            # A form that is sent twice takes effect once: its key is created when the form is issued.
             form_key=str(uuid.uuid4()),
             **values,
         )
 
     async def trouble(self, request: Request, error: Exception) -> Response:
-        """Return the page that says what is wrong, in place of the one that was asked for."""
+        """Return an error page in place of the requested page."""
         if isinstance(error, NotSignedIn):
             wanted = request.url.path if request.method == "GET" else self.words.home.href
             return RedirectResponse(f"/sign-in?next={quote(wanted, safe='')}", status_code=303)
         try:
             visit = await self.visit(request)
-        except Exception:  # noqa: BLE001 - an error page is shown to everybody, also while the store is away
+        except Exception:  # noqa: BLE001 - an error page is shown to everyone, even while the store is unavailable
             visit = None
         if isinstance(error, Forbidden):
             return self.page(visit, "forbidden.html", status=403)
@@ -154,7 +154,7 @@ class Shell:
 
 
 def wants_page(request: Request) -> bool:
-    """Return whether a request comes from a person at a browser, and not from a program."""
+    """Return whether a request comes from a person at a browser, not from a program."""
     return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
 
@@ -166,7 +166,7 @@ def _answering_with_pages(shell: Shell) -> type[APIRoute]:
             async def answer(request: Request) -> Response:
                 try:
                     return await handle(Request(request.scope, bounded(request.receive)))
-                except Exception as error:  # noqa: BLE001 - a person at a browser gets a page, whatever it is
+                except Exception as error:  # noqa: BLE001 - a person at a browser gets a page, whatever the error
                     return await shell.trouble(request, error)
 
             return answer

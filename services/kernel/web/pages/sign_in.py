@@ -18,21 +18,21 @@ def add(routes: APIRouter, shell: Shell) -> None:
     """Add the page and its forms."""
 
     @routes.get("/sign-in", response_class=HTMLResponse, summary="Page: sign in")
-    async def choose(request: Request, next: Annotated[str, Query(max_length=300)] = "") -> Response:  # noqa: A002 - what the address calls it
+    async def choose(request: Request, next: Annotated[str, Query(max_length=300)] = "") -> Response:  # noqa: A002 - the name in the address
         return await _page(shell, request, wanted=next)
 
     @routes.post("/sign-in", response_class=HTMLResponse, summary="Form: sign in")
     async def enter(request: Request) -> Response:
         before = shell.sessions.find(request)
         if before is None:
-            return await _page(shell, request, error="Your time to sign in has run out: choose again")
+            return await _page(shell, request, error="Your sign-in has timed out: choose again")
         form = await checked_form(request, before)
         person = await shell.identity.prove(field_of(form, "person"))
         if person is None:
             return await _page(shell, request, error="Choose who you are")
         home = shell.words.home.href
         answer = RedirectResponse(inside(field_of(form, "next"), home), status_code=303)
-        # A new session with a new token: nobody can plant one before and use it after.
+        # A new session with a new token: a token planted earlier cannot be used.
         shell.sessions.keep(answer, shell.sessions.start(person.person_id))
         log.info("signed in", person_id=person.person_id)
         return answer
@@ -49,13 +49,13 @@ def add(routes: APIRouter, shell: Shell) -> None:
 
 
 def inside(address: str, home: str) -> str:
-    """Return an address of ours as it is, and in place of any other the home page."""
+    """Return one of our own addresses unchanged, or the home page for any other."""
     is_ours = address.startswith("/") and not address.startswith(("//", "/\\"))
     return address if is_ours and address.isascii() and address.isprintable() else home
 
 
 async def _page(shell: Shell, request: Request, *, wanted: str = "", error: str | None = None) -> Response:
-    # Somebody who looks at this page again in another window stays signed in until they choose.
+    # A person who opens this page again in another window stays signed in until they choose.
     session: Session = shell.sessions.find(request) or shell.sessions.start(None)
     answer = shell.page(
         None,

@@ -1,4 +1,4 @@
-// Builds what browsers get from govuk-frontend into ../static/govuk, which git ignores.
+// Builds the browser files of govuk-frontend into ../static/govuk, which git ignores.
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { compile } from "sass";
@@ -15,7 +15,7 @@ const { css } = compile(fileURLToPath(new URL("govuk.scss", here)), {
   style: "compressed",
 });
 if (css.includes("@font-face")) {
-  throw new Error("the style sheet asks for fonts that only GOV.UK may use");
+  throw new Error("the style sheet uses fonts that only GOV.UK may use");
 }
 await writeFile(new URL("govuk-frontend.css", out), css);
 const script = await readFile(new URL("dist/govuk/govuk-frontend.min.js", govuk), "utf8");

@@ -1,4 +1,4 @@
-"""Who may lead a case, and who of them has the most room: pure."""
+"""Who may lead a case, and which of them has the most room. Pure."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Reason = Literal["least_weighted_caseload", "covering_from_another_locality"]
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """Somebody who leads cases. `capacity` is the part of theirs that is for leading, in points, above 0."""
+    """A practitioner who leads cases. `capacity` is the share for leading cases, in points, above 0."""
 
     practitioner_id: str
     team: str
@@ -21,10 +21,10 @@ class Leader:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Who may lead a case of one locality, by id, and the reason that their assignment will carry."""
+    """Who may lead a case in one locality, by id, and the reason that the assignment will carry."""
 
     team: str | None
-    """The locality's own team; None for a locality that the pack does not know."""
+    """The locality's own team; None for a locality that is not in the pack."""
     leaders: tuple[Leader, ...]
     reason: Reason
 
@@ -42,7 +42,7 @@ class Roster:
 
     @classmethod
     def of(cls, pack: AssessmentPack) -> Self:
-        """Return a pack's roster: everybody in a team whose role leaves points for leading cases."""
+        """Return a pack's roster: all team members whose role leaves points for leading cases."""
         leaders = [
             Leader(person.id, person.team, pack.points_of[person.id])
             for person in pack.practitioners
@@ -51,7 +51,7 @@ class Roster:
         return cls(leaders, pack.team_of_locality)
 
     def candidates(self, locality: str) -> Candidates:
-        """Return the leaders of the locality's team; those of every team when it has nobody."""
+        """Return the leaders of the locality's team; those of every team when it has none."""
         team = self._team_of_locality.get(locality)
         own = self._teams.get(team, ()) if team is not None else ()
         if own:
@@ -60,12 +60,12 @@ class Roster:
 
 
 def weighted(points: int, leader: Leader) -> float:
-    """Return how full somebody is: 1.0 is all the capacity they have for leading cases."""
+    """Return how full a leader's caseload is: 1.0 is their whole capacity for leading cases."""
     return points / leader.capacity
 
 
 def least_loaded(leaders: Sequence[Leader], points: Mapping[str, int]) -> Leader:
-    """Return who has the least weighted caseload; of equals the lowest id. ValueError for nobody at all."""
+    """Return the leader with the least weighted caseload; on a tie the lowest id. ValueError if empty."""
     return min(
         leaders,
         key=lambda leader: (weighted(points.get(leader.practitioner_id, 0), leader), leader.practitioner_id),

@@ -16,7 +16,7 @@ from services.kernel.messages.faults import Refused
 
 @dataclass
 class CaseBook:
-    """Cases by id and by child, the caseloads of everybody who may gain or lose points, and the policy.
+    """Cases by id and by child, the caseloads of all who may gain or lose points, and the policy.
 
     A case's points are always in its lead's caseload: `apply` moves them, so that each assignment counts
     for the next one of the batch.
@@ -31,7 +31,7 @@ class CaseBook:
     _of_child: defaultdict[UUID, list[UUID]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, case: Case) -> None:
-        """Take a case in, or its newer version."""
+        """Add a case, or replace it by a newer version."""
         if case.case_id not in self.cases:
             self._of_child[case.child_id].append(case.case_id)
         self.cases[case.case_id] = case
@@ -48,7 +48,7 @@ class CaseBook:
         return [self.cases[case_id] for case_id in self._of_child.get(child_id, ())]
 
     def points(self, candidates: Candidates) -> Mapping[str, int]:
-        """Return the points of each candidate as they stand now."""
+        """Return the current points of each candidate."""
         return {
             leader.practitioner_id: self.caseloads[leader.practitioner_id].points
             for leader in candidates.leaders

@@ -10,14 +10,14 @@ from services.kernel.pack.model import Section
 
 
 class AtLeast(Section):
-    """So many domains at this level or above."""
+    """At least this many domains at this level or above."""
 
     domains: int = Field(ge=1, le=len(NeedDomain))
     level: Level
 
 
 class ThresholdCondition(Section):
-    """Everything that is stated must hold; what is left out does not matter."""
+    """All stated parts must hold; omitted parts do not matter."""
 
     at_least: AtLeast | None = None
     domain: NeedDomain | None = None

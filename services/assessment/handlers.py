@@ -1,4 +1,4 @@
-"""All that the assessment service reacts to."""
+"""Everything the assessment service reacts to."""
 
 from collections.abc import Sequence
 

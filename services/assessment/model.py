@@ -1,4 +1,4 @@
-"""A case, a caseload, and what can be asked of them."""
+"""A case, a caseload, and their commands."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +35,7 @@ class Case:
     locality: str
     team: str
     level: int
-    """Indicated by the referral at first, then the threshold's, then that of the last review."""
+    """First the level the referral indicates, then the threshold's, then that of the last review."""
     points: int
     """The share of its lead's capacity that the case takes while it is open."""
     started_at: datetime
@@ -55,31 +55,31 @@ class Case:
 
     @property
     def is_open(self) -> bool:
-        """Return whether somebody still works on it."""
+        """Return whether the case is still being worked on."""
         return self.status != CaseStatus.CLOSED
 
 
 @dataclass(frozen=True, slots=True)
 class Caseload:
-    """How many open cases somebody leads, and their points together."""
+    """How many open cases a practitioner leads, and their total points."""
 
     practitioner_id: str
     cases: int = 0
     points: int = 0
 
     def plus(self, points: int) -> "Caseload":
-        """Return the caseload with one case more."""
+        """Return the caseload with one more case."""
         return Caseload(self.practitioner_id, self.cases + 1, self.points + points)
 
     def minus(self, points: int) -> "Caseload":
-        """Return the caseload with one case less."""
+        """Return the caseload with one case fewer."""
         return Caseload(self.practitioner_id, self.cases - 1, self.points - points)
 
 
 class Findings(Command):
-    """What an assessment found: at the most one level for each domain that was looked at.
+    """What an assessment found: at most one level for each domain assessed.
 
-    At least one: an empty list would close the case, and is more likely a form that was sent too soon.
+    At least one: an empty list would close the case, and is more likely a form sent too early.
     """
 
     model_config = example({"needs": [{"domain": "education", "level": 2}], "completed_by": "sw-014"})

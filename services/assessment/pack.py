@@ -1,4 +1,4 @@
-"""What the assessment service reads of a policy pack."""
+"""The parts of a policy pack that the assessment service reads."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -41,14 +41,14 @@ class ThresholdRule(Reason):
 
 
 class Threshold(Section):
-    """Every rule is looked at; the highest level of those that are met counts."""
+    """All rules are evaluated; the highest level that is met counts."""
 
     rules: tuple[ThresholdRule, ...] = Field(min_length=1)
     otherwise: Reason
-    """Why the threshold is not met when no rule is."""
+    """Why the threshold is not met when no rule matches."""
 
     def met_by(self, needs: Mapping[NeedDomain, int]) -> tuple[ThresholdRule, ...]:
-        """Return every rule that the needs meet, highest level first; empty: no threshold is met."""
+        """Return every rule that the needs meet, highest level first; empty when no threshold is met."""
         met = [rule for rule in self.rules if matches(rule.when, needs)]
         return tuple(sorted(met, key=lambda rule: -rule.level))
 
@@ -63,7 +63,7 @@ class CaseloadRules(Section):
 
 
 class AssessmentDeadlines(Deadlines):
-    """The kinds that the assessment service keeps."""
+    """The kinds of deadline that the assessment service keeps."""
 
     assessment: DeadlineRule
     plan_review: DeadlineRule
@@ -93,7 +93,7 @@ class AssessmentPack(Pack):
         )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Yield unknown teams, managers and roles, levels without a weight, and entries that stand twice."""
+        """Yield unknown teams, managers and roles, levels without a weight, and duplicate entries."""
         yield from locality_contradictions(self.localities, self.teams)
         yield from staff_contradictions(self.teams, self.practitioners)
         for index, person in enumerate(self.practitioners):

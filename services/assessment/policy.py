@@ -1,4 +1,4 @@
-"""The rules of cases: pure functions from what is known to what happens."""
+"""The rules of cases: pure functions from state and command to events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -43,11 +43,11 @@ def decide_referral_accepted(
     calendar: WorkingCalendar,
     now: datetime,
 ) -> list[Produced]:
-    """Open a case, name its lead professional and start the clock of the assessment.
+    """Open a case, name its lead professional and start the assessment's clock.
 
-    Nothing happens while the child has an open case, nor for a referral that has led to a case before.
-    `history` are the child's cases, `points` the caseloads of the candidates. InvalidMessage when the pack
-    has nobody who could lead: the event waits, parked, for a pack that has.
+    Nothing happens while the child has an open case, or if this referral has already led to a case.
+    `history` holds the child's cases, `points` the caseloads of the candidates. InvalidMessage when the
+    pack has no possible lead: the event stays parked until a pack has one.
     """
     if any(case.is_open or case.referral_id == referral.referral_id for case in history):
         return []
@@ -100,7 +100,7 @@ def decide_completion(
     Raises Refused for an assessment that is already concluded.
     """
     if case.status != CaseStatus.ASSESSING:
-        raise Refused(f"The assessment is already completed and the case is {case.status}: look at the case.")
+        raise Refused(f"The assessment is already completed and the case is {case.status}: see the case.")
     completed = e.AssessmentCompleted(
         case_id=case.case_id,
         child_id=case.child_id,
@@ -142,7 +142,7 @@ def decide_review(
     if case.status == CaseStatus.ASSESSING:
         raise Refused("There is no plan yet: complete the assessment first.")
     if case.status == CaseStatus.CLOSED:
-        raise Refused("This case is closed: new needs come as a new referral.")
+        raise Refused("This case is closed: send new needs as a new referral.")
     if command.outcome == "step_up" and case.level == HIGHEST_LEVEL:
         raise Refused(f"Level {HIGHEST_LEVEL} is the highest: choose continue, step_down or close.")
     if command.outcome == "step_down" and case.level == LOWEST_LEVEL:
@@ -163,9 +163,9 @@ def decide_review(
 
 
 def evolve(case: Case | None, event: CaseEvent, *, weights: Mapping[int, int]) -> Case:
-    """Return the case after one of its events; None before its first. `weights`: points by level.
+    """Return the case after one of its events; `case` is None before its first. `weights`: points by level.
 
-    ValueError for an event other than the first on no case.
+    ValueError when the first event does not open a case.
     """
     if isinstance(event, e.AssessmentStarted):
         return Case(
@@ -215,7 +215,7 @@ def evolve(case: Case | None, event: CaseEvent, *, weights: Mapping[int, int]) -
 
 
 def _closed(case: Case, reason: CloseReason, now: datetime) -> e.CaseClosed:
-    assert case.lead_professional_id is not None  # noqa: S101 - the database lets no case be without
+    assert case.lead_professional_id is not None  # noqa: S101 - the database requires one
     return e.CaseClosed(
         case_id=case.case_id,
         child_id=case.child_id,

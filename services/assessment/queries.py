@@ -1,4 +1,4 @@
-"""The statements that only look: lists of cases, caseloads, and whether a child falls through the net."""
+"""Read-only statements: lists of cases, caseloads, and whether a child falls through the net."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ FILTER = """
            OR (child_id = :child_id AND status <> 'closed') OR (child_id = :child_id AND status = 'closed'))
 """
 ONE = sql("SELECT {columns} FROM cases WHERE case_id = :id", columns=COLUMNS)
-# By their start, which never changes, and those of one moment by their ids.
+# Ordered by start, which never changes, then by id.
 LIST = {
     sort: Listing(
         f"cases, {sort} first",
@@ -87,7 +87,7 @@ WRONG_CASELOADS = text("""
 
 @dataclass(frozen=True, slots=True)
 class CaseFilter:
-    """Which cases a list shows; None does not matter."""
+    """Which cases a list shows; None means any."""
 
     status: Literal["open", "closed"] | None = None
     lead: str | None = None
@@ -97,7 +97,7 @@ class CaseFilter:
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """How many open cases there are, and how many of them nobody leads or nothing is due for."""
+    """How many open cases there are, and how many of them have no lead or no running deadline."""
 
     open_cases: int
     open_cases_without_lead: int
@@ -113,21 +113,21 @@ async def find_case(connection: Connection, case_id: UUID) -> Case | None:
 async def list_cases(
     connection: Connection, chosen: CaseFilter, *, sort: Sort, limit: int, after: Key | None = None
 ) -> ListPart[Case]:
-    """Return one page of cases. Following it shows every one that is in the list throughout, once."""
+    """Return one page of cases. Paging on shows each one that stays in the list exactly once."""
     part = await LIST[sort].part(connection, asdict(chosen), limit=limit, after=after)
     return part.map(case_of)
 
 
 async def caseloads(connection: Connection) -> dict[str, Caseload]:
-    """Return the caseloads of everybody who has ever been considered for a case, by id."""
+    """Return the caseloads of all who have ever been considered for a case, by id."""
     rows = await connection.execute(CASELOADS)
     return {row.practitioner_id: Caseload(row.practitioner_id, row.cases, row.points) for row in rows}
 
 
 async def count_net(connection: Connection, *, leaders: Sequence[str]) -> Net:
-    """Count open cases afresh, from what the tables hold rather than from what was decided.
+    """Count open cases afresh from the tables, not from what was decided.
 
-    A lead counts while they are among `leaders`, a deadline while it runs: a paused one reminds nobody.
+    A lead counts while they are among `leaders`, a deadline while it runs: a paused one sends no reminders.
     """
     row = (await connection.execute(NET, {"leaders": list(leaders)})).one()
     return Net(row.open_cases, row.open_cases_without_lead, row.open_cases_without_deadline)

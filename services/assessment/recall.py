@@ -15,13 +15,13 @@ from services.kernel.rejoin.recall import Recall
 
 
 class CaseRecall(Recall[CaseBook]):
-    """Loads cases for events about them, with the caseloads that they move."""
+    """Loads cases for events about them, with the caseloads that the events change."""
 
     def __init__(self, store: CaseStore) -> None:
         self._store = store
 
     async def load(self, connection: Connection, events: Sequence[Event], message: Event | None) -> CaseBook:
-        """Return the book of the events' cases: the one that a review of each of them would get.
+        """Return the book of the events' cases, as for a review of each of them.
 
         It includes everybody who was assigned, also where the pack of today would not have considered them.
         """

@@ -59,5 +59,5 @@ def case_of(row: Row) -> Case:
 
 
 def _json(column: Any) -> Any:
-    """Return a json column's content: a text statement may hand it over as text."""
+    """Return a json column's content: a plain-text statement may return it as text."""
     return json.loads(column) if isinstance(column, str) else column

@@ -1,4 +1,4 @@
-"""Every SQL statement that changes cases and caseloads; lists.py has those that only look."""
+"""Every SQL statement that changes cases and caseloads; queries.py has the read-only ones."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from services.kernel.postgres.statements import sql
 from services.kernel.processing.service import Message
 
 CHILD_LOCKS = 7_301_946
-"""The space of advisory locks in which children stand; this database has no other one of two numbers."""
+"""The advisory-lock space for children; this database has no other two-number locks."""
 CHILD_BUCKETS = 256
 """Children share locks, so that the largest batch stays far below the server's limit of locks."""
 
@@ -25,7 +25,7 @@ LOCK_CHILDREN = text("""
     SELECT pg_advisory_xact_lock(:space, bucket) FROM unnest(CAST(:buckets AS integer[])) AS bucket
 """)
 
-# Two statements instead of one with OR: each has one index, and nobody sends events and commands together.
+# Two statements instead of one with OR: each uses one index, and no batch mixes events and commands.
 LOAD_NAMED = sql(
     "SELECT {columns} FROM cases WHERE case_id = ANY(:ids) ORDER BY case_id FOR UPDATE", columns=COLUMNS
 )
@@ -57,9 +57,9 @@ SAVE_CASELOADS = text(CASELOAD.update("caseloads"))
 class CaseStore:
     """Loads and saves the cases of a batch, and the caseloads that its decisions read and move.
 
-    Two transactions never disagree about who has the most room, nor open two cases for one child: what a
-    batch reads stays locked until it commits. Locks are always taken in the same order (children, cases,
-    caseloads, each by id), so that nobody waits in a circle.
+    Two transactions never disagree about who has the most room, nor open two cases for one child: rows that
+    a batch reads stay locked until it commits. Locks are always taken in the same order (children, cases,
+    caseloads, each by id), so that there are no deadlocks.
     """
 
     def __init__(self, pack: AssessmentPack) -> None:
@@ -67,7 +67,7 @@ class CaseStore:
         self.roster = Roster.of(pack)
 
     async def load(self, connection: Connection, messages: Sequence[Message]) -> CaseBook:
-        """Return the book for a batch: the cases it names, all cases of children referred, and caseloads."""
+        """Return the book for a batch: the named cases, all cases of referred children, and caseloads."""
         book = CaseBook(self.pack, self.roster)
         referrals = [message for message in messages if isinstance(message, ReferralAccepted)]
         case_ids = {
@@ -77,7 +77,7 @@ class CaseStore:
         if not case_ids and not child_ids:
             return book
         if child_ids:
-            # A case that does not exist yet cannot be locked: its child stands for it.
+            # A case that does not exist yet cannot be locked, so its child is.
             buckets = sorted({child_id.int % CHILD_BUCKETS for child_id in child_ids})
             await connection.execute(LOCK_CHILDREN, {"space": CHILD_LOCKS, "buckets": buckets})
         for statement, ids in ((LOAD_NAMED, case_ids), (LOAD_OF_CHILDREN, child_ids)):
@@ -103,7 +103,7 @@ class CaseStore:
 
 
 async def load_caseloads(connection: Connection, people: Iterable[str]) -> dict[str, Caseload]:
-    """Return caseloads, locked in the order of ids; somebody new starts with an empty one."""
+    """Return caseloads, locked in the order of ids; a new practitioner starts with an empty one."""
     wanted = sorted(people)
     found = await _locked(connection, wanted)
     missing = [Caseload(person) for person in wanted if person not in found]

@@ -1,4 +1,4 @@
-"""What one batch may look at: the aggregates by id, and what came with a message but not with an event."""
+"""What one batch may read: the aggregates by id, and facts that came with a message but not with an event."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ FactT = TypeVar("FactT", KnownCase, Episode, LookedAfterReview, MissingEpisode)
 
 @dataclass(frozen=True, slots=True)
 class FactLearnt(Unpublished):
-    """What another service or a return says of a case, an episode, a review or a time away."""
+    """What another service or a return says about a case, an episode, a review or a time away."""
 
     fact: Fact
 
@@ -27,7 +27,7 @@ class FactLearnt(Unpublished):
 
 @dataclass(frozen=True, slots=True)
 class NamedInReturn(Unpublished):
-    """A child stands in the return of a year."""
+    """A child is in the return of a year."""
 
     child_id: UUID
     year: int
@@ -55,8 +55,9 @@ class Worded(Unpublished):
 class PlacementBook:
     """The kernel's Book of the placement service.
 
-    Own events change it through `apply`. What is kept without an event of ours (other services' cases, the
-    codes of a return, free text) handlers return as `FactLearnt`, `NamedInReturn` and `Worded`.
+    Own events change it through `apply`. Handlers return what is kept without an event of
+    ours (other services' cases, the codes of a return, free text) as `FactLearnt`, `NamedInReturn` and
+    `Worded`.
     """
 
     cases: dict[UUID, KnownCase] = field(default_factory=dict)
@@ -65,13 +66,13 @@ class PlacementBook:
     reviews: dict[UUID, LookedAfterReview] = field(default_factory=dict)
     missing: dict[UUID, MissingEpisode] = field(default_factory=dict)
     return_years: dict[UUID, set[int]] = field(default_factory=dict)
-    """By child, the years of the returns that name it and came with this batch."""
+    """By child, the years of the returns in this batch that name the child."""
     objective_words: dict[UUID, str] = field(default_factory=dict)
     childs_words: dict[UUID, str] = field(default_factory=dict)
     changed: set[UUID] = field(default_factory=set)
 
     def placement(self, placement_id: UUID) -> Placement:
-        """Return a placement; an absent one when there is none of this id."""
+        """Return a placement; an absent one when there is none with this id."""
         return self.placements.get(placement_id) or Placement(placement_id)
 
     def placements_of(self, child_id: UUID) -> Iterable[Placement]:
@@ -91,7 +92,7 @@ class PlacementBook:
         return self.missing.get(missing_id) or MissingEpisode(missing_id)
 
     def learn(self, fact: Fact) -> None:
-        """Keep what another service or a return says; what was known already changes nothing."""
+        """Keep what another service or a return says; known facts change nothing."""
         match fact:
             case KnownCase():
                 self._learn(self.cases, fact.case_id, fact)

@@ -1,4 +1,4 @@
-"""What placement learns of cases from the assessment service, in whatever order it arrives."""
+"""What placement learns about cases from the assessment service, in any order of arrival."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,10 +10,9 @@ CaseEvent = e.ThresholdMet | e.PlanReviewed | e.CaseClosed
 
 
 def learn(case: KnownCase | None, event: CaseEvent) -> KnownCase:
-    """Return what is known of a case after an event about it.
+    """Return what is known about a case after an event.
 
-    The newest level counts, and a closed case stays closed: an event that comes late or twice changes
-    nothing.
+    The newest level counts, and a closed case stays closed: late or repeated events change nothing.
     """
     closes = isinstance(event, e.CaseClosed) or (
         isinstance(event, e.PlanReviewed) and event.outcome == "close"

@@ -1,4 +1,4 @@
-"""All that the placement service reacts to: which message leads to which decision."""
+"""Everything the placement service reacts to: which message leads to which decision."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,28 +20,28 @@ from services.placement.pack import PlacementPack
 
 
 def on_case_event(book: PlacementBook, event: cases.CaseEvent, _context: Context) -> Sequence[Produced]:
-    """Keep the case's level and whether it is open; nothing is published."""
+    """Record the case's level and whether it is open; nothing is published."""
     return [FactLearnt(cases.learn(book.cases.get(event.case_id), event))]
 
 
 def on_deadline_overdue(
     book: PlacementBook, event: e.DeadlineOverdue, _context: Context
 ) -> Sequence[Produced]:
-    """Say that an exit interview is overdue."""
+    """Publish that an exit interview is overdue."""
     return policy.decide_overdue(book.placement(event.about), event)
 
 
 def on_child_reported(
     _book: PlacementBook, event: e.LookedAfterChildReported, _context: Context
 ) -> Sequence[Produced]:
-    """Keep that the child was looked after in a year; nothing is published."""
+    """Record that the child was looked after in a year; nothing is published."""
     return [NamedInReturn(event.child_id, event.return_year)]
 
 
 def on_episode_reported(
     book: PlacementBook, event: e.LookedAfterEpisodeReported, _context: Context
 ) -> Sequence[Produced]:
-    """Start or end a placement of the past."""
+    """Start or end a past placement."""
     episode = book.episode(event.episode_id)
     return [FactLearnt(history.codes_of(episode, event)), *history.decide_episode(episode, event)]
 
@@ -49,7 +49,7 @@ def on_episode_reported(
 def on_review_reported(
     book: PlacementBook, event: e.LookedAfterReviewReported, _context: Context
 ) -> Sequence[Produced]:
-    """Record a review of the past."""
+    """Record a past review."""
     review = book.review(event.review_id)
     reported = replace(review, return_year=max(review.return_year, event.return_year))
     return [FactLearnt(reported), *history.decide_review(review, event)]
@@ -58,7 +58,7 @@ def on_review_reported(
 def on_missing_reported(
     book: PlacementBook, event: e.MissingEpisodeReported, _context: Context
 ) -> Sequence[Produced]:
-    """Record a missing episode of the past."""
+    """Record a past missing episode."""
     missing = book.missing_episode(event.missing_id)
     reported = replace(missing, return_year=max(missing.return_year, event.return_year))
     return [FactLearnt(reported), *history.decide_missing(missing, event)]
@@ -79,7 +79,7 @@ def request_placement(book: PlacementBook, command: RequestPlacement, context: C
 def start_placement(
     book: PlacementBook, command: StartPlacement, context: Context, *, pack: PlacementPack
 ) -> Sequence[Produced]:
-    """The child moves in; the objectives' wording stays in the store."""
+    """Record that the child moves in; the objectives' wording stays in the store."""
     produced = policy.decide_start(
         book.placement(command.placement_id),
         command,
@@ -95,7 +95,7 @@ def start_placement(
 def review_placement(
     book: PlacementBook, command: ReviewPlacement, context: Context, *, pack: PlacementPack
 ) -> Sequence[Produced]:
-    """A review was held."""
+    """Record that a review was held."""
     return policy.decide_review(
         book.placement(command.placement_id),
         command,
@@ -108,7 +108,7 @@ def review_placement(
 def end_placement(
     book: PlacementBook, command: EndPlacement, context: Context, *, pack: PlacementPack
 ) -> Sequence[Produced]:
-    """The child has left."""
+    """Record that the child has left."""
     return policy.decide_end(
         book.placement(command.placement_id),
         command,
@@ -121,7 +121,7 @@ def end_placement(
 def complete_exit_interview(
     book: PlacementBook, command: CompleteExitInterview, context: Context
 ) -> Sequence[Produced]:
-    """The child was asked; what the child said stays in the store."""
+    """Record the exit interview; what the child said stays in the store."""
     produced = policy.decide_exit_interview(
         book.placement(command.placement_id), command, calendar=context.calendar, now=context.now
     )

@@ -1,10 +1,10 @@
-"""The rules of looked-after history: what a statutory return's facts add to what is known.
+"""The rules of looked-after history: what a statutory return adds to what is known.
 
 Imported history schedules no deadlines. A return is a record of the past: its reviews were due, held or
-missed before anybody here heard of them, and an alert about them would help no child.
+missed before Leadline heard of them, and an alert about them would help no child.
 
-The newest return is right about an episode. A return of an earlier year that is read later changes nothing;
-an episode that a later return ends is the same episode with its end filled in.
+The newest return about an episode counts. An earlier year's return that is read later changes nothing. When
+a later return ends an episode, it is the same episode with its end filled in.
 """
 
 from dataclasses import replace
@@ -37,7 +37,7 @@ NOT_GIVEN = "not-given"
 
 
 def kind_of(placement_type: str, provider: str | None) -> PlacementKind:
-    """Return our kind of placement for a return's codes; `other` where they say nothing nearer."""
+    """Return our kind of placement for a return's codes; `other` where they say nothing more precise."""
     if placement_type in KINSHIP_FOSTER:
         return PlacementKind.KINSHIP
     if placement_type in FOSTER:
@@ -49,8 +49,8 @@ def kind_of(placement_type: str, provider: str | None) -> PlacementKind:
 def decide_episode(episode: Episode, report: e.LookedAfterEpisodeReported) -> list[Produced]:
     """Start a placement for a new episode and end it when an end is reported.
 
-    A return does not say in words whether the home is in the county, so the location is unknown. A corrected
-    last day or reason is published as another end.
+    A return does not say whether the home is in the county, so the location is unknown. A corrected last
+    day or reason is published as a new end.
     """
     if report.return_year < episode.return_year:
         return []
@@ -117,7 +117,7 @@ def decide_missing(missing: MissingEpisode, report: e.MissingEpisodeReported) ->
 def codes_of(episode: Episode, report: e.LookedAfterEpisodeReported) -> Episode:
     """Return the episode with the codes of a report, which its events do not carry.
 
-    An end that is known stays when a newer report gives none.
+    A known end stays when a newer report gives none.
     """
     if report.return_year < episode.return_year:
         return episode

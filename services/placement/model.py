@@ -1,4 +1,4 @@
-"""Placements from request to exit interview, looked-after history, and what people ask for."""
+"""Placements from request to exit interview, looked-after history, and the commands."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,8 +21,8 @@ ExitInterview = Literal["none", "due", "overdue", "completed"]
 Words = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
 ]
-"""Free text that stays in the store: an objective's wording, or what a child said. PostgreSQL's texts hold
-every character but NUL."""
+"""Free text that stays in the store: an objective's wording, or what a child said. PostgreSQL
+text may hold any character but NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class KnownCase:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A measurable aim of a placement. Its wording is kept beside it in the store."""
+    """A measurable objective of a placement. The store keeps its wording separately."""
 
     objective_id: UUID
     domain: NeedDomain
@@ -119,13 +119,13 @@ class MissingEpisode:
 
 
 class Body(BaseModel):
-    """What a request says beside the placement that its path names."""
+    """The body of a request; the path names the placement."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ObjectiveAsked(Body):
-    """A measurable aim, in words that the child and the provider both understand."""
+    """A measurable objective, in words that the child and the provider both understand."""
 
     domain: NeedDomain
     words: Words
@@ -178,7 +178,7 @@ class PlacementEnd(Body):
 
 
 class ExitInterviewAnswers(Body):
-    """What came out of the talk with the child who left."""
+    """The outcome of the exit interview with the child."""
 
     model_config = example(
         {

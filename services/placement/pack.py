@@ -1,11 +1,11 @@
-"""What the placement service reads of a policy pack."""
+"""The parts of a policy pack that the placement service reads."""
 
 from services.kernel.deadlines.rules import DeadlineRule
 from services.kernel.pack.model import Deadlines, Pack
 
 
 class PlacementDeadlines(Deadlines):
-    """The kinds that the placement service keeps."""
+    """The kinds of deadline that the placement service keeps."""
 
     placement_review_first: DeadlineRule
     """From the day the child becomes looked after to the first review."""
@@ -14,7 +14,7 @@ class PlacementDeadlines(Deadlines):
     placement_review_later: DeadlineRule
     """From any later review to the next."""
     exit_interview: DeadlineRule
-    """From the end of a placement to the talk with the child."""
+    """From the end of a placement to the exit interview with the child."""
 
     def review_after(self, reviews_held: int) -> tuple[str, DeadlineRule]:
         """Return kind and rule of the review that follows `reviews_held` earlier ones (0 or more)."""

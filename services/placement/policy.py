@@ -1,4 +1,4 @@
-"""The rules of placements: pure functions from a placement, a command and a moment to what happens."""
+"""The rules of placements: pure functions from a placement, a command and a time to events."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -25,14 +25,14 @@ from services.placement.model import (
 from services.placement.pack import PlacementPack
 
 PLACEABLE_LEVELS = frozenset({3, 4})
-"""Complex and severe needs. Below them a child is helped at home, by law and by what councils agree
+"""Complex and severe needs. Below them a child is helped at home, by law and by councils' agreements
 (docs/domain.md B1, docs/domain.md B3): levels 1 and 2 are met by universal and early-help services. No
 council of the sources differs, so this is not pack data."""
 
 EXIT_INTERVIEW = "exit_interview"
 
 BY_RULE = "placement"
-"""Who waives a review when the placement ends: the service itself, by rule."""
+"""The waiver's author when a placement ends: the service itself, by rule."""
 
 PlacementEvent = (
     e.PlacementRequested
@@ -61,7 +61,7 @@ def decide_request(
     """Ask for a placement: for an open case of level 3 or 4, one live placement per child."""
     if case is None or case.status == "closed":
         raise Refused(
-            "The case is not known here yet or closed: wait until its threshold is decided, "
+            "The case is closed, or not known here yet: wait until its threshold is decided, "
             "or refer the child again."
         )
     if not may_place(case):
@@ -96,9 +96,9 @@ def decide_start(
     calendar: WorkingCalendar,
     now: datetime,
 ) -> list[Produced]:
-    """The child moves in: at least one objective, and the clock of the first review starts.
+    """Start the placement with at least one objective, and start the first review's clock.
 
-    The case is not asked again: a placement that was requested while it was open may start.
+    The case is not checked again: a placement requested while the case was open may start.
     """
     _require(placement, "requested", "Only a requested placement can start")
     _not_in_future(command.started_on, "started_on", calendar=calendar, now=now)
@@ -130,7 +130,7 @@ def decide_review(
     calendar: WorkingCalendar,
     now: datetime,
 ) -> list[Produced]:
-    """A review was held: the open review is met and the next one gets its date from this one."""
+    """Record a review: the open deadline is met and the next one is counted from this review."""
     _require(placement, "started", "Only a placement that has started and not ended can be reviewed")
     _not_in_future(command.reviewed_on, "reviewed_on", calendar=calendar, now=now)
     assert placement.child_id is not None and placement.started_on is not None  # noqa: S101, PT018 - started
@@ -161,7 +161,7 @@ def decide_end(
     calendar: WorkingCalendar,
     now: datetime,
 ) -> list[Produced]:
-    """The child has left: the next review falls away and the exit interview is due (docs/domain.md F1)."""
+    """End the placement: the next review is waived and the exit interview is due (docs/domain.md F1)."""
     _require(placement, "started", "Only a placement that has started and not ended can end")
     _not_in_future(command.ended_on, "ended_on", calendar=calendar, now=now)
     assert placement.child_id is not None and placement.started_on is not None  # noqa: S101, PT018 - started
@@ -206,7 +206,7 @@ def decide_end(
 
 
 def decide_overdue(placement: Placement, overdue: e.DeadlineOverdue) -> list[Produced]:
-    """Say that an exit interview is overdue, unless it was held in the meantime."""
+    """Publish that an exit interview is overdue, unless it was held in the meantime."""
     if overdue.kind != EXIT_INTERVIEW or placement.exit_interview != "due":
         return []
     return [
@@ -226,7 +226,7 @@ def decide_exit_interview(
     calendar: WorkingCalendar,
     now: datetime,
 ) -> list[Produced]:
-    """The child was asked: every objective is answered exactly once, met or not."""
+    """Record the exit interview: every objective is answered exactly once, met or not."""
     _require(placement, "ended", "The exit interview follows the end of the placement, and this one")
     assert placement.child_id is not None and placement.ended_on is not None  # noqa: S101, PT018 - ended
     if placement.exit_interview == "completed":
@@ -300,7 +300,7 @@ def evolve(placement: Placement, event: PlacementEvent) -> Placement:
 
 
 def objective_ids(placement_id: UUID, count: int) -> list[UUID]:
-    """Return the ids of a placement's objectives in their order: the same whenever they are asked for."""
+    """Return the ids of a placement's objectives in order; the same arguments give the same ids."""
     return [uuid5(placement_id, f"objective/{number}") for number in range(1, count + 1)]
 
 
@@ -348,4 +348,4 @@ def _require(placement: Placement, status: str, sentence: str) -> None:
 def _not_in_future(day: date, field: str, *, calendar: WorkingCalendar, now: datetime) -> None:
     today = calendar.london_date(now)
     if day > today:
-        raise Refused(f"{field} is {day} and today is {today}: record it when it has happened.")
+        raise Refused(f"{field} is {day} and today is {today}: record it once it has happened.")

@@ -19,7 +19,7 @@ FILTER = """
       AND (CAST(:child_id AS uuid) IS NULL OR child_id = :child_id)
       AND (CAST(:case_id AS uuid) IS NULL OR case_id = :case_id)
 """
-# By their request, which never changes, and those of one moment by their ids.
+# Ordered by time of request, which never changes, then by id.
 LIST = Listing(
     "placements",
     PLACEMENTS.columns,
@@ -63,7 +63,7 @@ WITHOUT_WORDS = text("SELECT DISTINCT placement_id FROM objectives WHERE words =
 
 @dataclass(frozen=True)
 class PlacementFilter:
-    """Which placements a list shows; None does not matter."""
+    """Which placements a list shows; None means any."""
 
     status: str | None = None
     location: str | None = None
@@ -76,14 +76,14 @@ async def list_placements(
 ) -> ListPart[dict[str, Any]]:
     """Return one page of placements, the newest request first.
 
-    Following it shows every one that is in the list throughout, once.
+    Paging on shows each one that stays in the list exactly once.
     """
     part = await LIST.part(connection, asdict(chosen), limit=limit, after=after)
     return part.map(lambda row: {column: row[column] for column in PLACEMENTS.columns})
 
 
 async def find_placement(connection: Connection, placement_id: UUID) -> dict[str, Any] | None:
-    """Return one placement with its objectives in words, or None."""
+    """Return one placement with its objectives and their wording, or None."""
     row = (await connection.execute(FIND, {"id": placement_id})).one_or_none()
     if row is None:
         return None
@@ -92,12 +92,12 @@ async def find_placement(connection: Connection, placement_id: UUID) -> dict[str
 
 
 async def without_words(connection: Connection, *, lost: str) -> list[UUID]:
-    """Return the placements with an objective that has `lost` in the place of its words."""
+    """Return the placements with an objective whose wording is `lost`."""
     return [row[0] for row in await connection.execute(WITHOUT_WORDS, {"lost": lost})]
 
 
 async def figures(connection: Connection) -> Mapping[str, Any]:
-    """Return how many placements and exit interviews there are in which state, and the history's size."""
+    """Return the numbers of placements and exit interviews by state, and the history's size."""
     placements = (await connection.execute(FIGURES)).one()
     history = (await connection.execute(HISTORY)).one()
     return {**placements, "looked_after_history": dict(history)}

@@ -1,7 +1,7 @@
-"""What brings the placement store back: its own events, and the returns and cases that others published.
+"""Restores the placement store from its own events, and from the returns and cases that others published.
 
-What people wrote stays in the store by design, so it does not come back: the wording of objectives, and what
-a child said.
+Free text stays in the store by design, so it is not restored: the wording of objectives, and what a child
+said.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from services.placement.store.batch import PlacementStore
 from services.placement.store.tables import EPISODES, MISSING, REVIEWS
 
 LOST_WORDS = "(The wording was lost with the store: ask the person who set this objective.)"
-"""Stands where an objective's wording stood."""
+"""Takes the place of an objective's lost wording."""
 
 
 class PlacementRecall(Recall[PlacementBook]):
@@ -31,7 +31,7 @@ class PlacementRecall(Recall[PlacementBook]):
     async def load(
         self, connection: Connection, events: Sequence[Event], message: Event | None
     ) -> PlacementBook:
-        """Return the book of the events' aggregates, with words in the place of those that are lost."""
+        """Return the book of the events' aggregates, with `LOST_WORDS` in place of lost wording."""
         ours = [event for event in events if hasattr(event, "placement_id") and not _of_return(event)]
         wanted: list[Message] = [*ours]
         book = await self._store.load(connection, wanted if message is None else [*wanted, message])
@@ -48,13 +48,13 @@ class PlacementRecall(Recall[PlacementBook]):
         return book
 
     async def saved(self, _connection: Connection, events: Sequence[Event]) -> None:
-        """Remember whose words are gone; nothing is done for news alone."""
+        """Remember the placements whose exit interview answers are lost."""
         self._interviews |= {
             str(event.placement_id) for event in events if isinstance(event, e.ExitInterviewCompleted)
         }
 
     async def losses(self, connection: Connection) -> list[Loss]:
-        """Return the placements whose words are gone."""
+        """Return the placements whose free text is lost."""
         worded = await without_words(connection, lost=LOST_WORDS)
         lost = (
             Loss("placements: the wording of objectives", tuple(sorted(map(str, worded)))),

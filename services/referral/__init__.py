@@ -1,1 +1,1 @@
-"""Referral: takes what agencies tell us and decides within one working day what follows."""
+"""Referral: receives referrals from agencies; each is decided within one working day."""

@@ -13,8 +13,8 @@ from services.referral.store import ReferralStore
 def build(settings: Settings) -> Service[ReferralBook, ReferralStore]:
     """Return the service under the council's policy pack. Raises PackError when the pack has mistakes.
 
-    Partners are independent of each other: a malformed message of one must never hold up another agency's
-    referral of the same child, so later partner events pass a parked one.
+    Partners are independent of each other: one partner's malformed message must never hold up another
+    agency's referral of the same child, so later partner events overtake a parked one.
     """
     pack = load_pack(settings.policy, ReferralPack)
     return Service(

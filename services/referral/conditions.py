@@ -20,14 +20,14 @@ class ReferralFacts:
 
 
 class TriageCondition(Section):
-    """Everything that is stated must hold; what is left out does not matter."""
+    """All stated parts must hold; omitted parts do not matter."""
 
     any_concern: tuple[Concern, ...] | None = Field(None, min_length=1)
     """At least one of these concerns is reported."""
     all_concerns: tuple[Concern, ...] | None = Field(None, min_length=1)
     """Every one of these concerns is reported."""
     concerns_at_least: int | None = Field(None, ge=1, le=len(Concern))
-    """At least so many different concerns are reported."""
+    """At least this many different concerns are reported."""
     agency: tuple[AgencyKind, ...] | None = Field(None, min_length=1)
     """The referrer is one of these kinds."""
     immediate_risk: bool | None = None

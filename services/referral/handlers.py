@@ -1,4 +1,4 @@
-"""All that the referral service reacts to."""
+"""Everything the referral service reacts to."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,9 +12,9 @@ from services.referral.model import DecideReferral, Intake, ReceiveReferral
 
 
 def on_referral_made(book: ReferralBook, event: ReferralMade, context: Context) -> Sequence[Produced]:
-    """Receive what a partner agency published. Its second sending of one referral changes nothing.
+    """Receive a referral that a partner agency published. Sending it again changes nothing.
 
-    An unknown locality is received too: a child is not held up by a misspelt code, the county's duty team
+    An unknown locality is accepted: a misspelt code must not hold up a child, so the county's duty team
     gets the case.
     """
     intake = Intake.of(event)
@@ -24,13 +24,13 @@ def on_referral_made(book: ReferralBook, event: ReferralMade, context: Context) 
 
 
 def receive_referral(book: ReferralBook, command: ReceiveReferral, context: Context) -> Sequence[Produced]:
-    """Receive a referral over HTTP; the caller hears at once of an unknown locality."""
+    """Receive a referral over HTTP; an unknown locality is refused at once."""
     localities = [locality.code for locality in book.pack.localities]
     if command.locality not in localities:
         raise Refused(f"There is no locality {command.locality}: use one of {', '.join(localities)}.")
     known = book.known(command)
     if known is not None:
-        raise Refused(f"You have already made this referral, it is {known}: look at /referrals/{known}.")
+        raise Refused(f"You have already made this referral: see /referrals/{known}.")
     return _receive(book, command, context, channel="http")
 
 

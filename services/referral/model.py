@@ -1,4 +1,4 @@
-"""A referral and what can be asked of it."""
+"""A referral and its commands."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,11 +22,11 @@ class _AboutChild(BaseModel, metaclass=PlainClasses):
 
 
 class Intake(Referred, _AboutChild):
-    """What an agency says about a child, whichever way it comes in."""
+    """What an agency says about a child, over HTTP or the bus."""
 
     @classmethod
     def of(cls, event: ReferralMade | ReferralReceived) -> Self:
-        """Return what an event says."""
+        """Return the intake that an event carries."""
         return cls.model_validate(event, from_attributes=True)
 
 
@@ -61,7 +61,7 @@ class ReceiveReferral(Intake, Command):
 
 
 class DecideReferral(Command):
-    """A duty worker decides on a referral. Without an outcome the policy pack's advice is taken."""
+    """A duty worker decides on a referral. Without an outcome, the policy pack's advice applies."""
 
     referral_id: UUID
     decided_by: Code

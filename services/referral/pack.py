@@ -1,4 +1,4 @@
-"""What the referral service reads of a policy pack."""
+"""The parts of a policy pack that the referral service reads."""
 
 from collections.abc import Iterator
 from typing import Literal, Self
@@ -22,12 +22,12 @@ class TriageAdvice(Section):
     level: Level
     """The level that the facts indicate; an acceptance against the advice needs one as well."""
     reason: Literal["no_further_action", "information_only"] | None = None
-    """Why the referral is closed; stated if, and only if, closing is advised."""
+    """Why the referral is closed; given only where the advice is to close."""
 
     @model_validator(mode="after")
     def _closing_has_a_reason(self) -> Self:
         if (self.recommend == "close") is (self.reason is None):
-            message = "state a reason if, and only if, it recommends to close"
+            message = "state a reason exactly when the recommendation is to close"
             raise ValueError(message)
         return self
 
@@ -44,7 +44,7 @@ class TriageRule(TriageAdvice):
 
 
 class Triage(Section):
-    """Rules in order of precedence: the first that matches advises; `otherwise` when none does."""
+    """Rules in order of precedence: the first match advises; `otherwise` when none matches."""
 
     rules: tuple[TriageRule, ...] = Field(min_length=1)
     otherwise: TriageAdvice
@@ -58,7 +58,7 @@ class Triage(Section):
 
 
 class ReferralDeadlines(Deadlines):
-    """The kinds that the referral service keeps."""
+    """The kinds of deadline that the referral service keeps."""
 
     triage_decision: DeadlineRule
 
@@ -71,7 +71,7 @@ class ReferralPack(Pack):
     deadlines: ReferralDeadlines
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Yield localities and rules that stand twice."""
+        """Yield duplicate localities and rules."""
         yield from locality_contradictions(self.localities)
         codes = [rule.code for rule in self.triage.rules]
         for (_, *place), what in repeated("rules", "code", iter(codes)):

@@ -1,4 +1,4 @@
-"""The rules of triage: pure functions from what is known to what happens."""
+"""The rules of triage: pure functions from state and command to events."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -22,7 +22,7 @@ ReferralEvent = e.ReferralReceived | e.ReferralAccepted | e.ReferralRedirected |
 
 
 class _OfDecision(TypedDict):
-    """What every decision on a referral publishes, whichever it is."""
+    """The fields common to the events of all decisions on a referral."""
 
     referral_id: UUID
     child_id: UUID
@@ -88,13 +88,13 @@ def decide_triage(
     if referral.intake is None or referral.received_at is None:
         raise Refused(f"There is no referral {referral.referral_id}: check the id.", missing=True)
     if referral.status != "received":
-        raise Refused(f"This referral is already {referral.status}: a new fact needs a new referral.")
+        raise Refused(f"This referral is already {referral.status}: send new facts as a new referral.")
     intake = referral.intake
     advice = advise(intake, pack)
     outcome = command.outcome or advice.recommend
     if outcome != advice.recommend and command.override_reason is None:
         raise Refused(
-            f"The policy advises to {advice.recommend} ({advice.words}):"
+            f"The policy advice is to {advice.recommend} ({advice.words}):"
             f" give an override_reason to {outcome}."
         )
     common = _OfDecision(

@@ -1,4 +1,4 @@
-"""What falls through the net among referrals: counted from the tables, not from what was decided."""
+"""Referrals that fall through the net: counted from the tables, not from what was decided."""
 
 from sqlalchemy import text
 
@@ -19,7 +19,7 @@ NET = text("""
 
 
 async def count_net(connection: Connection) -> dict[str, int]:
-    """Count referrals that are in no state, and undecided ones that nobody will be reminded of."""
+    """Count referrals that are in no state, and undecided ones without a running deadline."""
     row = (await connection.execute(NET)).one()
     return {
         "referrals in no state": row.in_no_state,

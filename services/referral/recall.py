@@ -1,4 +1,4 @@
-"""What brings the referral store back from its own events: they carry all that a referral is."""
+"""Restores the referral store from its own events, which carry everything about a referral."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ class ReferralRecall(Recall[ReferralBook]):
     async def load(
         self, connection: Connection, events: Sequence[Event], message: Event | None
     ) -> ReferralBook:
-        """Return the book of the events' referrals: the one that a decision on each of them would get."""
+        """Return the book of the events' referrals, as for a decision on each of them."""
         wanted: list[Message] = [
             DecideReferral(referral_id=event.subject, decided_by="rejoin") for event in events
         ]

@@ -39,7 +39,7 @@ INTAKE = Columns(
 )
 COLUMNS = OWN | INTAKE
 
-# Two statements instead of one with OR: each has one index, and nobody sends events and commands together.
+# Two statements instead of one with OR: each uses one index, and no batch mixes events and commands.
 LOAD_NAMED = sql(
     "SELECT {columns} FROM referrals WHERE referral_id = ANY(:ids) ORDER BY referral_id FOR UPDATE",
     columns=COLUMNS,
@@ -55,7 +55,7 @@ LOAD_REFERENCED = sql(
     wanted=REFERENCE.unnest("wanted"),
 )
 
-# Arrays of different lengths make no array of arrays: concerns travel as one text.
+# PostgreSQL has no ragged arrays, so concerns travel as one text.
 SAVE = text(
     COLUMNS.upsert(
         "referrals",
@@ -72,7 +72,7 @@ FILTER = """
       AND (CAST(:locality AS text) IS NULL OR locality = :locality)
       AND (CAST(:child_id AS uuid) IS NULL OR child_id = :child_id)
 """
-# By receipt, which never changes, and those of one moment by their ids.
+# Ordered by time of receipt, which never changes, then by id.
 LIST = {
     sort: Listing(
         f"referrals, {sort} first",
@@ -92,7 +92,7 @@ Sort = Literal["newest", "oldest"]
 
 @dataclass(frozen=True)
 class ReferralFilter:
-    """Which referrals a list shows; None does not matter."""
+    """Which referrals a list shows; None means any."""
 
     status: str | None = None
     agency_id: str | None = None
@@ -110,7 +110,7 @@ class ReferralFilter:
 
 
 class ReferralStore:
-    """Loads and saves the referrals of a batch. Two agencies' messages never meet in one referral."""
+    """Loads and saves the referrals of a batch. Messages of two agencies never concern the same referral."""
 
     def __init__(self, pack: ReferralPack) -> None:
         self.pack = pack
@@ -155,13 +155,13 @@ async def find(connection: Connection, referral_id: UUID) -> Referral | None:
 async def list_referrals(
     connection: Connection, chosen: ReferralFilter, *, sort: Sort, limit: int, after: Key | None = None
 ) -> ListPart[Referral]:
-    """Return one page of referrals. Following it shows every one that is in the list throughout, once."""
+    """Return one page of referrals. Paging on shows each one that stays in the list exactly once."""
     part = await LIST[sort].part(connection, chosen.parameters(), limit=limit, after=after)
     return part.map(_referral)
 
 
 async def figures(connection: Connection) -> list[tuple[str, str, int]]:
-    """Return how many referrals there are by kind of agency and status."""
+    """Return the number of referrals by kind of agency and status."""
     return [(row[0], row[1], row[2]) for row in await connection.execute(FIGURES)]
 
 

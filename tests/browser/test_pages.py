@@ -271,7 +271,7 @@ def test_axe_finds_nothing_on_any_page(chromium: Browser, county: County) -> Non
         visitor.open("/sign-in?next=/board")
         visitor.page.context.clear_cookies()
         visitor.page.locator(f'button[value="{MANAGER}"]').click()
-        expect(visitor.page.get_by_text("Your time to sign in has run out")).to_be_visible()
+        expect(visitor.page.get_by_text("Your sign-in has timed out")).to_be_visible()
         visitor.inspect("sign-in-error")
     pages = {
         "inbox-empty": f"/inbox/{case.lead}?state=put_off",

@@ -78,7 +78,7 @@ async def test_who_has_not_signed_in_is_asked_to(notify: Bench, path: str) -> No
 async def test_nobody_signs_in_where_no_way_is_set_up(notify: Bench) -> None:
     """The pages stay shut: a list of demo users is for a demo."""
     async with browser(notify, app=site_of(notify, sign_in="none")) as visitor:
-        assert "No way of signing in is set up" in await visitor.text("/sign-in")
+        assert "Sign-in is not set up here" in await visitor.text("/sign-in")
         answer = await visitor.http.post("/sign-in", data={"person": LEAD})
         assert answer.status_code == 403
         assert (await visitor.get(f"/inbox/{LEAD}")).status_code == 303

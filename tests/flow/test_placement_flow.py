@@ -246,7 +246,7 @@ async def test_a_closed_case_stays_closed_in_whatever_order_its_events_arrive(
 
     await placement.deliver(*(events[index] for index in order))
 
-    with pytest.raises(Refused, match="not known here yet or closed"):
+    with pytest.raises(Refused, match="closed, or not known here yet"):
         await placement.execute(REQUEST)
 
 

@@ -162,7 +162,7 @@ def test_a_case_below_level_3_gets_no_placement(level: int) -> None:
 
 @pytest.mark.parametrize("case", [None, known(status="closed")], ids=["unknown", "closed"])
 def test_a_case_that_is_unknown_or_closed_gets_no_placement(case: KnownCase | None) -> None:
-    given().when(REQUEST, case=case).then_refused("The case is not known here yet or closed")
+    given().when(REQUEST, case=case).then_refused("The case is closed, or not known here yet")
 
 
 @pytest.mark.parametrize(

@@ -74,35 +74,35 @@ def test_good_rows_are_facts_and_nothing_personal_is_in_them(tmp_path: Path) -> 
 
 
 BAD_EPISODES = {
-    "1,2025-05-03,L,C2,N1,U6,PR4,,,,": "DECOM is no date like 31/03/2026",
-    "1,3/5/2025,L,C2,N1,U6,PR4,,,,": "DECOM is no date like 31/03/2026",
-    "1,31/02/2026,L,C2,N1,U6,PR4,,,,": "DECOM is no date like 31/03/2026",
-    "1,,L,C2,N1,U6,PR4,,,,": "DECOM is no date like 31/03/2026",
-    "1,03/05/2025,X,C2,N1,U6,PR4,,,,": "RNE is no code of the list: reason for a new episode",
-    "1,03/05/2025,L,C9,N1,U6,PR4,,,,": "LS is no code of the list: legal status",
-    "1,03/05/2025,L,C2,N9,U6,PR4,,,,": "CIN is no code of the list: category of need",
-    "1,03/05/2025,L,C2,N1,U9,PR4,,,,": "PLACE is no code of the list: type of placement",
-    "1,03/05/2025,L,C2,N1,U6,pr4,,,,": "PLACE_PROVIDER is no code of the list: placement provider",
+    "1,2025-05-03,L,C2,N1,U6,PR4,,,,": "DECOM is not a date like 31/03/2026",
+    "1,3/5/2025,L,C2,N1,U6,PR4,,,,": "DECOM is not a date like 31/03/2026",
+    "1,31/02/2026,L,C2,N1,U6,PR4,,,,": "DECOM is not a date like 31/03/2026",
+    "1,,L,C2,N1,U6,PR4,,,,": "DECOM is not a date like 31/03/2026",
+    "1,03/05/2025,X,C2,N1,U6,PR4,,,,": "RNE is not a code of the list: reason for a new episode",
+    "1,03/05/2025,L,C9,N1,U6,PR4,,,,": "LS is not a code of the list: legal status",
+    "1,03/05/2025,L,C2,N9,U6,PR4,,,,": "CIN is not a code of the list: category of need",
+    "1,03/05/2025,L,C2,N1,U9,PR4,,,,": "PLACE is not a code of the list: type of placement",
+    "1,03/05/2025,L,C2,N1,U6,pr4,,,,": "PLACE_PROVIDER is not a code of the list: placement provider",
     "1,03/05/2025,L,C2,N1,U6,PR4,04/05/2025,E99,,": (
-        "REC is no code of the list: reason for the episode's end"
+        "REC is not a code of the list: reason for the episode's end"
     ),
     "1,03/05/2025,L,C2,N1,U6,PR4,,,WHIM,": (
-        "REASON_PLACE_CHANGE is no code of the list: reason for a change of placement"
+        "REASON_PLACE_CHANGE is not a code of the list: reason for a change of placement"
     ),
     "1,03/05/2025,L,C2,N1,U6,PR4,02/05/2025,X1,,": "DEC is before DECOM",
-    "1,03/05/2025,L,C2,N1,U6,PR4,soon,X1,,": "DEC is no date like 31/03/2026",
+    "1,03/05/2025,L,C2,N1,U6,PR4,soon,X1,,": "DEC is not a date like 31/03/2026",
     "1,03/05/2025,L,C2,N1,U6,PR4,04/05/2025,,,": (
         "DEC is given and REC is empty: an episode that ended needs its reason"
     ),
     "1,01/04/2026,L,C2,N1,U6,PR4,,,,": "DECOM is after the return's year: it ends on 31/03/2026",
     "1,03/05/2025,L,C2,N1,U6,PR4,02/04/2026,X1,,": "DEC is after the return's year: it ends on 31/03/2026",
     ",03/05/2025,L,C2,N1,U6,PR4,,,,": "CHILD is empty",
-    "2,03/05/2025,L,C2,N1,U6,PR4,,,,": "the child does not stand in the header file of the year",
+    "2,03/05/2025,L,C2,N1,U6,PR4,,,,": "the child is not in the header file of the year",
     "1,03/05/2025,L,C2,N1": "the row is torn: 5 fields and 11 columns",
     "1,03/05/2025,L,C2,N1,U6,PR4,": "the row is torn: 8 fields and 11 columns",
     "1,03/05/2025,L,C2,N1,U6,PR4,,,,,,more": "the row is torn: 13 fields and 11 columns",
     "1,03/05/2025,L,C2,N1,U6,PR4,,,\xff,": (
-        "REASON_PLACE_CHANGE is no code of the list: reason for a change of placement"
+        "REASON_PLACE_CHANGE is not a code of the list: reason for a change of placement"
     ),
 }
 
@@ -118,24 +118,25 @@ def test_a_wrong_episode_is_refused_with_its_reason(tmp_path: Path, row: str, re
 @pytest.mark.parametrize(
     ("part", "columns", "good", "bad", "reason"),
     [
-        ("header", HEADER, CHILD_1, "2,3,01/01/2010,WBRI,", "SEX is no code of the list: sex"),
-        ("header", HEADER, CHILD_1, "2,M,01/01/2010,XXXX,", "ETHNIC is no code of the list: ethnicity"),
-        ("header", HEADER, CHILD_1, "2,M,1.1.2010,WBRI,", "DOB is no date like 31/03/2026"),
+        ("header", HEADER, CHILD_1, "2,3,01/01/2010,WBRI,", "SEX is not a code of the list: sex"),
+        ("header", HEADER, CHILD_1, "2,M,01/01/2010,XXXX,", "ETHNIC is not a code of the list: ethnicity"),
+        ("header", HEADER, CHILD_1, "2,M,1.1.2010,WBRI,", "DOB is not a date like 31/03/2026"),
         ("header", HEADER, CHILD_1, "1,M,01/01/2010,WBRI,",
          "another row of the file is about the same child: line 2"),
         ("reviews", REVIEWS, "1,,01/06/2025,PN1\n", "1,,01/06/2025,PN2",
-         "another row of the file gives the child a review on the same day, otherwise coded: line 2"),
+         "another row of the file gives the child a review on the same day with another code: line 2"),
         ("reviews", REVIEWS, "1,,01/06/2025,PN1\n", "1,,01/07/2025,PN8",
-         "REVIEW_CODE is no code of the list: way of taking part in a review"),
+         "REVIEW_CODE is not a code of the list: way of taking part in a review"),
         ("reviews", REVIEWS, "1,,01/06/2025,PN1\n", "1,,01/07/2026,PN1",
          "REVIEW is after the return's year: it ends on 31/03/2026"),
-        ("reviews", REVIEWS, "1,,01/06/2025,PN1\n", "1,,32/07/2025,PN1", "REVIEW is no date like 31/03/2026"),
+        ("reviews", REVIEWS, "1,,01/06/2025,PN1\n", "1,,32/07/2025,PN1",
+         "REVIEW is not a date like 31/03/2026"),
         ("missing", MISSING, "1,,M,01/06/2025,\n", "1,,X,01/07/2025,",
-         "MISSING is no code of the list: kind of absence"),
+         "MISSING is not a code of the list: kind of absence"),
         ("missing", MISSING, "1,,M,01/06/2025,\n", "1,,M,01/07/2025,30/06/2025",
          "MIS_END is before MIS_START"),
         ("missing", MISSING, "1,,M,01/06/2025,\n", "1,,A,01/06/2025,",
-         "another row of the file lets the child go missing on the same day: line 2"),
+         "another row of the file reports the child missing from the same day: line 2"),
         ("missing", MISSING, "1,,M,01/06/2025,\n", "1,,A,01/06/2026,",
          "MIS_START is after the return's year: it ends on 31/03/2026"),
     ],
@@ -164,7 +165,7 @@ def test_the_same_row_twice_in_a_file_is_taken_once(
 ) -> None:
     found = checked(tmp_path, {"header": HEADER + CHILD_1} | {part: columns + row + row})
 
-    assert reasons(found) == [(f"2026-{part}.csv", 3, "the row stands in the file already: line 2")]
+    assert reasons(found) == [(f"2026-{part}.csv", 3, "the row is in the file already: line 2")]
 
 
 def test_an_episode_from_the_same_day_with_other_codes_is_refused(tmp_path: Path) -> None:

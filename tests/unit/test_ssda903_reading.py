@@ -87,7 +87,7 @@ def test_a_field_without_end_makes_the_file_unreadable_with_its_line(tmp_path: P
     write(tmp_path, **{"2026__header": 'CHILD\n"' + "x" * 200_000})
 
     with pytest.raises(
-        ReturnsUnreadable, match=r"2026-header\.csv was not read: it is no CSV file after line 2"
+        ReturnsUnreadable, match=r"2026-header\.csv was not read: it is not a CSV file after line 2"
     ):
         read_returns(tmp_path)
 
@@ -140,7 +140,7 @@ LEFT_OUT = [
      "its name gives more than one year: name it by one, like 2026-reviews.csv for 2025/26"),
     ("reviews 2025 2026.csv", b"CHILD,REVIEW,REVIEW_CODE\n1,,\n", "its name gives more than one year"),
     ("2026-reviews-2026-11-03.csv", b"CHILD,REVIEW,REVIEW_CODE\n1,,\n", "its name gives more than one year"),
-    ("SSDA903_2026.csv", b"CHILD,WHAT,EVER\n1,,\n", "its columns are those of no part of the return"),
+    ("SSDA903_2026.csv", b"CHILD,WHAT,EVER\n1,,\n", "its columns match no part of the return"),
     ("2026.csv", b"CHILD,DECOM,REVIEW\n1,,\n",
      "it has the columns of episodes and reviews: make one file of each"),
 ]  # fmt: skip

@@ -105,5 +105,5 @@ def test_a_field_without_end_is_told_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "any.csv"
     file.write_text(f'{COLUMNS}\n"' + "x" * 200_000)
 
-    with pytest.raises(NotATable, match="it is no CSV file after line 2"):
+    with pytest.raises(NotATable, match="it is not a CSV file after line 2"):
         read_table(file)

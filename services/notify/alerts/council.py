@@ -16,4 +16,4 @@ class Council:
     pack: NotifyPack
     arrangements: Arrangements = NOTHING_ARRANGED
     channels: frozenset[Channel] = frozenset()
-    """This installation's channels. Nothing is queued for others, so that adding one later causes no flood."""
+    """This installation's channels. Nothing is queued for others, so adding one later causes no flood."""

@@ -160,7 +160,7 @@ def decide_absence(
 
 
 def without_copies(moved: Iterable[AlertReassigned], known: Sequence[Alert]) -> list[AlertReassigned]:
-    """Return the moves that bring a cause to a recipient for the first time; other alerts stay where they are.
+    """Return the moves that bring a cause to a recipient for the first time; other alerts stay.
 
     A manager who stands in for the lead already has the alerts that both received in the same words.
     """

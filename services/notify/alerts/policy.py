@@ -159,7 +159,7 @@ def _rules(event: Event, pack: NotifyPack) -> tuple[AlertRule, ...]:
 
 
 def _settles(event: Event, alert: AlertRaised, pack: NotifyPack) -> bool:
-    """Return whether a rule for this recipient settles the alert: a receipt for the referrer asks for nothing."""
+    """Return whether a rule for this recipient settles the alert: a referrer's receipt asks for nothing."""
     name, _, deadline = alert.kind.partition(":")
     rules = pack.alerts_for(name, deadline or None) or ()
     # No rule names a stand-in or the recipient of an escalation: then any rule counts.

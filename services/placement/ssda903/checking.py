@@ -1,9 +1,10 @@
 """From rows to facts or refusals: pure, and every row is one or the other.
 
-Refused is only what is really wrong: what cannot be read, a code that the return's year did not have, what
-contradicts another row of the same return, or what cannot have been known when the return was made. Accepted
-although the guide frowns on it: a reason for the end of an episode that has not ended (it is ignored: an open
-episode has no end), events before the reporting year, and an end on the day after the reporting year.
+Only real errors are refused: unreadable values, a code that the return's year did not have, a contradiction
+of another row of the same return, and facts that cannot have been known when the return was made. Three
+things are accepted although the guide discourages them: a reason for the end of an episode that has not
+ended (it is ignored: an open episode has no end), events before the reporting year, and an end on the day
+after the reporting year.
 """
 
 import re
@@ -38,7 +39,7 @@ Reported = (
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One row that is taken: where it stands, and the event that it becomes."""
+    """One accepted row: its place in the files, and the event that it becomes."""
 
     file: str
     line: int
@@ -67,10 +68,10 @@ def child_id_of(local_authority: str, child: str) -> UUID:
 
 
 def check(files: Iterable[ReturnFile], *, local_authority: str, naming: Naming | None = None) -> Checked:
-    """Return what the rows of one or more years say. The same files always give the same facts and ids.
+    """Check the rows of one or more years. The same files always give the same facts and ids.
 
-    Episodes of one child are checked against each other over all the years given, not against earlier
-    imports. Raises ReturnsUnreadable when it cannot be told which year a file is about.
+    Episodes of one child are checked against each other across all the years given, not against earlier
+    imports. Raises ReturnsUnreadable when a file's year cannot be determined.
     """
     files = tuple(files)
     years = find_years(files, _first_days(files), naming=naming)
@@ -116,17 +117,17 @@ class _FileChecker:
 
     def fact(self, row: ReturnRow) -> Fact:
         """Return the row's fact; raises _Wrong with the reason."""
-        # Excel leaves empty cells at the end of a row out, which is no harm where nothing is needed.
+        # Excel omits empty cells at the end of a row, which does no harm where none is required.
         if not self._fewest <= row.fields <= len(self._file.columns):
             raise _Wrong(f"the row is torn: {row.fields} fields and {len(self._file.columns)} columns")
         earlier = self._seen_rows.setdefault(tuple(row.values.values()), row.line)
         if earlier != row.line:
-            raise _Wrong(f"the row stands in the file already: line {earlier}")
+            raise _Wrong(f"the row is in the file already: line {earlier}")
         child = row.values["CHILD"]
         if not child:
             raise _Wrong("CHILD is empty")
         if self._children is not None and child not in self._children:
-            raise _Wrong("the child does not stand in the header file of the year")
+            raise _Wrong("the child is not in the header file of the year")
         event, on = self._read(row.values, child_id_of(self._local_authority, child))
         subject = (event.child_id, event.subject)
         earlier = self._seen_subjects.setdefault(subject, row.line)
@@ -146,7 +147,7 @@ class _FileChecker:
                 return self._missing(values, child_id)
 
     def _child(self, values: Mapping[str, str], child_id: UUID) -> tuple[Reported, date]:
-        """What is personal is looked at and goes no further."""
+        """Personal values are checked and go no further."""
         _date(values, "DOB")
         self._code(values, "SEX", codes.SEX)
         self._code(values, "ETHNIC", codes.ETHNICITY)
@@ -198,7 +199,7 @@ class _FileChecker:
         return event, started_on
 
     def _known(self, day: date, column: str) -> date:
-        """Refuse what had not happened when the return was made."""
+        """Refuse a day that had not come when the return was made."""
         if day > last_day(self._year):
             raise _Wrong(f"{column} is after the return's year: it ends on {last_day(self._year):%d/%m/%Y}")
         return day
@@ -206,7 +207,7 @@ class _FileChecker:
     def _code(self, values: Mapping[str, str], column: str, known: CodeList) -> str:
         code = values[column]
         if code not in known:
-            raise _Wrong(f"{column} is no code of the list: {known.words}")
+            raise _Wrong(f"{column} is not a code of the list: {known.words}")
         years = known.years.get(code)
         if years is not None and self._year not in years:
             raise _Wrong(f"{column} is a code of the returns {years}, not of {self._year}: {known.words}")
@@ -231,8 +232,8 @@ class _FileChecker:
 _SAME_AGAIN: Mapping[Kind, str] = {
     "header": "another row of the file is about the same child",
     "episodes": "another row of the file gives the child an episode from the same day",
-    "reviews": "another row of the file gives the child a review on the same day, otherwise coded",
-    "missing": "another row of the file lets the child go missing on the same day",
+    "reviews": "another row of the file gives the child a review on the same day with another code",
+    "missing": "another row of the file reports the child missing from the same day",
 }
 
 
@@ -246,7 +247,7 @@ def _without_overlaps(facts: list[Fact]) -> tuple[list[Fact], list[Refusal]]:
     for (child_id, started_on), told in reports.items():
         newest = max(told, key=lambda fact: fact.event.return_year)
         known = [fact.event for fact in told if isinstance(fact.event, e.LookedAfterEpisodeReported)]
-        # A newer return that is silent about the end does not take back an end that an older one gave.
+        # A newer return without an end does not withdraw an end that an older one gave.
         ends = [(event.return_year, event.ended_on) for event in known if event.ended_on is not None]
         stays[child_id].append(
             Stay(started_on, max(ends)[1] if ends else None, f"{newest.file}, line {newest.line}")
@@ -296,5 +297,5 @@ def _day(text: str) -> date | None:
 def _date(values: Mapping[str, str], column: str) -> date:
     day = _day(values[column])
     if day is None:
-        raise _Wrong(f"{column} is no date like 31/03/2026")
+        raise _Wrong(f"{column} is not a date like 31/03/2026")
     return day

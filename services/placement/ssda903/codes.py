@@ -1,8 +1,8 @@
 """The code lists of the statutory return on looked-after children (SSDA903), in our own words.
 
 A council imports old and new years together, so each list holds every code of the returns from 2017 to 2027
-and says in which of them a code is valid that came or went. A return has the number of the year in which its
-reporting year ends. Years before 2017 are taken to have what 2017 had, years after 2027 what 2027 has.
+and, for codes that were added or dropped, the years in which they are valid. A return is named after the year
+in which its reporting year ends. Years before 2017 are treated like 2017, years after 2027 like 2027.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Years:
-    """The first and the last return in which a code is valid; None where the lists show no such end.
+    """The first and the last return in which a code is valid; None where the lists show no limit.
 
-    Confidence is H where all sources agree, M where one is silent or says otherwise.
+    Confidence is H where all sources agree, M where one is silent or differs.
     """
 
     first: int | None
@@ -23,43 +23,43 @@ class Years:
     confidence: Literal["H", "M"]
 
     def __contains__(self, year: int) -> bool:
-        """Return whether the return of a year may hold the code."""
+        """Return whether the return of a year may contain the code."""
         return (self.first is None or self.first <= year) and (self.last is None or year <= self.last)
 
     def __str__(self) -> str:
-        """Return the years in words, to stand in a sentence."""
+        """Return the years in words, for use in a sentence."""
         if self.first is None:
             return f"until {self.last}"
         return f"from {self.first}" + ("" if self.last is None else f" to {self.last}")
 
 
 VALIDATOR = "csc-validator-be-903 0.1.17 by Data to Insight, rules of 2022/23 to 2026/27"
-"""Codes the Department's yearly validation rules; it decides for the returns from 2023 on."""
+"""Implements the Department's yearly validation rules; authoritative for returns from 2023 on."""
 
 SPECIFICATION = "liia-tools-pipeline by Social Finance, ssda903_pipeline/spec, 2017 to 2026 (July 2026)"
-"""A yearly description of the return's files; it decides for the returns before 2023."""
+"""A yearly description of the return's files; authoritative for returns before 2023."""
 
 
 @dataclass(frozen=True)
 class CodeList:
-    """The codes that one column may hold, and what the column is called in a sentence."""
+    """The codes that one column may hold, and the column's name in a sentence."""
 
     words: str
     codes: Mapping[str, str]
     years: Mapping[str, Years] = field(default_factory=dict)
-    """Of the codes that came or went; all others are valid in every year."""
+    """For codes that were added or dropped; all others are valid in every year."""
 
     def __contains__(self, code: object) -> bool:
-        """Return whether the return of some year knows the code; codes are written exactly so."""
+        """Return whether the return of any year has the code; codes are case-sensitive."""
         return code in self.codes
 
     def valid_in(self, year: int) -> frozenset[str]:
-        """Return the codes that the return of a year may hold."""
+        """Return the codes that the return of a year may contain."""
         return frozenset(code for code in self.codes if code not in self.years or year in self.years[code])
 
 
-# Sample returns of 2018 that are published elsewhere have the new codes already, against the specification.
-# So 2018 may hold both: a code that is wrongly refused loses a fact, one that is wrongly taken loses none.
+# Sample returns of 2018 published elsewhere already have the new codes, contrary to the specification. So
+# 2018 may hold both: a code wrongly refused loses a fact, one wrongly accepted loses none.
 _GONE_AFTER_2018 = Years(None, 2018, SPECIFICATION, "M")
 _NEW_IN_2018 = Years(2018, None, f"{SPECIFICATION}, which has it from 2019; sample returns of 2018", "M")
 

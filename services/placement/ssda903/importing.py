@@ -1,4 +1,4 @@
-"""Puts the facts of a statutory return on the bus, as a partner agency would, and waits until they count."""
+"""Publishes the facts of a statutory return, as a partner agency would, and waits until they are handled."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +31,10 @@ LINGER_MS = 20
 BATCH_BYTES = 128 * 1024
 POLL_SECONDS = 0.1
 BOOTSTRAP_MS = 10_000
-"""A broker that runs answers in this time; a person waits."""
+"""A running broker answers within this time; a person is waiting."""
 
 Progress = Callable[[int, int], None]
-"""Called with how many events are handled and how many there are in all."""
+"""Called with the number of events handled so far and the total."""
 
 
 def import_returns(
@@ -48,14 +48,14 @@ def import_returns(
 ) -> ImportReport:
     """Import the returns of one or more years; return what became of every row.
 
-    Reading and checking come first. When it is not clear what the files are, nothing is published; when one
-    of them cannot be read, the report names it and the others are imported. Then all facts are published in
-    the order of their days, and the call waits until the placement service has handled them, `wait_seconds`
-    at most (the report says whether it has). It blocks and may be run again at any time: the same rows are
-    the same events and change nothing.
+    Reading and checking come first. If it is unclear what the files are, nothing is published. If one of
+    them cannot be read, the report names it and the others are imported. Then all facts are published in
+    the order of their days, and the call waits for the placement service to handle them, for at most
+    `wait_seconds` (the report says whether it has). The call blocks. It may be run again at any time: the
+    same rows give the same events, which change nothing.
 
     `local_authority` is the council's code; a child's id is derived from it and from the return's own code
-    for the child. Dates of birth, postcodes, pupil numbers and ethnicity go nowhere. `on_progress` is called
+    for the child. Dates of birth, postcodes, pupil numbers and ethnicity are dropped. `on_progress` is called
     from this thread. Raises ReturnsUnreadable for the files and KafkaError for the broker.
     """
     begun = time.monotonic()
@@ -146,7 +146,7 @@ def _wait(
 
 
 def _handled(offsets: Mapping[TopicPartition, Sequence[int]], admin: KafkaAdminClient) -> int:
-    """Return past how many of the offsets the group has committed; none while the broker cannot tell."""
+    """Return how many of the offsets the group has committed past; 0 while the broker cannot tell."""
     try:
         committed = admin.list_group_offsets({HANDLED_BY: list(offsets)})[HANDLED_BY]
     except KafkaError as error:
@@ -161,4 +161,4 @@ def _handled(offsets: Mapping[TopicPartition, Sequence[int]], admin: KafkaAdminC
 
 
 def _silently(_handled: int, _total: int) -> None:
-    """Nobody wants to know."""
+    """The default `on_progress`: does nothing."""

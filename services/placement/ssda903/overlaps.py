@@ -1,4 +1,4 @@
-"""A child lives in one place at a time: which episodes contradict that."""
+"""A child lives in one place at a time: finds the episodes that contradict this."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ class Stay:
     started_on: date
     ended_on: date | None
     where: str
-    """The file and line that says so, for people."""
+    """The file and line that report it, for people."""
 
 
 def overlapping(stays: Iterable[Stay]) -> list[tuple[Stay, Stay]]:
     """Return the stays of one child that begin before an earlier one has ended, each with that earlier one.
 
-    The earlier first day is believed: it is the one that later returns repeat. A stay that is refused stands
-    in nobody's way. An end and a beginning on one day do not overlap; a stay without an end never ends.
+    The earlier first day is believed, because later returns repeat it. A refused stay is not compared with
+    later ones. An end and a beginning on the same day do not overlap; a stay without an end is open-ended.
     """
     found = []
     current: Stay | None = None

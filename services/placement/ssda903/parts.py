@@ -1,4 +1,4 @@
-"""What the parts of the return look like: the columns they need, and the words in their files' names."""
+"""The parts of the return: the columns they need, and the words in their files' names."""
 
 import re
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ NEEDED: Mapping[Kind, tuple[str, ...]] = {
     "reviews": ("CHILD", "REVIEW", "REVIEW_CODE"),
     "missing": ("CHILD", "MISSING", "MIS_START", "MIS_END"),
 }
-"""Columns without which a file cannot be understood. Postcodes and pupil numbers are not among them."""
+"""Columns that a file must have. Postcodes and pupil numbers are not among them."""
 
 READ = frozenset().union(*NEEDED.values()) | {"PLACE_PROVIDER", "REASON_PLACE_CHANGE"}
-"""Every column whose values are looked at."""
+"""Every column whose values are read."""
 
 TELLING: Mapping[Kind, str] = {
     "header": "ETHNIC",
@@ -24,7 +24,7 @@ TELLING: Mapping[Kind, str] = {
     "reviews": "REVIEW",
     "missing": "MIS_START",
 }
-"""The column that no other part of the return has, those that are not imported included."""
+"""The column that no other part of the return has, including parts that are not imported."""
 
 NAMES: Mapping[str, Kind] = {
     "header": "header",
@@ -50,7 +50,7 @@ OTHER_PARTS = frozenset(
         "worker",
     }
 )
-"""Words in the names of parts that are none of this import's business: `2026-oc2.csv`, `sw_episodes.csv`."""
+"""Words in the names of parts that this import leaves out: `2026-oc2.csv`, `sw_episodes.csv`."""
 
 WORDS = re.compile(r"[a-z]+|\d+")
 YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)")
@@ -64,13 +64,13 @@ def words_of(name: str) -> frozenset[str]:
 
 
 def kinds_named(name: str) -> frozenset[Kind]:
-    """Return the parts that a file's name speaks of; none when it speaks of one that is not imported."""
+    """Return the parts that a file's name mentions; none when it mentions one that is not imported."""
     words = words_of(name)
     return frozenset() if words & OTHER_PARTS else frozenset(NAMES[word] for word in words & NAMES.keys())
 
 
 def names_the_return(name: str) -> bool:
-    """Return whether a file's name says that it is the return, or a part of it that is imported."""
+    """Return whether a file's name says that it is the return, or an imported part of it."""
     words = words_of(name)
     return not words & OTHER_PARTS and bool(words & (NAMES.keys() | {"903", "ssda"}))
 
@@ -84,7 +84,7 @@ def may_hold_the_return(name: str) -> bool:
 
 
 def kinds_with(columns: tuple[str, ...]) -> frozenset[Kind]:
-    """Return the parts that a file's columns speak of."""
+    """Return the parts that a file's columns belong to."""
     return frozenset(kind for kind in KINDS if TELLING[kind] in columns)
 
 

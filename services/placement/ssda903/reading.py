@@ -1,7 +1,7 @@
-"""From a directory to the files of a statutory return; what their rows mean is checked elsewhere.
+"""From a directory to the files of a statutory return; `checking.py` checks their rows.
 
-A file's columns say which part it is, its name says which year it is about. A file that looks like part of
-the return and cannot be read is never passed over: it comes back with a sentence that says what to do.
+A file's columns show which part it is, its name which year it is about. An unreadable file that looks like
+part of the return is never skipped: it is returned with a sentence that says what to do.
 """
 
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 ARCHIVES = frozenset({".zip", ".gz", ".7z", ".rar"})
 
 REPORT_COLUMNS = ("FILE", "LINE", "REASON")
-"""What `--report` writes; it may lie beside the files that it is about."""
+"""The columns of the `--report` file, which may be in the same directory as the return."""
 
 
 class ReturnsUnreadable(Exception):  # noqa: N818 - a finding, not a mistake
-    """There is nothing to import here, or it is not clear what; the sentence says what to do."""
+    """There is nothing to import here, or it is unclear what; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +55,21 @@ class ReturnFile:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """The files of one or more years, and the names of those that are left alone."""
+    """The files of one or more years, and the names of the files that are not imported."""
 
     files: tuple[ReturnFile, ...]
     left_out: tuple[LeftOut, ...]
-    """Files that look like part of the return and are not read, each with what to do."""
+    """Files that look like part of the return but are not read, each with what to do."""
     not_read: tuple[str, ...]
-    """Parts of the return that are none of this import's business, and tables of something else."""
+    """Parts of the return that this import leaves out, and unrelated tables."""
 
 
 def read_returns(directory: Path) -> Returns:
     """Return the files of a directory, the oldest year first.
 
     A table with the columns of a part is that part, and its name gives the year: `2026-episodes.csv`,
-    `SSDA903_2026_episodes.csv`, `2026 episodes final.csv`, or `episodes.csv` for a single year. Rows without
-    a value are no rows. Raises ReturnsUnreadable when nothing can be read, when two files are the same part
+    `SSDA903_2026_episodes.csv`, `2026 episodes final.csv`, or `episodes.csv` for a single year. Empty rows
+    are ignored. Raises ReturnsUnreadable when nothing can be read, when two files are the same part
     of one year, and when only some files name their year.
     """
     if not directory.is_dir():
@@ -110,7 +110,7 @@ def _all_or_none_name_their_year(files: list[ReturnFile]) -> None:
 
 
 def _read(path: Path) -> ReturnFile | None:
-    """Return a file of the return; None for what is something else. Raises NotATable."""
+    """Return a file of the return; None for any other file. Raises NotATable."""
     if path.suffix.lower() not in TABLES:
         _refuse_other_formats(path)
         return None
@@ -133,7 +133,7 @@ def _read(path: Path) -> ReturnFile | None:
 
 
 def _refuse_other_formats(path: Path) -> None:
-    """Raise NotATable for what may well be the return in a format that is not read."""
+    """Raise NotATable for a file that may be the return in an unsupported format."""
     suffix = path.suffix.lower()
     if suffix in WORKBOOKS and may_hold_the_return(path.stem):
         raise NotATable(WORKBOOK)
@@ -151,7 +151,7 @@ def _kind(name: str, table: ReturnTable) -> Kind | None:
     if len(shown) > 1:
         raise NotATable(f"it has the columns of {' and '.join(sorted(shown))}: make one file of each")
     if not shown and len(named) != 1:
-        raise NotATable("its columns are those of no part of the return: is it the right file?")
+        raise NotATable("its columns match no part of the return: is it the right file?")
     (kind,) = shown or named
     if table.columns:
         _check_columns(kind, table)

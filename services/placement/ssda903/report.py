@@ -1,4 +1,4 @@
-"""What became of every row: taken, or refused with a reason that a data officer can act on."""
+"""The outcome of every row: accepted, or refused with a reason that a data officer can act on."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One row that is not imported. The reason names columns and lists and quotes no value of the row."""
+    """One row that is not imported. The reason names columns and lists but quotes no value of the row."""
 
     file: str
     line: int
@@ -17,7 +17,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """One file that looks like part of the return and is not read; the reason says what to do."""
+    """One file that looks like part of the return but is not read; the reason says what to do."""
 
     file: str
     reason: str
@@ -35,18 +35,18 @@ class FileCount:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """The outcome of one import. Rows of several files or years may speak of one fact."""
+    """The outcome of one import. Rows of several files or years may report the same fact."""
 
     years: str
     """How the years in the files' names were understood, in words."""
     files: Sequence[FileCount]
     refusals: Sequence[Refusal]
     left_out: Sequence[LeftOut]
-    """Files that look like part of the return and were not read."""
+    """Files that look like part of the return but were not read."""
     not_read: Sequence[str]
-    """Files of the return that are none of this import's business."""
+    """Files of the return that this import leaves out."""
     published: int
-    """Events put on the bus; the same ones again when the import is run again."""
+    """Events published; running the import again publishes the same ones."""
     handled: bool
     """Whether the placement service had handled all of them when the import ended."""
     seconds: float
@@ -63,7 +63,7 @@ class ImportReport:
 
     @property
     def reasons(self) -> Mapping[str, int]:
-        """Return how many rows were refused for each reason; what follows a reason's colon is left out."""
+        """Return how many rows were refused for each reason; the text after a reason's colon is left out."""
         return Counter(refusal.reason.partition(":")[0] for refusal in self.refusals)
 
     def as_dict(self) -> dict[str, Any]:

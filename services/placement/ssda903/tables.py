@@ -1,4 +1,4 @@
-"""From a file's bytes to columns and rows, whichever program saved them; `checking.py` says what they mean.
+"""From a file's bytes to columns and rows, whichever program saved them; `checking.py` interprets them.
 
 Spreadsheets leave things behind: byte order marks, UTF-16, the code page of Windows, semicolons or tabs, a
 line that names the separator, titles above the columns, empty rows below the data and empty cells beside it.
@@ -16,17 +16,17 @@ from pathlib import Path
 from services.placement.ssda903.parts import READ
 
 LARGEST_BYTES = 100_000_000
-"""No part of a return comes near: the largest council's episodes of ten years are a tenth of it."""
+"""No part of a return is nearly as large: the largest council's episodes of ten years are a tenth of it."""
 
 LOOKED_AT_BYTES = 4096
 """How much of an XML file is looked at to tell whether it is the return."""
 
 TITLE_ROWS = 10
-"""How far down the row of column names may stand."""
+"""How far down the row of column names may be."""
 
 SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"\0]|\t)"?\s*[\r\n]', re.IGNORECASE)
-"""The first line by which Excel is told the separator."""
+"""The first line that tells Excel the separator."""
 
 WORKBOOK = "it is an Excel workbook: save its sheet as CSV UTF-8, under a name like 2026-episodes.csv"
 XML = "it is XML, which is not read: export the return as CSV, a file for each part, like 2026-episodes.csv"
@@ -36,7 +36,7 @@ MAGIC: Mapping[bytes, str] = {
     b"<?xml": XML,
     b"\xef\xbb\xbf<?xml": XML,
 }
-"""How files begin that are something else under the name of a CSV file."""
+"""How files of other formats begin that are named like a CSV file."""
 
 MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -46,7 +46,7 @@ MARKS = (
 
 
 class NotATable(Exception):  # noqa: N818 - a finding, not a mistake
-    """A file cannot be read. The text says what is wrong and what to do, and follows the file's name."""
+    """A file cannot be read. The text, which follows the file's name, says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class ReturnRow:
     line: int
     values: Mapping[str, str]
     fields: int
-    """How many cells the row has, empty ones beyond the last column not counted."""
+    """How many cells the row has, not counting empty ones beyond the last column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def read_table(path: Path) -> ReturnTable:
     """Return what a CSV file holds. Rows without a value are left out. Raises NotATable."""
     try:
         if path.stat().st_size > LARGEST_BYTES:
-            raise NotATable("it is larger than 100 MB, as no part of a return is: is it the right file?")
+            raise NotATable("it is larger than 100 MB, and no part of a return is: is it the right file?")
         content = path.read_bytes()
     except OSError as error:
         raise NotATable(f"it cannot be opened: {error.strerror}") from None
@@ -93,10 +93,10 @@ def begins_with_the_return(path: Path) -> bool:
 
 
 def _text(content: bytes) -> str:
-    """Decode what some program has saved.
+    """Decode a file's content.
 
-    Bytes that are no text in any encoding become marks that no code list knows: their row is refused then,
-    not the file.
+    Bytes that are not text in any encoding become marks that are in no code list, so that only their row is
+    refused, not the file.
     """
     for mark, encoding in MARKS:
         if content.startswith(mark):
@@ -114,7 +114,7 @@ def _text(content: bytes) -> str:
 def _table(text: str) -> ReturnTable:
     told = SEPARATOR_LINE.match(text)
     separators = SEPARATORS + (told[1] if told else "")
-    # The row of column names is the one that names most of them, read with the separator that finds most.
+    # The row of column names is the one with the most known names, under the separator that finds most.
     found, skipped, separator = 0, 0, separators[0]
     for candidate in separators:
         for number, cells in enumerate(_top(text, candidate)):
@@ -133,7 +133,7 @@ def _table(text: str) -> ReturnTable:
 
 
 def _top(text: str, separator: str) -> list[list[str]]:
-    """Return the first rows under a separator; none when they cannot be read so."""
+    """Return the first rows under a separator; none when they cannot be read with it."""
     try:
         return [cells for _, cells in islice(_rows(text, separator), TITLE_ROWS)]
     except NotATable:
@@ -149,7 +149,7 @@ def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
             if any(stripped):
                 yield reader.line_num, stripped
     except csv.Error as error:
-        raise NotATable(f"it is no CSV file after line {reader.line_num}: {error}") from None
+        raise NotATable(f"it is not a CSV file after line {reader.line_num}: {error}") from None
 
 
 def _row(line: int, cells: list[str], columns: tuple[str, ...]) -> ReturnRow:

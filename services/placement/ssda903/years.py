@@ -1,4 +1,4 @@
-"""Which reporting year a file is about: the year in its name may be the one that begins it or ends it."""
+"""Which reporting year a file is about: the year in its name may be the one in which it begins or ends."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from services.placement.ssda903.reading import ReturnFile, ReturnsUnreadable
 Naming = Literal["beginning", "ending"]
 
 NOTICEABLE = 0.05
-"""A share of episodes that is more than typing errors; a single episode never is."""
+"""A share of episodes too large for typing errors; a single episode never counts."""
 
 FIRST_YEAR, LAST_YEAR = 1992, 2100
 """Years in which a reporting year can end; `ReturnYear` of the events has the same."""
@@ -20,7 +20,7 @@ LAST_MONTH, LAST_DAY = 3, 31
 """The reporting year runs from 1 April to 31 March."""
 
 OVER_MIDNIGHT = timedelta(days=1)
-"""An end at midnight of the last day is written as the day after by some systems."""
+"""Some systems write an end at midnight of the last day as the day after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ def find_years(
 ) -> ReturnYears:
     """Return the reporting year of every file.
 
-    `begun` holds, for each episode whose dates can be read, its file's name and its first day. A return
-    cannot report an episode that has not begun: when more than typing errors began after the 31 March of the
-    year in the file's name, that year is the one that begins the reporting year. `naming` settles it instead.
-    Without a year in the name it is the latest year in which a noticeable share of the episodes began.
-    Raises ReturnsUnreadable when neither name nor episodes tell.
+    `begun` holds, for each episode with readable dates, its file's name and its first day. A return cannot
+    report an episode that has not begun. So if more episodes than typing errors explain began after 31 March
+    of the year in the file's name, the reporting year begins in that year. `naming`, if given, decides
+    instead. Without a year in the name it is the latest year in which a noticeable share of the episodes
+    began. Raises ReturnsUnreadable when neither name nor episodes show the year.
     """
     files, begun = list(files), list(begun)
     named = {file.name: file.year for file in files if file.year is not None}
@@ -79,5 +79,5 @@ def _latest(begun: list[tuple[str, date]]) -> int:
         if _possible(year) and counts[year] > len(begun) * NOTICEABLE:
             return year
     raise ReturnsUnreadable(
-        "Which year this return is about cannot be told: name its files like 2026-episodes.csv."
+        "It is not clear which year this return is about: name its files like 2026-episodes.csv."
     )

@@ -1,4 +1,4 @@
-"""Loads and saves what a batch touches. The statements for the lists are in lists.py."""
+"""Loads and saves what a batch touches. The statements for the lists are in queries.py."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +68,7 @@ class PlacementStore:
         """Return the book for a batch, its aggregates locked.
 
         A request locks every case of its child, so that two requests for one child go one after the other;
-        the unique index on live placements stands behind that.
+        the unique index on live placements backs this up.
         """
         wanted = _wanted(messages)
         book = PlacementBook()
@@ -167,7 +167,7 @@ async def _objectives(
 async def _save_objectives(
     connection: Connection, placements: Sequence[Placement], book: PlacementBook
 ) -> None:
-    """Write objectives that are new in this batch, and the outcomes of those that it answered."""
+    """Write the objectives that are new in this batch, and the outcomes of those answered in it."""
     fresh = [
         (
             objective.objective_id,

@@ -1,4 +1,4 @@
-"""One table of the store: its columns once, and the two statements that every batch needs made of them."""
+"""The store's tables: each names its columns once and builds from them the statements of every batch."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -24,7 +24,7 @@ class StoreTable:
         self._save = text(columns.upsert(name))
 
     def locking(self, condition: str) -> TextClause:
-        """Return the statement that `load` takes for other rows than those whose keys are `:ids`."""
+        """Return a statement for `load` that selects by `condition` instead of by key."""
         return sql(
             "SELECT {columns} FROM {table} WHERE {condition} ORDER BY {key} FOR UPDATE",
             columns=self.columns,
@@ -36,14 +36,14 @@ class StoreTable:
     async def load(
         self, connection: Connection, ids: Iterable[UUID], *, statement: TextClause | None = None
     ) -> Sequence[Row]:
-        """Return the rows that `ids` name, locked in the order of their keys; no query without ids."""
+        """Return the rows named by `ids`, locked in key order; no query without ids."""
         wanted = sorted(set(ids))
         if not wanted:
             return []
         return await connection.execute(self._load if statement is None else statement, {"ids": wanted})
 
     async def save(self, connection: Connection, items: Iterable[object]) -> None:
-        """Write items in one statement, new ones and changed ones alike."""
+        """Write new and changed items in one statement."""
         rows = sorted(items, key=lambda item: str(getattr(item, self._key)))
         if rows:
             await connection.execute(self._save, self.columns.of(rows))

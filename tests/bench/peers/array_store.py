@@ -109,7 +109,7 @@ class ArrayStore:
                 await self._connection.execute(WAKE)
 
     async def _caseloads(self, people: Sequence[str]) -> dict[str, Caseload]:
-        """Return caseloads, locked in order; somebody new starts with an empty one."""
+        """Return caseloads, locked in order; a new practitioner starts with an empty one."""
         rows = await self._connection.fetch(CASELOADS, people)
         if len(rows) < len(people):
             await self._connection.execute(ADD_CASELOADS, people)

@@ -73,7 +73,7 @@ class SqlStore:
         return [case_of(row) for row in rows]  # type: ignore[arg-type]  # has the columns as attributes
 
     async def _caseloads(self, connection: AsyncConnection, people: Sequence[str]) -> dict[str, Caseload]:
-        """Return caseloads, locked in order; somebody new starts with an empty one."""
+        """Return caseloads, locked in order; a new practitioner starts with an empty one."""
         table = self._table("caseloads")
         wanted = (
             select(table)

@@ -351,7 +351,7 @@ async def test_a_service_without_a_store_is_named_and_the_others_answer(
     elsewhere = topics.database_url.replace("{service}", "nowhere_{service}")
     result = await cli("dead-letters", "list", LEADLINE_DATABASE=elsewhere)
     assert result.stdout == "no dead letters\n"
-    assert "The referral service has no store yet: `leadline worker referral` makes it." in result.stderr
+    assert "The referral service has no store yet: `leadline worker referral` creates it." in result.stderr
 
 
 @pytest.fixture
@@ -406,7 +406,7 @@ async def test_the_doctor_finds_a_store_that_was_never_migrated(cli: Cli, topics
     """The tables are made by the worker, and the advice says so."""
     elsewhere = topics.database_url.replace("{service}", "nowhere_{service}")
     found = (await cli("doctor", code=1, LEADLINE_DATABASE=elsewhere)).stdout
-    assert "The referral service has no store yet: `leadline worker referral` makes it." in found
+    assert "The referral service has no store yet: `leadline worker referral` creates it." in found
 
 
 async def test_lag_is_shown_for_every_service_and_topic(cli: Cli) -> None:
@@ -450,7 +450,7 @@ async def test_an_import_that_leaves_a_file_out_names_it_and_is_no_success(
     assert "1 of 1 row taken, 0 refused" in told.stdout
     reason = "it is an Excel workbook: save its sheet as CSV UTF-8, under a name like 2026-episodes.csv"
     assert f"2026-episodes.xlsx was not read: {reason}\n" in told.stdout
-    assert "other files, not read: 2026-uasc.csv\n" in told.stdout
+    assert "other files that were not read: 2026-uasc.csv\n" in told.stdout
     assert told.stderr.strip().splitlines()[-1] == (
         "Not read, though they look like part of the return: 2026-episodes.xlsx."
         " Put them right and import again."

@@ -172,7 +172,7 @@ class ShownAlertFigures(Shown):
 
 
 class ShownRate(Shown):
-    """How many alerts of a kind somebody got in a week, and how many repetitions were spared."""
+    """One worker's alerts of a kind in one week, and how many repetitions were collapsed."""
 
     model_config = example(RATE)
 

@@ -97,7 +97,7 @@ class ChosenKeyWorker(Command):
 
 
 class ShownQuietHours(Shown):
-    """When somebody is left in peace, and when their digest comes. London times of day."""
+    """Somebody's quiet hours, and the time of their digest. London times of day."""
 
     model_config = example(QUIET_HOURS)
 

@@ -1,4 +1,4 @@
-"""Who may look at a child's chronology: the one place that is asked."""
+"""Decides who may look at a child's chronology; nothing else does."""
 
 from uuid import UUID
 

@@ -16,7 +16,7 @@ from services.kernel.store.keyset import Column, Listing
 
 # What happens at one moment stands in the order in which one thing leads to another: services hear of each
 # other in this order, a fact comes before its deadline, a thing's events by their numbers.
-# None of this ever changes: what has happened has happened.
+# None of these columns ever changes.
 ORDER = (
     Column("occurred_at", "moment"),
     Column(
@@ -63,7 +63,7 @@ IS_AROUND = text("""
 
 @dataclass(frozen=True, slots=True)
 class ChronologyEntry:
-    """One event of the bus. Ids, codes, dates and levels, as it travelled."""
+    """One event of the bus as it travelled: ids, codes, dates and levels."""
 
     message_id: UUID
     case_id: UUID | None
@@ -77,7 +77,7 @@ class ChronologyEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChronologyFilter:
-    """Which events of a child are shown; None does not matter."""
+    """The events of a child to show; a filter that is None matches all."""
 
     child_id: UUID
     prefixes: tuple[str, ...] | None = None
@@ -111,7 +111,7 @@ async def list_entries(
 
 
 async def find_cause(connection: Connection, message_id: UUID) -> ChronologyEntry | None:
-    """Return the event with a message id; None when the chronology does not hold it."""
+    """Return the event with a message id; None when the chronology lacks it."""
     row = (await connection.execute(CAUSE, {"message_id": message_id})).one_or_none()
     return None if row is None else _entry(row)
 
@@ -136,7 +136,7 @@ async def is_around(
 
 
 def _plain(prefix: str) -> str:
-    """Return a beginning in which `_` means itself."""
+    """Return a prefix for LIKE in which `_` stands for itself."""
     return prefix.replace("_", r"\_")
 
 

@@ -1,4 +1,4 @@
-"""A child's chronology: all that other services have published about the child, and our own beside it.
+"""A child's chronology: every event about the child, from other services and from this one.
 
 What is read from the bus is kept in `heard_events`, in the transaction in which it takes effect; the view
 `chronology`, which `queries` reads, joins our own journal to it. Ids, codes and dates only, as on the bus:
@@ -69,7 +69,7 @@ HEAR = sql("{insert} ON CONFLICT (message_id) DO NOTHING", insert=HEARD.insert("
 
 
 async def hear(connection: Connection, arrivals: Sequence[Arrival]) -> None:
-    """Keep the events that were handled, in one statement. One that is there already stays as it is."""
+    """Store the handled events in one statement. An event that is there already stays as it is."""
     if arrivals:
         await connection.execute(HEAR, HEARD.rows([_row(arrival) for arrival in arrivals]))
 

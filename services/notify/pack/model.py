@@ -80,7 +80,7 @@ class AlertRule(Section):
 
 
 class NotifyPack(Pack):
-    """Where people are reached, and which events alert whom."""
+    """The policy pack of notify: how people are reached, and which events alert whom."""
 
     localities: tuple[Locality, ...] = Field(min_length=1)
     teams: tuple[Team, ...] = Field(min_length=1)

@@ -28,7 +28,7 @@ class EscalationStep(Section):
 
 
 class UrgencyRules(Section):
-    """How alerts of one urgency travel and what follows when they are not seen."""
+    """The channels of one urgency, and what follows when an alert is not acknowledged."""
 
     channels: tuple[Channel, ...]
     escalation: tuple[EscalationStep, ...]
@@ -45,7 +45,7 @@ class UrgencyRules(Section):
 
 
 class WorkingDay(Section):
-    """From when to when people are at work on a working day."""
+    """The hours of a working day."""
 
     begins: TimeOfDay
     ends: TimeOfDay
@@ -59,7 +59,7 @@ class WorkingDay(Section):
 
 
 class QuietDefault(Section):
-    """When everybody is left in peace who has chosen nothing else, and when their digest comes."""
+    """Quiet hours and digest of people who have chosen nothing else."""
 
     quiet_from: TimeOfDay
     quiet_until: TimeOfDay
@@ -93,7 +93,7 @@ class NotificationRules(Section):
 
     @cached_property
     def collapse_within(self) -> timedelta:
-        """How long the same again is no new alert."""
+        """For how long a repetition is counted on the open alert instead of raising another."""
         return timedelta(hours=self.collapse_within_hours)
 
     @model_validator(mode="after")

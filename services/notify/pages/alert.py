@@ -1,4 +1,4 @@
-"""One alert: why I got it. The event, the pack's rule, the deadline's history, what became of messages."""
+"""The page of one alert: its event, the pack's rule, the deadline's history, the state of its messages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

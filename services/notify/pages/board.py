@@ -1,4 +1,4 @@
-"""The team board: what is not acknowledged, what is overdue, who has how much, and how much is told."""
+"""The team board: unacknowledged and overdue alerts, workloads, and the rate of alerts."""
 
 from collections import defaultdict
 from collections.abc import Iterable

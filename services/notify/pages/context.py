@@ -55,5 +55,5 @@ def inbox_address(inbox: str) -> str:
 
 
 def back_to(inbox: str, query: Mapping[str, Any] | None = None) -> RedirectResponse:
-    """Return to an inbox after a deed, so that a reload repeats nothing."""
+    """Redirect to an inbox after a command, so that a reload repeats nothing."""
     return RedirectResponse(address_with(inbox_address(inbox), query or {}), status_code=303)

@@ -48,7 +48,7 @@ class Watcher:
         self._standing = ""
 
     def tell(self, standing: str) -> None:
-        """Take in how the inbox stands."""
+        """Take the inbox's present fingerprint."""
         if standing != self._standing:
             self._standing = standing
             self._changed.set()
@@ -112,7 +112,7 @@ class Live:
             await asyncio.sleep(RETRY_SECONDS)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Say why nobody looks any more, unless nobody has to. The pages that are open come again."""
+        """Log why the watch ended, unless no page is left. Open pages connect again."""
         if task.cancelled() and task is not self._task:
             return  # the last page was closed
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -133,7 +133,7 @@ class Live:
 
 
 def fingerprint(standings: Iterable[InboxStanding]) -> str:
-    """Return a short text that is another one when anything about some open alerts is."""
+    """Return a short text that changes whenever one of these open alerts does."""
     lines = sorted(f"{each.alert_id}:{each.version}" for each in standings)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
@@ -145,7 +145,7 @@ def add(routes: APIRouter, context: PageContext) -> None:
 
     @routes.get("/inbox/live", response_class=StreamingResponse, include_in_schema=False)
     async def stream(request: Request, inbox: Annotated[Code, Query()]) -> Response:
-        """Send an event whenever the inbox stands otherwise than before, until the page is gone."""
+        """Send an event whenever the inbox has changed, until the page is closed."""
         try:
             visit = await context.visit(request)
             needs_inbox(visit, inbox)

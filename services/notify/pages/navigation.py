@@ -1,4 +1,4 @@
-"""Where notify's pages lead to, and the words that are its own on pages of the shell. Pure."""
+"""The navigation of notify's pages, and its words on pages of the shell. Pure."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ WORDS = SiteWords(
 
 
 def navigation(person: Person, here: str) -> Iterator[NavigationItem]:
-    """Yield what somebody who looks at a page can go to. Someone else's inbox belongs to the team's board."""
+    """Yield the navigation of a page. Another person's inbox belongs to the team's board."""
     mine = f"/inbox/{person.person_id}"
     shared = (f"/inbox/{inbox}" for inbox in person.inboxes)
     is_own = any(here == inbox or here.startswith(f"{inbox}/alerts/") for inbox in shared)

@@ -1,4 +1,4 @@
-"""Preferences: how alerts of each kind come, when somebody is left in peace, when the digest comes."""
+"""Preferences: channels for each kind of alert, quiet hours, the time of the digest."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def add(routes: APIRouter, context: PageContext) -> None:
 
     @routes.post("/preferences", response_class=HTMLResponse, summary="Form: how alerts of each kind come")
     async def choose(request: Request) -> Response:
-        """Keep what differs from before."""
+        """Save the choices that differ from the present ones."""
         visit = await _practitioner(context, request)
         form = await visit.form()
         known = await _arrangements(context)
@@ -133,7 +133,7 @@ def rows_of(pack: NotifyPack, known: Arrangements, worker_id: str) -> list[Prefe
 
 
 def left_open(pack: NotifyPack, known: Arrangements, worker_id: str, kind: str, channel: Channel) -> str:
-    """Return what happens where somebody chooses nothing for a kind: a wider choice, else the pack's rule."""
+    """Return what applies where no choice is made for a kind: a wider choice, else the pack's rule."""
     for wider in widening(kind)[1:]:
         choice = known.preferences.get((worker_id, wider, channel.value))
         if choice is not None:
@@ -152,7 +152,7 @@ def left_open(pack: NotifyPack, known: Arrangements, worker_id: str, kind: str, 
 def changes(
     form: FormData, pack: NotifyPack, known: Arrangements, worker_id: str
 ) -> Iterator[tuple[str, Channel, Choice | None]]:
-    """Yield what a form asks for that is not so already. Raises Forbidden for what no page of ours offers."""
+    """Yield the choices that differ from the present ones. Raises Forbidden for one that no page offers."""
     for kind in kinds_of(pack):
         for channel in PERSONAL:
             wanted = form.get(field_name(kind, channel))

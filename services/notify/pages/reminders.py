@@ -1,4 +1,4 @@
-"""When somebody can be reminded: what the form offers, and the moment that it means. Pure."""
+"""The reminder times that the form offers, and their moments. Pure."""
 
 from datetime import date, datetime, timedelta
 

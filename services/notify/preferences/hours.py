@@ -1,4 +1,4 @@
-"""Hours as people have them: at work, in peace, at the time of a digest. London's times of day, pure."""
+"""People's hours: working hours, quiet hours, the time of the digest. London times of day. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
@@ -23,7 +23,7 @@ TimeOfDay = Annotated[time, AfterValidator(_without_offset)]
 def after_working_hours(
     start: datetime, hours: float, *, begins: time, ends: time, calendar: WorkingCalendar
 ) -> datetime:
-    """Return the moment at which so many working hours have passed since `start`.
+    """Return the moment at which this many working hours have passed since `start`.
 
     Working hours run from `begins` to `ends` on working days. Never before `start`; a later start never
     gives an earlier moment.
@@ -41,7 +41,7 @@ def after_working_hours(
 
 
 def peace_ends(now: datetime, *, quiet_from: time, quiet_until: time) -> datetime | None:
-    """Return when the quiet hours end in which `now` lies; None when it lies in none.
+    """Return the end of the quiet hours around `now`; None outside quiet hours.
 
     They may run through midnight. The same time twice means that there are none.
     """

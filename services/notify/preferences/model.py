@@ -30,7 +30,7 @@ PERSONAL = (Channel.EMAIL, Channel.SMS)
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """When somebody is left in peace, and when their digest comes. London times of day."""
+    """Somebody's quiet hours, and the time of their digest. London times of day."""
 
     quiet_from: time
     quiet_until: time
@@ -40,7 +40,7 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """Somebody is away, or has left where `ends_at` is None. `to_id` None: the team's duty inbox answers."""
+    """An absence; `ends_at` None: the person has left. `to_id` None: the team's duty inbox stands in."""
 
     delegation_id: UUID
     worker_id: str
@@ -49,13 +49,13 @@ class Delegation:
     ends_at: datetime | None
 
     def holds_at(self, moment: datetime) -> bool:
-        """Return whether somebody else answers at a moment."""
+        """Return whether the absence holds at a moment."""
         return self.starts_at <= moment and (self.ends_at is None or moment < self.ends_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An address that hears of alerts to an agency or a team."""
+    """An address that receives the alerts of an agency or a team."""
 
     subscription_id: UUID
     owner_id: str
@@ -69,7 +69,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Arrangements:
-    """All of it, as it was when `version` was read. Small: the people of one council."""
+    """All arrangements as of `version`. A small object: the people of one council."""
 
     version: int = 0
     preferences: Mapping[tuple[str, str, str], Choice] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class ChoosePreference(Command):
 
 
 class ChooseQuietHours(Command):
-    """Somebody chooses when to be left in peace and when the digest comes."""
+    """Somebody chooses quiet hours and the time of the digest."""
 
     worker_id: Code
     quiet_from: TimeOfDay

@@ -1,4 +1,4 @@
-"""SQL of a team's board: what its people still have to acknowledge, what is overdue, who has how much."""
+"""SQL of a team's board: unacknowledged and overdue alerts, and the workload of each person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Workload:
 
 
 async def workloads(connection: Connection, members: Sequence[str], *, now: datetime) -> list[Workload]:
-    """Return what everybody of a team has open, in the order of `members`; who has nothing is there, too."""
+    """Return the open alerts of each member in the order of `members`, also of members without any."""
     rows = await connection.execute(WORKLOAD, {"members": list(members), "now": now})
     known = {row.recipient_id: Workload(*row) for row in rows}
     return [known.get(member) or Workload(member) for member in members]

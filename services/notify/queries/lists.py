@@ -74,7 +74,7 @@ SETTLED: Mapping[State, bool] = {"open": False, "settled": True}
 
 @dataclass(frozen=True)
 class AlertFilter:
-    """Which alerts a list shows; None does not matter."""
+    """The alerts that a list shows; a filter that is None matches all."""
 
     recipient: str | None = None
     state: State = "open"
@@ -139,7 +139,7 @@ async def is_agency(connection: Connection, agency_id: str) -> bool:
 
 
 async def count_open(connection: Connection, recipients: Sequence[str], *, now: datetime) -> dict[str, int]:
-    """Return how many alerts wait in each of some inboxes that has any; none that is put off or settled."""
+    """Return the number of alerts to do in each inbox that has any, without those put off or settled."""
     rows = await connection.execute(COUNT_OPEN, {"recipients": list(recipients), "now": now})
     return {row.recipient_id: row.open for row in rows}
 

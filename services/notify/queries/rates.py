@@ -38,7 +38,7 @@ BY_KIND = text("""
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many alerts of a kind somebody got in a week, and how many repetitions were spared."""
+    """One worker's alerts of a kind in one week, and how many repetitions were collapsed."""
 
     worker_id: str
     kind: str
@@ -50,7 +50,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class KindRate:
-    """How many alerts of a kind people got in the last seven days."""
+    """Alerts of one kind in the last seven days."""
 
     kind: str
     average: float
@@ -93,7 +93,7 @@ class RatesMeasured(Part):
         await keep_doing(self, self.measure, pause_seconds=EVERY_SECONDS, waiting=waiting)
 
     async def measure(self) -> None:
-        """Set the metrics to what the last seven days were; kinds of which there were none are gone."""
+        """Set the metrics to the last seven days; kinds without alerts disappear."""
         async with self._engine.connect() as connection:
             rates = await by_kind(connection, now=self._clock.now())
         metrics.ALERTS_PER_WORKER.clear()

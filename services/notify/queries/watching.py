@@ -30,7 +30,7 @@ class InboxStanding:
 async def open_alerts(
     connection: Connection, recipients: Sequence[str], *, now: datetime
 ) -> dict[str, frozenset[InboxStanding]]:
-    """Return the open alerts of each of some inboxes; none that is put off or settled."""
+    """Return the open alerts of some inboxes, without those put off or settled."""
     found: dict[str, set[InboxStanding]] = {recipient: set() for recipient in recipients}
     for row in await connection.execute(OPEN, {"recipients": list(recipients), "now": now}):
         found[row.recipient_id].add(InboxStanding(row.alert_id, row.version))
@@ -38,7 +38,7 @@ async def open_alerts(
 
 
 class Listener:
-    """One connection that hears of every transaction that published something. Leave the context to close."""
+    """A connection that is notified of every transaction that published something. A context manager."""
 
     def __init__(self, address: str, heard: Callable[[], None]) -> None:
         self._dsn = make_url(address).set(drivername="postgresql").render_as_string(hide_password=False)

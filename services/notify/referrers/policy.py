@@ -37,13 +37,13 @@ Decided = e.ReferralAccepted | e.ReferralRedirected | e.ReferralClosed
 
 
 class ReferrerRules(Section):
-    """What a council tells the agencies that refer."""
+    """A council's rules for updates to referring agencies."""
 
     lead_professional: Literal["id_and_team", "team", "nothing"]
     """How much they see of a lead professional; they always see that there is one."""
 
     def seen(self, assigned: e.LeadProfessionalAssigned) -> dict[str, str]:
-        """Return what an update says of a lead professional."""
+        """Return the part of an update about a lead professional."""
         match self.lead_professional:
             case "id_and_team":
                 return {"lead_professional_id": assigned.lead_professional_id, "team": assigned.team}
@@ -55,7 +55,7 @@ class ReferrerRules(Section):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One event of a child, and the message that brought it."""
+    """One event of a child, with its message id."""
 
     message_id: UUID
     event: Event
@@ -78,7 +78,7 @@ class Update:
     team: str | None = None
 
     def shown(self) -> dict[str, Any]:
-        """Return the update as its agency sees it, by whichever way: never more than this."""
+        """Return the update as its agency sees it on every channel: never more than this."""
         lead = None if self.team is None else {"id": self.lead_professional_id, "team": self.team}
         shown: dict[str, Any] = to_jsonable_python(
             {
@@ -96,7 +96,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class _CaseHeard:
-    """What was heard of one case."""
+    """One case as far as it is known from events."""
 
     referral_id: UUID | None
     opened_at: datetime | None
@@ -224,7 +224,7 @@ def _case_of(accepted: e.ReferralAccepted, cases: Mapping[UUID, _CaseHeard]) -> 
 
 
 def _leads_since(case: _CaseHeard, moment: datetime) -> Iterator[tuple[Heard, e.LeadProfessionalAssigned]]:
-    """Yield who leads at a moment, and who does later."""
+    """Yield the lead at a moment, and every later one."""
     for number, lead in enumerate(case.leads):
         following = case.leads[number + 1 :]
         if not following or following[0][1].assigned_at > moment:

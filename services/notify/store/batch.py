@@ -151,7 +151,7 @@ class NotifyStore:
         return book
 
     async def load_deliveries(self, connection: Connection, book: NotifyBook, ids: Iterable[UUID]) -> None:
-        """Let the book know the deliveries of alerts, but for those that are just being sent."""
+        """Load the deliveries of alerts into the book, except those that are being sent."""
         rows = await connection.execute(LOAD_DELIVERIES, {"ids": sorted(ids)})
         book.know(deliveries=[delivery_of(row) for row in rows])
 
@@ -178,7 +178,7 @@ class NotifyStore:
         await self.load_deliveries(connection, book, book.alerts)
 
     async def _load_open(self, connection: Connection, book: NotifyBook, events: Sequence[Event]) -> None:
-        """Let the book know the open alerts that may speak for new ones, be settled, or follow a case."""
+        """Load the open alerts that may stand for new ones, be settled, or follow a case."""
         settled = {kind for event in events for kind in settled_kinds(event, self.pack)}
         moving = sorted({event.child_id for event in events if isinstance(event, LeadProfessionalAssigned)})
         rows = await connection.execute(

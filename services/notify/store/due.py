@@ -1,4 +1,4 @@
-"""SQL of what time brings: alerts that escalate, and who has heard of what already."""
+"""SQL of what falls due by time: alerts that escalate, and the causes that recipients already know."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""SQL about who is around a child: referrer, cases, key worker, reviewing officer."""
+"""SQL of the people around a child: referrer, cases, key worker, reviewing officer."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""SQL about what people have arranged, and who subscribed: read when it has changed, written by commands."""
+"""SQL of people's arrangements and subscriptions: read when they have changed, written by commands."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""SQL by which the notify store comes back: what no event of its own says, and what channels have told."""
+"""SQL that restores the notify store: data that none of its own events holds, and reports of channels."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -113,7 +113,7 @@ FAILED = text(
 
 
 class StandIn(NamedTuple):
-    """A subscription whose address nobody knows, as `SUBSCRIPTION` has it."""
+    """A subscription whose address is unknown, with the columns of `SUBSCRIPTION`."""
 
     subscription_id: UUID
     owner_kind: OwnerKind
@@ -123,7 +123,7 @@ class StandIn(NamedTuple):
 
 
 async def queue_again(connection: Connection, known: Sequence[DeliveryEvent | ChannelEvent]) -> None:
-    """Let there be the deliveries that events tell of, in nobody's hands.
+    """Insert the deliveries that events describe, unclaimed.
 
     Those that are there stay queued; those that are not were queued before deliveries had events.
     """
@@ -153,7 +153,7 @@ async def failed(connection: Connection, events: Sequence[NotificationFailed]) -
 
 
 async def never_escalate(connection: Connection, alert_ids: Iterable[UUID]) -> None:
-    """Let alerts take no further step."""
+    """Stop alerts from escalating further."""
     await connection.execute(NEVER_ESCALATED, {"ids": sorted(alert_ids)})
 
 

@@ -69,7 +69,7 @@ def new_key() -> str:
 
 
 async def issue(connection: Connection, agency_id: str, key: str, *, by: str, now: datetime) -> str:
-    """Keep a key's hash for an agency; return the id by which people speak of the key."""
+    """Store a key's hash for an agency; return the id that names the key."""
     key_hash = _hash(key)
     key_id = key_hash.hex()[:12]
     values = {"key_hash": key_hash, "key_id": key_id, "agency_id": agency_id, "issued_by": by, "now": now}
@@ -84,7 +84,7 @@ async def list_keys(connection: Connection, agency_id: str | None = None) -> Seq
 
 
 async def revoke(connection: Connection, key_id: str, *, now: datetime) -> str | None:
-    """Let a key open nothing from now on; return its agency, None where no such key was in use."""
+    """Revoke a key; return its agency, None where no such key was in use."""
     row = (await connection.execute(REVOKE, {"key_id": key_id, "now": now})).one_or_none()
     return None if row is None else row[0]
 

@@ -1,4 +1,4 @@
-"""SQL of what referring agencies are told: written with the events, read by position.
+"""SQL of updates to referring agencies: written with the events, read by position.
 
 A position is given under a lock on its agency that lasts until the commit, so positions become visible in
 their order and without gaps: a reader who has read up to one never misses an earlier one.
@@ -102,7 +102,7 @@ TYPES = sorted(event.wire_type for event in TELLING)
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An update and where it stands among all of its agency."""
+    """An update and its position among all of its agency's."""
 
     position: int
     digest: int
@@ -111,7 +111,7 @@ class Placed:
 
 
 async def tell(connection: Connection, arrivals: Sequence[Arrival], rules: ReferrerRules) -> None:
-    """Append what the agencies are to be told after these events, which `chronology.hear` has kept."""
+    """Append the updates that follow from these events, which `chronology.hear` has stored."""
     children = sorted({each.event.child_id for each in arrivals if isinstance(each.event, TELLING)})
     if not children:
         return
@@ -123,7 +123,7 @@ async def tell(connection: Connection, arrivals: Sequence[Arrival], rules: Refer
 
 
 async def heard_of(connection: Connection, children: Sequence[UUID]) -> dict[UUID, tuple[Heard, ...]]:
-    """Return what was heard of children that concerns referrers; a child without any is left out."""
+    """Return the events of children that concern referrers; a child without any is left out."""
     by_child: defaultdict[UUID, list[Heard]] = defaultdict(list)
     for row in await connection.execute(HEARD, {"children": list(children), "types": TYPES}):
         event = REGISTRY[row.type].model_validate_json(row.data)
@@ -144,7 +144,7 @@ async def find_at(connection: Connection, agency_id: str, position: int) -> int 
 
 
 async def of_alerts(connection: Connection, alert_ids: Sequence[UUID]) -> dict[UUID, list[Update]]:
-    """Return what the causes of alerts to agencies tell these agencies, by alert."""
+    """Return the updates behind alerts to agencies, by alert."""
     by_alert: dict[UUID, list[Update]] = {each: [] for each in alert_ids}
     for row in await connection.execute(OF_ALERTS, {"ids": list(alert_ids)}):
         facts = dict(row)

@@ -244,7 +244,7 @@ def test_key_worker_is_assigned_once_and_taken_back() -> None:
     (second,) = decide(around, None)
     assert learn(around, second).key_worker == KeyWorker(None, NOW, 2)
     assert decide(people(), None) == []
-    with pytest.raises(Refused, match="knows no practitioner W-9999"):
+    with pytest.raises(Refused, match="has no practitioner W-9999"):
         decide(people(), "W-9999")
 
 

@@ -1,4 +1,4 @@
-"""Which engines serve, why, and running them.
+"""Chooses and runs the engines, with the reason for each choice.
 
     with running_engines(Path("var"), say=print) as engines:
         ...                                     # engines.env() is what child processes need
@@ -66,7 +66,7 @@ class Engines:
 
 @dataclass(frozen=True)
 class Found:
-    """What this machine offers."""
+    """The capabilities of this machine."""
 
     java: Java | None
     kafka_artifacts: bool

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Fetched:
-    """What is kept in `folder`. `pinned_by` is the file that says what it has to be."""
+    """Files kept in `folder`. `pinned_by` is the file that pins their contents."""
 
     folder: Path
     pinned_by: Path

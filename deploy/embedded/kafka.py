@@ -150,7 +150,7 @@ def _spawn(children: Children, home: Path, *, java: Java, libs: Path, port: int,
 
 
 def format_data(data: Path, *, like: Path) -> None:
-    """Make a data directory like another one, as a cluster and a directory of its own."""
+    """Copy a data directory, with new ids of the cluster and the directory."""
     shutil.rmtree(data, ignore_errors=True)  # what a format that was interrupted left
     draft = data.with_name("data.new")
     shutil.rmtree(draft, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Starts processes again that ended though nobody stopped them."""
+"""Restarts processes that ended without being stopped."""
 
 import contextlib
 import os

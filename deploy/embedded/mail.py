@@ -43,7 +43,7 @@ class Mailbox:
 
 
 class Keeper:
-    """What aiosmtpd calls for each message."""
+    """The handler that aiosmtpd calls for each message."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox

@@ -1,4 +1,4 @@
-"""Who owns a run directory, and where the running system answers."""
+"""The owner of a run directory, and the address of the running system."""
 
 import contextlib
 import fcntl

@@ -32,7 +32,7 @@ COUNTED: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class PlayedMoment:
-    """A moment that is over: which of how many, and where the system stands."""
+    """A finished moment: its number, the number of all, and the state of the system."""
 
     at: datetime
     number: int
@@ -72,7 +72,7 @@ class Played:
 
 
 class Play:
-    """One county against one system. Moves the clock; nobody else may."""
+    """One county that plays against one system. It alone moves the clock."""
 
     def __init__(self, site: Site, bus: PartnerBus, clock: HeldClock, practitioners: Practitioners) -> None:
         self._site = site

@@ -1,4 +1,4 @@
-"""What the system says about itself when a county has been played: the demo's figures."""
+"""The demo's figures: the system's account of itself after a county has been played."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who lives in the county and which agencies refer children: ids and codes, made of a seed."""
+"""The county's people and referring agencies: ids and codes, generated from a seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

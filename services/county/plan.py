@@ -1,4 +1,4 @@
-"""What partner agencies do, as timed facts: known before the play begins, whatever the system answers."""
+"""The acts of partner agencies as timed facts: fixed before the play begins, whatever the system answers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How the county's practitioners react to what they find on their lists. Pure: the driver sends what they do.
+"""The county's practitioners: how they react to their lists. Pure: the driver sends their requests.
 
 What somebody does depends on the seed, on the thing itself and on the simulated moment; never on the order
 in which things are seen or on how the system came to show them.
@@ -69,7 +69,7 @@ class Practitioners:
         return [act for act in acts if act is not None]
 
     def look_into_inboxes(self, alerts: Iterable[AlertSeen], *, now: datetime) -> list[Act]:
-        """Return the acknowledgements of open alerts; at most moments nobody looks."""
+        """Return the acknowledgements of open alerts; at most moments there are none."""
         present = self.present(now)
         if not present.looks_into_inbox:
             return []

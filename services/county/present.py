@@ -1,4 +1,4 @@
-"""The moment at which somebody in the county acts, and the chance that decides what they do."""
+"""The moment at which a person in the county acts, and the chance that decides how."""
 
 from dataclasses import dataclass
 from datetime import date, datetime

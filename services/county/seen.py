@@ -17,7 +17,7 @@ class Seen(BaseModel):
 
 
 class Advice(Seen):
-    """What the policy pack advises for a referral."""
+    """The policy pack's advice for a referral."""
 
     recommend: Literal["accept", "redirect", "close"]
 

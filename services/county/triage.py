@@ -42,7 +42,7 @@ def decisions(
 
 
 def decided_from(referral: ReferralSeen, present: Present) -> datetime:
-    """Return when somebody gets round to a referral: at once where a child may be in danger."""
+    """Return when a duty worker reaches a referral: at once where a child may be in danger."""
     if referral.immediate_risk:
         return referral.received_at
     chance = present.draw("triage", referral.referral_id)

@@ -37,9 +37,9 @@ def _names(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_an_address_outside_is_connected_to_by_its_number() -> None:
     """Its name stays in the Host header and on the certificate."""
     target = await target_of("https://school.example:8443/hook?a=b#c", Settings())
-    assert target == Target(f"https://{OUTSIDE}:8443/hook?a=b", "school.example:8443", "school.example")
+    assert target == Target((f"https://{OUTSIDE}:8443/hook?a=b",), "school.example:8443", "school.example")
     six = await target_of("https://six.example/", Settings())
-    assert six.url == "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]:443/"
+    assert six.urls == ("https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]:443/",)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,12 @@ def test_addresses_of_brokers_in_all_their_forms_are_taken(
             {"database": "postgresql+asyncpg://leadline:leadline@db/leadline_{service}"},
             "LEADLINE_DATABASE has the password that everybody knows",
         ),
+        (
+            {"database": "postgresql+asyncpg://leadline:leadline@/leadline_{service}?host=db"},
+            "LEADLINE_DATABASE has the password that everybody knows",
+        ),
         ({"sign_in": "demo", "host": "0.0.0.0"}, "LEADLINE_SIGN_IN=demo lets everybody be anybody"),
+        ({"sign_in": "demo", "host": ""}, "LEADLINE_SIGN_IN=demo lets everybody be anybody"),
         ({"session_secret": "x" * 31}, "LEADLINE_SESSION_SECRET has fewer than 32 bytes"),
     ],
 )

@@ -19,7 +19,7 @@ NOWHERE = cast("Engine", SimpleNamespace(address="postgresql://nowhere/leadline_
 
 
 def failing(errors: list[BaseException]) -> Callable[..., Any]:
-    """Return what stands for an ear: each time it begins to listen it fails in the next way."""
+    """Return a listener that fails in the next way each time it begins to listen."""
 
     class Failing:
         async def __aenter__(self) -> Self:

@@ -235,7 +235,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _database_has_a_password_of_its_own(self) -> Self:
         address = make_url(self.database_of("service"))
-        if address.password == DEFAULT_PASSWORD and address.host and not is_this_host(address.host):
+        named = address.query.get("host", ())  # a socket's directory, or hosts in place of the address's own
+        hosts = [address.host, *((named,) if isinstance(named, str) else named)]
+        is_elsewhere = any(host and not host.startswith("/") and not is_this_host(host) for host in hosts)
+        if address.password == DEFAULT_PASSWORD and is_elsewhere:
             message = "LEADLINE_DATABASE has the password that everybody knows: choose another"
             raise ValueError(message)
         return self
@@ -303,7 +306,7 @@ def _host_of(server: str) -> str:
 def is_this_host(name: str) -> bool:
     """Return whether a host's name, or its address, is this machine's own loopback."""
     name = name.strip("[]").lower()
-    if name in {"localhost", ""}:
+    if name == "localhost":
         return True
     try:
         return ip_address(name).is_loopback

@@ -156,7 +156,10 @@ class Relaying:
 
         It stays in the outbox, and so do later events of its child, until an operator has it sent again.
         """
-        await self._connection.execute(REFUSE, event.position, event.key, reason, now, *announcement)
+        async with self._connection.transaction():
+            # Unlike a removal: the announcement is new, and must be on the disk before it is published.
+            await self._connection.execute("SET LOCAL synchronous_commit = on")
+            await self._connection.execute(REFUSE, event.position, event.key, reason, now, *announcement)
         self._is_held_up = True
 
     async def count_pending(self) -> int:

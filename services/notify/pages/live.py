@@ -100,8 +100,8 @@ class Live:
     async def _look_for_ever(self) -> None:
         while self._watchers:
             try:
-                async with Listener(self._engine.address, self._woken.set) as ear:
-                    while not ear.is_deaf:
+                async with Listener(self._engine.address, self._woken.set) as listener:
+                    while not listener.is_closed:
                         await self._look()
                         self._waiting.end()
                         await asyncio.sleep(PAUSE_SECONDS)

@@ -57,6 +57,6 @@ class Listener:
         self._connection.terminate()
 
     @property
-    def is_deaf(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether the connection has gone away."""
         return self._connection.is_closed()

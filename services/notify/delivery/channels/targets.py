@@ -25,9 +25,10 @@ class TargetRefused(Exception):  # noqa: N818 - an answer, not a mistake
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A checked address: connect to `url`, whose host is a number, and speak to `host` there."""
+    """A checked address: connect to one of `urls`, whose hosts are numbers, and speak to `host` there."""
 
-    url: str
+    urls: tuple[str, ...]
+    """One for each address of the name, in the resolver's order."""
     host: str
     """The Host header."""
     name: str
@@ -50,9 +51,9 @@ async def target_of(url: str, settings: Settings) -> Target:
     # All of them: an answer that mixes an address inside with one outside is an attempt.
     if parts.hostname not in inside and not all(map(is_outside, found)):
         raise TargetRefused("inside_network")
-    literal = f"[{found[0]}]" if found[0].version == 6 else str(found[0])
-    host = parts.netloc.rpartition("@")[2]
-    return Target(urlunsplit(parts._replace(netloc=f"{literal}:{port}", fragment="")), host, parts.hostname)
+    literals = (f"[{each}]" if each.version == 6 else str(each) for each in found)
+    urls = (urlunsplit(parts._replace(netloc=f"{each}:{port}", fragment="")) for each in literals)
+    return Target(tuple(urls), parts.netloc, parts.hostname)
 
 
 def is_outside(address: IPv4Address | IPv6Address) -> bool:

@@ -4,6 +4,7 @@ A partner's endpoint recognises a second attempt by `webhook-id`. Teams and Slac
 message is in flight at a time, so a crash duplicates one at most.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -59,7 +60,8 @@ class _Posting:
         if not self._endpoint.active:
             return Rejected("subscription_ended", final=True, kind="no_address")
         try:
-            target = await target_of(self._endpoint.url, self._settings)
+            async with asyncio.timeout(self.timeout_seconds):  # a resolver may take its time as well
+                target = await target_of(self._endpoint.url, self._settings)
         except TargetRefused as refused:
             return Rejected(refused.reason, final=True, kind="no_address")
         except OSError as error:
@@ -68,14 +70,19 @@ class _Posting:
             self._client = self._make(self.timeout_seconds)
         given = {"Host": target.host, "Content-Type": "application/json", "User-Agent": "Leadline", **more}
         name = {"sni_hostname": target.name}
-        try:
-            # The answer's body is not read: none of it is kept, and it may be endless.
-            async with self._client.stream(
-                "POST", target.url, content=content, headers=given, extensions=name
-            ) as got:
-                return _outcome(got.status_code)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Later(type(error).__name__)
+        outcome: Outcome = Later("no_address")
+        for url in target.urls:
+            try:
+                # The answer's body is not read: none of it is kept, and it may be endless.
+                async with self._client.stream(
+                    "POST", url, content=content, headers=given, extensions=name
+                ) as got:
+                    return _outcome(got.status_code)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                outcome = Later(type(error).__name__)
+                if not isinstance(error, httpx.ConnectError):
+                    break  # it may have arrived: another address would get it twice
+        return outcome
 
 
 class WebhookCarrier(_Posting):

@@ -102,8 +102,8 @@ PENDING = Check(
     "pending",
     "nothing waits in the outbox for longer than {grace:g} s",
     "events in the outbox for longer than {grace:g} s, the oldest written at {oldest}",
-    "do worker and broker run? `leadline doctor` looks at both; `leadline journal refused {service}` lists what"
-    " the broker does not take",
+    "do worker and broker run? `leadline doctor` looks at both; `leadline journal refused {service}` lists"
+    " what the broker does not take",
 )
 DEADLINES = Check(
     "deadlines",
